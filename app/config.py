@@ -1,0 +1,117 @@
+"""Settings: every field can be set by an environment variable with the prefix SETRIGHT_ or in a file .env."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from platformdirs import user_data_path
+from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What an operator may choose; each field says what it does, in its unit."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="SETRIGHT_", env_file=".env", env_ignore_empty=True, extra="ignore", populate_by_name=True
+    )
+
+    home: Path = Field(
+        default_factory=lambda: user_data_path("setright", appauthor=False),
+        description="Folder of the SQLite database, uploads, exports and cached embeddings.",
+    )
+    database_url: str = Field(
+        "", description="SQLAlchemy URL of the database; empty means SQLite in SETRIGHT_HOME."
+    )
+    host: str = Field(
+        "127.0.0.1", description="Address the web process listens on; any but loopback needs an admin."
+    )
+    port: int = Field(
+        8321, ge=0, le=65535, description="Port the web process listens on; 0 picks a free one."
+    )
+    base_url: str = Field("", description="Public address behind a proxy, for links; empty means as asked.")
+    secret_key: SecretStr | None = Field(
+        None, description="Signs cookies; empty means a random key kept in SETRIGHT_HOME."
+    )
+    session_hours: int = Field(168, ge=1, description="Hours after which a login ends.")
+
+    max_file_bytes: int = Field(2 * 1024**3, ge=1, description="Largest file that can be imported, in bytes.")
+    max_unzipped_bytes: int = Field(
+        4 * 1024**3, ge=1, description="Largest unpacked size of a compressed import (Excel, gzip), in bytes."
+    )
+    max_zip_ratio: int = Field(
+        200, ge=1, description="Largest ratio of unpacked to packed size of a compressed import."
+    )
+    max_columns: int = Field(500, ge=2, description="Most columns of an import.")
+    max_line_bytes: int = Field(8 * 1024**2, ge=1024, description="Longest line of an import, in bytes.")
+    max_text_chars: int = Field(100_000, ge=1, description="Longest text of an example, in characters.")
+    max_classes: int = Field(1000, ge=2, description="Most labels a dataset may have.")
+    max_rejected: int = Field(
+        100_000, ge=1, description="Unusable rows after which an import is stopped as hopeless."
+    )
+
+    embedder: str = Field("use", description="Embedder of a scoring run that names none.")
+    folds: int = Field(10, ge=2, description="Folds of the cross-validation.")
+    threads: int = Field(0, ge=0, description="Threads for embedding; 0 means one per core.")
+
+    openai_api_key: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices("SETRIGHT_OPENAI_API_KEY", "OPENAI_API_KEY"),
+        description="Key for the provider `openai`; OPENAI_API_KEY is read too.",
+    )
+    openai_base_url: str = Field(
+        "https://api.openai.com/v1", description="Address of the OpenAI-compatible service for fine-tunes."
+    )
+    fine_tune_poll_seconds: float = Field(
+        20, gt=0, description="Seconds between two questions after a fine-tune."
+    )
+
+    worker_beat_seconds: float = Field(2, gt=0, description="Seconds between two heartbeats of a worker.")
+    worker_stale_seconds: float = Field(
+        20, gt=0, description="Seconds without a heartbeat after which a worker counts as gone."
+    )
+    pause_ms: int = Field(
+        10, ge=0, description="Pause between two chunks of bulk work, so that people can write in between."
+    )
+    log_level: str = Field("INFO", description="Least level that is logged: DEBUG, INFO, WARNING, ERROR.")
+    log_json: bool = Field(False, description="Log one JSON object a line instead of plain text.")
+    allowed_hosts: Annotated[list[str], NoDecode] = Field(
+        default_factory=lambda: ["127.0.0.1", "localhost", "[::1]"],
+        description="Host names the web process answers to, separated by commas.",
+    )
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _split_hosts(cls, value: object) -> object:
+        return (
+            [host.strip() for host in value.split(",") if host.strip()] if isinstance(value, str) else value
+        )
+
+    @property
+    def url(self) -> str:
+        """The database's address, with the driver this project uses."""
+        if not self.database_url:
+            return f"sqlite:///{self.home / 'setright.db'}"
+        for plain in ("postgres://", "postgresql://"):
+            if self.database_url.startswith(plain):
+                return "postgresql+psycopg://" + self.database_url.removeprefix(plain)
+        return self.database_url
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment of a child process that is to use this home and database."""
+        return {**os.environ, "SETRIGHT_HOME": str(self.home), "SETRIGHT_DATABASE_URL": self.database_url}
+
+    @property
+    def uploads(self) -> Path:
+        """Folder of files waiting to be imported."""
+        return self.home / "uploads"
+
+    @property
+    def exports(self) -> Path:
+        """Folder of finished exports and their manifests."""
+        return self.home / "exports"
+
+    @property
+    def embeddings(self) -> Path:
+        """Folder of cached embeddings."""
+        return self.home / "embeddings"
