@@ -1,0 +1,111 @@
+"""From records to rows: which column is what, and what makes a record unusable."""
+
+from collections.abc import Callable, Iterator
+
+from app.errors import InvalidInput
+from app.files.rows import RAW_CHARS, Columns, JsonValue, Limits, Record, Rejected, Row
+from app.files.values import to_json, to_text
+
+MAX_LABEL_CHARS = 200
+SHOWN_COLUMNS = 20
+SPLITS = {"train": "train", "training": "train", "test": "test", "testing": "test"}
+CONTEXT = "context"  # where the chat reader puts the earlier turns; no column of its own
+
+
+def build_rows(
+    records: Iterator[Record | Rejected],
+    columns: Columns,
+    *,
+    limits: Limits,
+    allow_unlabelled: bool,
+    same_columns: bool,
+    with_context: bool,
+) -> Iterator[Row | Rejected]:
+    """Turn records into rows; `same_columns` says that every record has all columns of the file."""
+    if columns.text is None:
+        raise InvalidInput("Say which column holds the text.")
+    if columns.label is None and not allow_unlabelled:
+        raise InvalidInput("Say which column holds the label.")
+    make = _row_maker(columns, limits, allow_unlabelled=allow_unlabelled, with_context=with_context)
+    unchecked = same_columns
+    for record in records:
+        if isinstance(record, Rejected):
+            yield record
+            continue
+        if unchecked:
+            check_columns(columns, tuple(record.values))
+            unchecked = False
+        yield make(record)
+
+
+def check_columns(columns: Columns, present: tuple[str, ...]) -> None:
+    """Refuse a column that the file does not have."""
+    wanted = (columns.text, columns.label, columns.id, columns.split, columns.annotator, *columns.metadata)
+    for column in wanted:
+        if column is not None and column not in present:
+            shown = ", ".join(present[:SHOWN_COLUMNS]) + (" …" if len(present) > SHOWN_COLUMNS else "")
+            raise InvalidInput(f'There is no column "{column}"; the columns are {shown}.')
+
+
+def _row_maker(
+    columns: Columns, limits: Limits, *, allow_unlabelled: bool, with_context: bool
+) -> Callable[[Record], Row | Rejected]:
+    """Bind what is the same for every record once; this is the hot path of an import."""
+    text_column, label_column = columns.text or "", columns.label
+    id_column, split_column, annotator_column = columns.id, columns.split, columns.annotator
+    metadata_columns, max_chars = columns.metadata, limits.max_text_chars
+
+    def make(record: Record) -> Row | Rejected:
+        values = record.values
+        text = _text(values.get(text_column))
+        if text is None or not text.strip():
+            return _rejected(record, "no text")
+        if len(text) > max_chars:
+            limit = f"the limit is {max_chars:,} (SETRIGHT_MAX_TEXT_CHARS)"
+            return _rejected(record, f"text of {len(text):,} characters; {limit}")
+        label = _text(values.get(label_column)) if label_column else None
+        if label is None or not label.strip():
+            if not allow_unlabelled:
+                return _rejected(record, "no label")
+            label = None
+        elif len(label) > MAX_LABEL_CHARS:
+            limit = f"the limit is {MAX_LABEL_CHARS}"
+            return _rejected(record, f"label of {len(label):,} characters; {limit}")
+        split = _text(values.get(split_column)) if split_column else None
+        if split is not None and not split.strip():
+            split = None
+        elif split is not None:
+            found = SPLITS.get(split.strip().lower())
+            if found is None:
+                return _rejected(record, f"split '{split[:100]}' is neither train nor test")
+            split = found
+        context = values.get(CONTEXT) if with_context else None
+        return Row(
+            record.line,
+            text,
+            label,
+            _name(values.get(id_column)) if id_column else None,
+            split,
+            _name(values.get(annotator_column)) if annotator_column else None,
+            {column: values.get(column) for column in metadata_columns} if metadata_columns else {},
+            context if isinstance(context, dict) else None,
+        )
+
+    return make
+
+
+def _text(value: JsonValue) -> str | None:
+    return value if isinstance(value, str) else to_text(value)
+
+
+def _name(value: JsonValue) -> str | None:
+    """An id or a person; an empty cell is none."""
+    return _text(value) or None
+
+
+def _rejected(record: Record, reason: str) -> Rejected:
+    shown = {
+        name[:RAW_CHARS]: value[:RAW_CHARS] if isinstance(value, str) else value
+        for name, value in record.values.items()
+    }
+    return Rejected(record.line, reason, to_json(shown)[:RAW_CHARS])

@@ -1,0 +1,149 @@
+"""The text formats of an export, line by line."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.errors import InvalidInput
+from app.files.rows import JsonValue
+from app.files.values import to_json, to_text
+
+FIXED_COLUMNS = ("id", "text", "label", "given_label", "split", "state")
+SEPARATOR = "\n\n###\n\n"
+_NEEDS_QUOTES = re.compile(r'[",\r\n]')
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass(frozen=True, slots=True)
+class ExportRow:
+    """One row as it leaves; `label` is that of the exported variant."""
+
+    id: str
+    text: str
+    label: str | None
+    given_label: str | None
+    split: str
+    state: str
+    metadata: dict[str, JsonValue] = field(default_factory=dict)
+    context: dict[str, JsonValue] | None = None
+
+
+@dataclass(frozen=True)
+class WriteOptions:
+    """How to write; `system_prompt` is for the chat rows that have none of their own."""
+
+    guard_formulas: bool = False
+    metadata_columns: tuple[str, ...] = ()
+    system_prompt: str | None = None
+    separator: str = SEPARATOR
+
+
+def metadata_names(columns: Iterable[str]) -> tuple[str, ...]:
+    """Names of the metadata columns in the file: never one of the fixed names, never one twice."""
+    wanted = tuple(columns)
+    used = {*FIXED_COLUMNS, *(column for column in wanted if column not in FIXED_COLUMNS)}
+    names: list[str] = []
+    for column in wanted:
+        name = column
+        if column in FIXED_COLUMNS:
+            name = f"metadata_{column}"
+            while name in used:
+                name = f"metadata_{name}"
+            used.add(name)
+        names.append(name)
+    return tuple(names)
+
+
+def csv_lines(rows: Iterable[ExportRow], options: WriteOptions) -> Iterator[str]:
+    """RFC 4180 with line ends of one character, so that every text comes back as it was."""
+    guard = options.guard_formulas
+    yield _csv_line([*FIXED_COLUMNS, *metadata_names(options.metadata_columns)], guard=guard)
+    for row in rows:
+        cells = [row.id, row.text, row.label or "", row.given_label or "", row.split, row.state]
+        cells.extend(to_text(row.metadata.get(column)) or "" for column in options.metadata_columns)
+        line = _csv_line(cells, guard=guard)
+        if "\0" in line:
+            raise InvalidInput(
+                f"Row {row.id!a} holds a NUL character, which CSV cannot hold; export JSONL instead."
+            )
+        check_unicode(line, row=row, format_name="CSV")
+        yield line
+
+
+def check_unicode(text: str, *, row: ExportRow, format_name: str) -> None:
+    """Refuse half a surrogate pair: no valid UTF-8 can hold it."""
+    if text.isascii():
+        return
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InvalidInput(
+            f"Row {row.id!a} holds half of a surrogate pair, which {format_name} cannot hold;"
+            " export JSONL instead."
+        ) from None
+
+
+def _csv_line(cells: list[str], *, guard: bool) -> str:
+    if guard:
+        cells = [f"'{cell}" if cell.startswith(_FORMULA_STARTS) else cell for cell in cells]
+    return ",".join([_quoted(cell) if _NEEDS_QUOTES.search(cell) else cell for cell in cells]) + "\n"
+
+
+def _quoted(cell: str) -> str:
+    return '"' + cell.replace('"', '""') + '"'
+
+
+def json_lines(rows: Iterable[ExportRow], options: WriteOptions) -> Iterator[str]:
+    """One object a row with the columns of the CSV export as its keys."""
+    names = tuple(zip(options.metadata_columns, metadata_names(options.metadata_columns), strict=True))
+    for row in rows:
+        values: dict[str, Any] = {
+            "id": row.id,
+            "text": row.text,
+            "label": row.label,
+            "given_label": row.given_label,
+            "split": row.split,
+            "state": row.state,
+        }
+        for column, name in names:
+            values[name] = row.metadata.get(column)
+        yield to_json(values) + "\n"
+
+
+def chat_lines(rows: Iterable[ExportRow], options: WriteOptions) -> Iterator[str]:
+    """Messages as the fine-tuning API takes them: the label is the assistant's last turn."""
+    for row in rows:
+        label = _needed_label(row)
+        messages = [*_opening(row, options), *_turns(row), {"role": "assistant", "content": label}]
+        yield to_json({"messages": messages}) + "\n"
+
+
+def completion_lines(rows: Iterable[ExportRow], options: WriteOptions) -> Iterator[str]:
+    """Prompts with the separator at their end, completions that begin with a space."""
+    for row in rows:
+        label = _needed_label(row)
+        yield to_json({"prompt": row.text + options.separator, "completion": " " + label}) + "\n"
+
+
+def _needed_label(row: ExportRow) -> str:
+    if row.label is None:
+        raise InvalidInput(f"Row {row.id!a} has no label; the fine-tuning formats cannot hold it.")
+    return row.label
+
+
+def _opening(row: ExportRow, options: WriteOptions) -> list[dict[str, JsonValue]]:
+    context = row.context or {}
+    prompt = context.get("system")
+    if prompt is None:
+        prompt = options.system_prompt
+    if prompt is None:
+        return []
+    return [{"role": context.get("system_role") or "system", "content": prompt}]
+
+
+def _turns(row: ExportRow) -> list[JsonValue]:
+    turns = (row.context or {}).get("messages")
+    if isinstance(turns, list) and turns:
+        return turns
+    return [{"role": "user", "content": row.text}]

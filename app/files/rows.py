@@ -1,0 +1,144 @@
+"""What travels between files and the rest: layouts, columns, records, rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+JsonValue: TypeAlias = "str | int | float | bool | list[JsonValue] | dict[str, JsonValue] | None"
+
+FORMATS: tuple[str, ...] = (
+    "csv",
+    "jsonl",
+    "json",
+    "chat-jsonl",
+    "completion-jsonl",
+    "parquet",
+    "xlsx",
+)
+ENCODINGS: tuple[str, ...] = ("utf-8", "utf-8-sig", "utf-16", "latin-1", "cp1252", "shift_jis", "gb18030")
+
+RAW_CHARS = 500
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of one file; the caller passes those of its settings."""
+
+    max_file_bytes: int = 2 * 1024**3
+    max_text_chars: int = 100_000
+    max_line_bytes: int = 8 * 1024**2
+    max_columns: int = 500
+    max_unzipped_bytes: int = 4 * 1024**3
+    max_zip_ratio: int = 200
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the bytes of a file are to be read.
+
+    Handed to ``preview`` it may be partial: an empty ``format`` and every ``None`` are detected.
+    ``quotechar`` "" means that quotes are ordinary characters; ``separator`` and ``stop`` are the ends of
+    the prompts and completions of a completion file.
+    """
+
+    format: str
+    encoding: str | None = None
+    delimiter: str | None = None
+    quotechar: str | None = None
+    sheet: str | None = None
+    separator: str | None = None
+    stop: str | None = None
+
+    def to_json(self) -> dict[str, str | None]:
+        return {
+            "format": self.format,
+            "encoding": self.encoding,
+            "delimiter": self.delimiter,
+            "quotechar": self.quotechar,
+            "sheet": self.sheet,
+            "separator": self.separator,
+            "stop": self.stop,
+        }
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Layout:
+        names = ("encoding", "delimiter", "quotechar", "sheet", "separator", "stop")
+        return cls(format=stored["format"], **{name: stored.get(name) for name in names})
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which column holds what."""
+
+    text: str | None
+    label: str | None
+    id: str | None = None
+    split: str | None = None
+    annotator: str | None = None
+    metadata: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "text": self.text,
+            "label": self.label,
+            "id": self.id,
+            "split": self.split,
+            "annotator": self.annotator,
+            "metadata": list(self.metadata),
+        }
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Columns:
+        return cls(
+            text=stored.get("text"),
+            label=stored.get("label"),
+            id=stored.get("id"),
+            split=stored.get("split"),
+            annotator=stored.get("annotator"),
+            metadata=tuple(stored.get("metadata") or ()),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record as it stands in the file; `line` is where it starts, 1-based."""
+
+    line: int
+    values: dict[str, JsonValue]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One usable row; `context` is what the chat format needs to be written back."""
+
+    line: int
+    text: str
+    label: str | None
+    id: str | None = None
+    split: str | None = None
+    annotator: str | None = None
+    metadata: dict[str, JsonValue] = field(default_factory=dict)
+    context: dict[str, JsonValue] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A record that cannot be used, why, and at most 500 characters of what stood there."""
+
+    line: int
+    reason: str
+    raw: str
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a file looks like: its layout, columns, proposed roles and first rows."""
+
+    layout: Layout
+    columns: tuple[str, ...]
+    guess: Columns
+    rows: tuple[tuple[str, ...], ...]
+    rejected: tuple[Rejected, ...]
+    warnings: tuple[str, ...]
