@@ -1,0 +1,208 @@
+"""Scoring a whole dataset: train rows against each other, all others by a model of the train rows."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from app.pipeline.arrays import check_embeddings, check_pred_probs
+from app.pipeline.cache import embed_cached, hash_texts
+from app.pipeline.scoring import GIVEN, OnProgress, Progress, Scoring, score
+from app.providers.embedders import Embedder
+from app.science.crossval import fit_predict, unit_scale
+from app.science.label_issues import find_label_issues
+
+BINS = 20
+UNLABELLED = -1
+
+
+@dataclass(frozen=True)
+class DatasetScores:
+    """Arrays with one row for each row of the dataset, and what the run has to say about itself.
+
+    Attributes
+    ----------
+    pred_probs : float32 array (n_rows, n_classes)
+        Train rows: out-of-sample by cross-validation. Others: by a model of all labelled train rows.
+    self_confidence : float32 array (n_rows,)
+        In [0, 1], low = worst; NaN for a row without a label.
+    suggested : int64 array (n_rows,)
+    suggested_confidence : float32 array (n_rows,)
+    is_issue, is_recommended : bool array (n_rows,)
+        `is_recommended` only within the train split.
+    rank : int64 array (n_rows,)
+        1 = worst issue of the row's split, 0 elsewhere.
+    report : dict
+        JSON: counts, noise, thresholds, advice, histogram, pairs, warnings, seconds.
+    """
+
+    pred_probs: npt.NDArray[np.float32]
+    self_confidence: npt.NDArray[np.float32]
+    suggested: npt.NDArray[np.int64]
+    suggested_confidence: npt.NDArray[np.float32]
+    is_issue: npt.NDArray[np.bool_]
+    is_recommended: npt.NDArray[np.bool_]
+    rank: npt.NDArray[np.int64]
+    report: dict[str, Any]
+
+
+def score_dataset(
+    texts: Sequence[str],
+    labels: npt.NDArray[np.int64],
+    is_train: npt.NDArray[np.bool_],
+    *,
+    n_classes: int,
+    embedder: Embedder,
+    cache_dir: Path | None,
+    seed: int,
+    folds: int,
+    pred_probs: npt.NDArray[np.generic] | None = None,
+    embeddings: npt.NDArray[np.generic] | None = None,
+    on_progress: OnProgress | None = None,
+) -> DatasetScores:
+    """Score every row of a dataset; no test row has any part in what is learned or flagged in train.
+
+    Parameters
+    ----------
+    texts : sequence of str (n_rows,)
+    labels : int array (n_rows,)
+        Given labels, 0 .. n_classes - 1, or -1 for a row without one.
+    is_train : bool array (n_rows,)
+    n_classes : int
+    embedder, cache_dir, seed, folds, on_progress
+        As for `app.pipeline.scoring.score`.
+    pred_probs, embeddings : array (n_rows, ...), optional
+        The user's own, for all rows in order.
+
+    Raises
+    ------
+    InvalidInput
+        When the labelled train rows cannot be scored, or the given arrays do not fit.
+    """
+    base = is_train & (labels != UNLABELLED)
+    rows = np.flatnonzero(base)
+    train_texts = [texts[row] for row in rows.tolist()]
+    vectors, embed_seconds = None, 0.0
+    if pred_probs is not None:
+        pred_probs = check_pred_probs(pred_probs, n_examples=len(texts), n_classes=n_classes)
+    elif embeddings is not None:
+        vectors = check_embeddings(embeddings, n_examples=len(texts))
+    else:
+        started = time.perf_counter()
+        vectors = _embed(texts, embedder, cache_dir, on_progress)
+        embed_seconds = time.perf_counter() - started
+    scoring = score(
+        train_texts,
+        labels[rows],
+        n_classes=n_classes,
+        embedder=embedder,
+        seed=seed,
+        folds=folds,
+        pred_probs=None if pred_probs is None else pred_probs[rows],
+        embeddings=None if vectors is None else vectors[rows],
+        on_progress=on_progress,
+    )
+    scoring.seconds["embed"] = embed_seconds
+    if pred_probs is None and embeddings is None:
+        scoring = replace(scoring, embedder=embedder.name, embedder_version=embedder.version)
+    if pred_probs is None:
+        assert vectors is not None  # noqa: S101 — one of the two is always there
+        pred_probs = _fill(scoring, vectors, labels, base, n_classes=n_classes)
+    return _assemble(scoring, pred_probs.astype(np.float32), labels, is_train, base)
+
+
+def _embed(
+    texts: Sequence[str], embedder: Embedder, cache_dir: Path | None, on_progress: OnProgress | None
+) -> npt.NDArray[np.float32]:
+    def tell(done: int, total: int) -> None:
+        if on_progress:
+            on_progress(Progress("embed", done, total))
+
+    return embed_cached(texts, hash_texts(texts), embedder, cache_dir, on_progress=tell)
+
+
+def _fill(
+    scoring: Scoring,
+    vectors: npt.NDArray[np.float32],
+    labels: npt.NDArray[np.int64],
+    base: npt.NDArray[np.bool_],
+    *,
+    n_classes: int,
+) -> npt.NDArray[np.float32]:
+    filled = np.zeros((len(base), n_classes), dtype=np.float32)
+    filled[base] = scoring.pred_probs
+    if not base.all():
+        scaled = unit_scale(vectors)
+        filled[~base] = fit_predict(scaled[base], labels[base], scaled[~base], n_classes=n_classes)
+    return filled
+
+
+def _assemble(
+    scoring: Scoring,
+    pred_probs: npt.NDArray[np.float32],
+    labels: npt.NDArray[np.int64],
+    is_train: npt.NDArray[np.bool_],
+    base: npt.NDArray[np.bool_],
+) -> DatasetScores:
+    everyone = np.arange(len(labels))
+    suggested = pred_probs.argmax(axis=1).astype(np.int64)
+    self_confidence = pred_probs[everyone, np.maximum(labels, 0)].astype(np.float32)
+    self_confidence[labels == UNLABELLED] = np.nan
+    is_issue, is_recommended = np.zeros(len(labels), bool), np.zeros(len(labels), bool)
+    rank = np.zeros(len(labels), np.int64)
+    is_issue[base], is_recommended[base] = scoring.issues.is_issue, scoring.advice.mask
+    rank[base] = scoring.issues.rank
+    test = ~is_train & (labels != UNLABELLED)
+    if len(np.unique(labels[test])) > 1:
+        found = find_label_issues(labels[test], pred_probs[test])
+        is_issue[test], rank[test] = found.is_issue, found.rank
+    return DatasetScores(
+        pred_probs=pred_probs,
+        self_confidence=self_confidence,
+        suggested=suggested,
+        suggested_confidence=pred_probs[everyone, suggested],
+        is_issue=is_issue,
+        is_recommended=is_recommended,
+        rank=rank,
+        report=_report(scoring, labels[base], n_rows=len(labels)),
+    )
+
+
+def _report(scoring: Scoring, labels: npt.NDArray[np.int64], *, n_rows: int) -> dict[str, Any]:
+    issues, advice = scoring.issues, scoring.advice
+    flagged = issues.is_issue
+    classes = {}
+    for label in np.unique(labels).tolist():
+        mine = labels == label
+        classes[str(label)] = {
+            "rows": int(mine.sum()),
+            "issues": int((mine & flagged).sum()),
+            "mean_self_confidence": round(float(issues.self_confidence[mine].mean()), 4),
+        }
+    pairs, counts = np.unique(
+        np.stack([labels[flagged], issues.suggested[flagged]], axis=1), axis=0, return_counts=True
+    )
+    order = np.argsort(-counts, kind="stable")
+    return {
+        "rows": n_rows,
+        "issues": int(flagged.sum()),
+        "recommended": int(advice.mask.sum()),
+        "estimated_noise": issues.estimated_noise,
+        "thresholds": [
+            None if np.isnan(value) else round(float(value), 4) for value in issues.class_thresholds
+        ],
+        "advice": {"reason": advice.reason, "expected_precision": advice.expected_precision},
+        "histogram": np.histogram(issues.self_confidence, bins=BINS, range=(0, 1))[0].tolist(),
+        "classes": classes,
+        "pairs": [[*pairs[at].tolist(), int(counts[at])] for at in order],
+        "warnings": list(scoring.warnings),
+        "embedder": scoring.embedder,
+        "embedder_version": scoring.embedder_version,
+        "classifier": scoring.classifier,
+        "seconds": {name: round(value, 3) for name, value in scoring.seconds.items()},
+        "given_pred_probs": scoring.classifier == GIVEN,
+    }

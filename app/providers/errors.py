@@ -1,0 +1,22 @@
+"""What a remote provider answered, in its own words."""
+
+from app.errors import AppError
+
+
+class ProviderRefused(AppError):
+    """The provider said no; its words and request id are kept so that a person can ask it why.
+
+    Attributes
+    ----------
+    code : str or None
+        The provider's error code, for example `insufficient_quota`.
+    request_id : str or None
+        The provider's id of the request.
+    """
+
+    status = 502
+
+    def __init__(self, message: str, *, code: str | None = None, request_id: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.request_id = request_id

@@ -1,0 +1,248 @@
+"""Fine-tuning by any server that speaks OpenAI's API."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import openai
+from openai.pagination import SyncCursorPage, SyncPage
+from openai.types import FileObject, Model
+from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
+
+from app.errors import InvalidInput, NotFound, Unavailable
+from app.providers.errors import ProviderRefused
+from app.providers.fine_tuning import PlannedCall, RemoteEvent, RemoteFile, RemoteJob, RemoteModel
+
+PURPOSE: Final = "fine-tune"
+METHOD = "supervised"
+MAX_SUFFIX = 64
+TIMEOUT_SECONDS = 60.0
+UPLOAD_TIMEOUT_SECONDS = 1_800.0
+MAX_RETRIES = 2
+SERVER_ERROR = 500
+TOO_MANY_REQUESTS = 429
+NO_QUOTA = "insufficient_quota"
+DIGEST_CHARACTERS = 16
+
+Item = TypeVar("Item")
+
+
+def remote_name(path: Path) -> str:
+    """Return a file's name at the provider: it holds the content's hash, so equal names mean equal files."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return f"{path.stem}-{digest[:DIGEST_CHARACTERS]}{path.suffix}"
+
+
+def planned_calls(
+    path: Path,
+    model: str,
+    *,
+    suffix: str | None = None,
+    seed: int | None = None,
+    metadata: Mapping[str, str] | None = None,
+) -> list[PlannedCall]:
+    """Return what `upload` and `create` would send, for a dry run: nothing is sent and no secret is in it."""
+    upload = {"purpose": PURPOSE, "file": remote_name(path), "bytes": path.stat().st_size}
+    create = _create_body("(id of the uploaded file)", model, suffix=suffix, seed=seed, metadata=metadata)
+    return [PlannedCall("POST", "/files", upload), PlannedCall("POST", "/fine_tuning/jobs", create)]
+
+
+class OpenAIFineTuner:
+    """A `FineTuner` over the `openai` client.
+
+    Parameters
+    ----------
+    api_key : str
+        Sent as bearer token; never part of an error.
+    base_url : str, optional
+        Another server that speaks the same API; OpenAI's own by default.
+    timeout : float
+        Seconds until a request counts as failed; uploads get longer.
+    max_retries : int
+        How often a request that only reads is repeated after 429, 5xx and lost connections.
+    """
+
+    def __init__(
+        self,
+        api_key: str,
+        *,
+        base_url: str | None = None,
+        timeout: float = TIMEOUT_SECONDS,
+        max_retries: int = MAX_RETRIES,
+    ) -> None:
+        if not api_key:
+            raise Unavailable("There is no API key for fine-tuning; set SETRIGHT_OPENAI_API_KEY.")
+        self._api_key = api_key
+        self._reading = openai.OpenAI(
+            api_key=api_key, base_url=base_url, timeout=timeout, max_retries=max_retries
+        )
+        # A request that creates something is never repeated by itself: the first may have arrived.
+        self._writing = self._reading.with_options(max_retries=0)
+
+    def upload(self, path: Path) -> str:
+        """Send a training file unless one of the same name (content hash) and size is there already."""
+        if not path.is_file():
+            raise NotFound(f"There is no file {path}.")
+        name = remote_name(path)
+        known = self.find_file(name, path.stat().st_size)
+        if known:
+            return known.id
+        with self._translated(), path.open("rb") as file:
+            sent = self._writing.files.create(
+                file=(name, file), purpose=PURPOSE, timeout=UPLOAD_TIMEOUT_SECONDS
+            )
+            return _file(sent).id
+
+    def create(
+        self,
+        file_id: str,
+        model: str,
+        *,
+        suffix: str | None = None,
+        seed: int | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> RemoteJob:
+        """Start a job unless one with this metadata is there already."""
+        body = _create_body(file_id, model, suffix=suffix, seed=seed, metadata=metadata)
+        known = self.find_job(metadata or {})
+        if known:
+            return known
+        with self._translated():
+            return _job(self._writing.fine_tuning.jobs.create(**body))
+
+    def retrieve(self, job_id: str) -> RemoteJob:
+        with self._translated():
+            return _job(self._reading.fine_tuning.jobs.retrieve(job_id))
+
+    def cancel(self, job_id: str) -> RemoteJob:
+        with self._translated():
+            return _job(self._writing.fine_tuning.jobs.cancel(job_id))
+
+    def list_events(self, job_id: str) -> list[RemoteEvent]:
+        """Return the job's log, oldest first."""
+        with self._translated():
+            events = [_event(event) for event in _items(self._reading.fine_tuning.jobs.list_events(job_id))]
+        return sorted(events, key=lambda event: event.created_at)
+
+    def list_models(self) -> list[RemoteModel]:
+        """Return the models of the provider by name."""
+        with self._translated():
+            models = [_model(model) for model in _items(self._reading.models.list())]
+        return sorted(models, key=lambda model: model.id)
+
+    def find_file(self, name: str, size: int) -> RemoteFile | None:
+        """Return an uploaded training file by name and size in bytes."""
+        with self._translated():
+            files = (_file(file) for file in _items(self._reading.files.list(purpose=PURPOSE)))
+            return next((file for file in files if (file.name, file.bytes) == (name, size)), None)
+
+    def find_job(self, metadata: Mapping[str, str]) -> RemoteJob | None:
+        """Return the newest job that carries all of this metadata; None for empty metadata."""
+        wanted = dict(metadata)
+        if not wanted:
+            return None
+        with self._translated():
+            jobs = (_job(job) for job in _items(self._reading.fine_tuning.jobs.list(metadata=wanted)))
+            # Servers that do not know the filter list every job.
+            return next((job for job in jobs if wanted.items() <= job.metadata.items()), None)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        server = self._reading.base_url.host
+        try:
+            yield
+        except openai.APITimeoutError:
+            raise Unavailable(f"{server} did not answer in time.") from None
+        except openai.APIConnectionError as problem:
+            raise Unavailable(f"{server} cannot be reached: {problem.__cause__ or problem}.") from None
+        except openai.APIStatusError as problem:
+            raise self._refusal(problem, server) from None
+        except (openai.APIError, ValueError, TypeError, AttributeError):
+            raise ProviderRefused(f"{server} answered something that is not OpenAI's API.") from None
+
+    def _refusal(self, problem: openai.APIStatusError, server: str) -> ProviderRefused | Unavailable:
+        words = _words(problem).replace(self._api_key, "…")
+        request = f" (request id {problem.request_id})" if problem.request_id else ""
+        if problem.status_code == TOO_MANY_REQUESTS and problem.code != NO_QUOTA:
+            wait = problem.response.headers.get("retry-after")
+            pause = f" Try again in {wait} seconds." if wait else ""
+            return Unavailable(f"{server} asks to wait: {words}{request}{pause}")
+        if problem.status_code >= SERVER_ERROR:
+            return Unavailable(f"{server} has a problem of its own ({problem.status_code}): {words}{request}")
+        message = f"{server} refused ({problem.status_code}): {words}{request}"
+        return ProviderRefused(message, code=problem.code, request_id=problem.request_id)
+
+
+def _create_body(
+    file_id: str, model: str, *, suffix: str | None, seed: int | None, metadata: Mapping[str, str] | None
+) -> dict[str, Any]:
+    if suffix and len(suffix) > MAX_SUFFIX:
+        raise InvalidInput(f"The suffix has {len(suffix)} characters; the limit is {MAX_SUFFIX}.")
+    body: dict[str, Any] = {"training_file": file_id, "model": model, "method": {"type": METHOD}}
+    if suffix:
+        body["suffix"] = suffix
+    if seed is not None:
+        body["seed"] = seed
+    if metadata:
+        body["metadata"] = dict(metadata)
+    return body
+
+
+def _items(page: SyncCursorPage[Item] | SyncPage[Item]) -> Iterator[Item]:
+    """Go through all pages; an answer without a list is no empty list, or jobs would be made twice."""
+    if not isinstance(page.data, list):
+        raise TypeError("the answer holds no list")
+    return iter(page)
+
+
+def _words(problem: openai.APIStatusError) -> str:
+    if isinstance(problem.body, dict) and isinstance(problem.body.get("message"), str):
+        return str(problem.body["message"])
+    return f"HTTP status {problem.status_code} without an explanation"
+
+
+def _file(file: FileObject) -> RemoteFile:
+    return RemoteFile(id=_text(file.id), name=file.filename, bytes=file.bytes)
+
+
+def _model(model: Model) -> RemoteModel:
+    shutdown_date = getattr(model, "shutdown_date", None)
+    return RemoteModel(
+        id=_text(model.id), owned_by=getattr(model, "owned_by", ""), shutdown_date=shutdown_date
+    )
+
+
+def _event(event: FineTuningJobEvent) -> RemoteEvent:
+    data = getattr(event, "data", None)
+    return RemoteEvent(
+        id=_text(event.id),
+        created_at=event.created_at,
+        level=event.level,
+        message=event.message,
+        data=dict(data) if isinstance(data, dict) else {},
+    )
+
+
+def _job(job: FineTuningJob) -> RemoteJob:
+    error = job.error.message if getattr(job, "error", None) and job.error else None
+    return RemoteJob(
+        id=_text(job.id),
+        status=job.status,
+        model=job.model,
+        training_file=job.training_file,
+        created_at=job.created_at,
+        finished_at=getattr(job, "finished_at", None),
+        fine_tuned_model=getattr(job, "fine_tuned_model", None),
+        error=error or None,
+        trained_tokens=getattr(job, "trained_tokens", None),
+        metadata=dict(getattr(job, "metadata", None) or {}),
+    )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise TypeError(f"{value!r} is not an id")
+    return value

@@ -1,0 +1,1 @@
+"""Arithmetic: arrays in, arrays out. No files, clocks or global random state."""
