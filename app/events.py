@@ -1,0 +1,77 @@
+"""What can happen, by name, and the one way to write it down."""
+
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from app.actor import Actor
+from app.models.events import Event
+
+NAMES = {
+    "dataset.created": "An import made a dataset.",
+    "dataset.renamed": "A dataset got another name.",
+    "dataset.deleted": "A dataset was deleted with everything in it.",
+    "import.requested": "A file was confirmed and waits to be imported.",
+    "import.finished": "A file's rows became part of the dataset.",
+    "import.failed": "A file could not be imported; nothing of it was kept.",
+    "import.cancelled": "An import was stopped; nothing of it was kept.",
+    "scoring.requested": "A scoring run was asked for.",
+    "scoring.finished": "A scoring run became the dataset's current one.",
+    "scoring.failed": "A scoring run ended without scores.",
+    "scoring.cancelled": "A scoring run was stopped.",
+    "review.decided": "A person gave a verdict on an example.",
+    "review.undone": "A person took back a verdict.",
+    "batch.requested": "A bulk action was confirmed.",
+    "batch.finished": "A bulk action was applied.",
+    "batch.failed": "A bulk action stopped before its end.",
+    "batch.cancelled": "A bulk action was stopped by a person; what it had changed stays and can be undone.",
+    "batch.undo_requested": "Somebody asked to take a bulk action back.",
+    "batch.undone": "A bulk action was taken back.",
+    "version.created": "A state of the labels was frozen under a name.",
+    "export.requested": "A file of a version was asked for.",
+    "export.finished": "A file of a version was written.",
+    "export.failed": "A file of a version could not be written.",
+    "export.cancelled": "Writing a file of a version was stopped.",
+    "experiment.requested": "A comparison of variants was asked for.",
+    "experiment.finished": "A comparison of variants has its results.",
+    "experiment.failed": "A comparison of variants could not be made.",
+    "experiment.cancelled": "A comparison of variants was stopped.",
+    "fine_tune.requested": "A fine-tune was started from an export.",
+    "fine_tune.finished": "A fine-tune ended with a model.",
+    "fine_tune.failed": "A fine-tune failed or was refused.",
+    "fine_tune.cancelled": "A fine-tune was stopped.",
+    "user.created": "Somebody got a login.",
+    "user.changed": "Somebody's role or state changed.",
+    "user.password_set": "Somebody's password was set.",
+    "user.signed_in": "Somebody signed in.",
+    "user.signed_out": "Somebody signed out.",
+    "token.created": "A token was made.",
+    "token.revoked": "A token was revoked.",
+}
+"""Every event that can be recorded, and what it means."""
+
+
+def record(
+    session: Session,
+    name: str,
+    *,
+    actor: Actor,
+    dataset_id: int | None = None,
+    subject_id: int | None = None,
+    old: Any = None,
+    new: Any = None,
+) -> None:
+    """Add an event to the caller's transaction; a name that is not in `NAMES` is a mistake."""
+    if name not in NAMES:
+        raise KeyError(f"{name} is not an event of app/events.py")
+    session.add(
+        Event(
+            name=name,
+            actor_id=actor.user_id,
+            actor_name=actor.name,
+            dataset_id=dataset_id,
+            subject_id=subject_id,
+            old=old,
+            new=new,
+        )
+    )

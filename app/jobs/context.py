@@ -1,0 +1,52 @@
+"""What a job works with: the worker's database and settings."""
+
+import time
+from dataclasses import dataclass
+
+from app.config import Settings
+from app.db import Database
+from app.services import runs
+from app.services.runs import AnyRun
+
+
+@dataclass(frozen=True)
+class Context:
+    """One worker's settings and database."""
+
+    settings: Settings
+    database: Database
+
+    def pause(self) -> None:
+        """Let others write between two chunks of bulk work."""
+        time.sleep(self.settings.pause_ms / 1000)
+
+
+class Reporter:
+    """Writes a job's progress, at most once a second, and notices when it should stop."""
+
+    INTERVAL = 1.0
+
+    def __init__(self, context: Context, run: AnyRun) -> None:
+        self._context, self._run = context, run
+        self._last, self._phase = 0.0, ""
+
+    def __call__(self, phase: str, done: int, total: int) -> None:
+        moment = time.monotonic()
+        if phase == self._phase and moment - self._last < self.INTERVAL and done < total:
+            return
+        self._last, self._phase = moment, phase
+        with self._context.database.write() as session:
+            runs.progress(session, self._run, phase, done, total)
+
+
+_current: list[Context] = []
+
+
+def enter(context: Context) -> None:
+    """Make a context the one that this process's jobs work with."""
+    _current[:] = [context]
+
+
+def current() -> Context:
+    """Return the context of this worker."""
+    return _current[0]

@@ -1,0 +1,30 @@
+"""Deleting a dataset: hidden at once, removed chunk by chunk."""
+
+import shutil
+
+from dbos import DBOS
+
+from app.jobs.context import current
+from app.queue import Job
+from app.services import removal
+
+
+@DBOS.step(name="delete_dataset.rows", retries_allowed=True, max_attempts=4)
+def remove(dataset_id: int) -> None:
+    """Delete what is left of a dataset; a restart goes on where this one stopped."""
+    context = current()
+    more = True
+    while more:
+        with context.database.write() as session:
+            more = removal.remove_chunk(session, dataset_id)
+        context.pause()
+    with context.database.write() as session:
+        export_ids = removal.remove_rest(session, dataset_id)
+    for export_id in export_ids:
+        shutil.rmtree(context.settings.exports / str(export_id), ignore_errors=True)
+
+
+@DBOS.workflow(name=str(Job.DELETE_DATASET))
+def delete_dataset(dataset_id: int) -> None:
+    """Delete a dataset with everything in it but its events."""
+    remove(dataset_id)

@@ -1,0 +1,127 @@
+"""Workflows and steps: where DBOS meets our jobs.
+
+A step may run more than once (a crash repeats the one that was interrupted), so each is written to give the
+same result again. Its expected failures are values that DBOS stores, not exceptions it would retry; anything
+else is a crash: retried with backoff, then the job fails with the request to look at the log.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
+
+import structlog
+from dbos import DBOS
+
+from app.errors import AppError, Cancelled
+from app.jobs.context import Context, current
+from app.models.columns import RunState
+from app.queue import Job
+from app.services import runs
+from app.services.runs import Overtaken, Run
+
+P = ParamSpec("P")
+MAX_ATTEMPTS = 4
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass
+class Ended(Exception):
+    """A job is over before its last step."""
+
+    state: RunState | None  # None: another worker has it
+    error: str = ""
+
+
+GiveUp = Callable[[Context, int, RunState, str], None]
+
+
+def step(
+    kind: type[Run], name: str
+) -> Callable[[Callable[Concatenate[Context, Run, P], Any]], Callable[Concatenate[int, P], Any]]:
+    """Make a durable step of a function `(context, run, ...) -> JSON`; it is called with the run's id."""
+
+    def decorate(body: Callable[Concatenate[Context, Run, P], Any]) -> Callable[Concatenate[int, P], Any]:
+        def attempt(run_id: int, *args: Any) -> dict[str, Any]:
+            structlog.contextvars.bind_contextvars(job=name, run_id=run_id)
+            context = current()
+            try:
+                with context.database.write() as session:
+                    run = runs.begin(session, kind, run_id)
+                if run is None:
+                    return {"ended": None, "error": ""}
+                return {"result": body(context, run, *args)}  # type: ignore[call-arg]
+            except Overtaken:
+                return {"ended": None, "error": ""}
+            except Cancelled as stop:
+                return {"ended": RunState.CANCELLED.value, "error": str(stop)}
+            except AppError as error:
+                return {"ended": RunState.FAILED.value, "error": str(error)}
+            except Exception:
+                log.exception("step failed")
+                raise
+
+        recorded = DBOS.step(
+            name=name, retries_allowed=True, max_attempts=MAX_ATTEMPTS, interval_seconds=1, backoff_rate=3
+        )(attempt)
+
+        @wraps(body)
+        def call(run_id: int, *args: P.args, **_kwargs: P.kwargs) -> Any:
+            outcome = recorded(run_id, *args)
+            if "ended" in outcome:
+                state = outcome["ended"]
+                raise Ended(RunState(state) if state else None, outcome["error"])
+            return outcome["result"]
+
+        return call  # type: ignore[return-value]
+
+    return decorate
+
+
+def workflow(
+    job: Job, kind: type[Run], *, give_up: GiveUp | None = None
+) -> Callable[[Callable[[int], None]], Callable[[int], None]]:
+    """Register a function that calls steps in order as the workflow of a job.
+
+    `give_up` cleans up after a failed or cancelled job, and marks it so; by default it is only marked.
+    """
+
+    def decorate(body: Callable[[int], None]) -> Callable[[int], None]:
+        def stop(run_id: int, state: str, error: str) -> None:
+            (give_up or _mark(kind))(current(), run_id, RunState(state), error)
+
+        recorded_stop = DBOS.step(
+            name=f"{job}.give_up", retries_allowed=True, max_attempts=MAX_ATTEMPTS, interval_seconds=1
+        )(stop)
+
+        @wraps(body)
+        def run(run_id: int) -> None:
+            try:
+                body(run_id)
+            except Ended as end:
+                if end.state is not None:
+                    recorded_stop(run_id, end.state.value, end.error)
+            except Exception:
+                log.exception("job failed", job=str(job), run_id=run_id)
+                recorded_stop(run_id, RunState.FAILED.value, _crashed(job, run_id))
+
+        registered: Callable[[int], None] = DBOS.workflow(name=str(job), max_recovery_attempts=1000)(run)
+        return registered
+
+    return decorate
+
+
+def _crashed(job: Job, run_id: int) -> str:
+    return (
+        f"Something broke that should not have, {MAX_ATTEMPTS} times in a row. "
+        f"The worker's log says what, under {job} {run_id}."
+    )
+
+
+def _mark(kind: type[Run]) -> GiveUp:
+    def mark(context: Context, run_id: int, state: RunState, error: str) -> None:
+        with context.database.write() as session:
+            runs.end(session, kind, run_id, state=state, error=error)
+
+    return mark

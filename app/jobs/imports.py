@@ -1,0 +1,99 @@
+"""The import of a file: store its rows unseen, then show them all at once."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+
+from app.errors import InvalidInput
+from app.files.reading import read_rows
+from app.files.rows import Columns, Layout, Rejected, Row
+from app.jobs.context import Context, Reporter
+from app.jobs.durable import step, workflow
+from app.models.columns import RunState
+from app.models.imports import Import
+from app.queue import Job
+from app.services import publishing, runs, staging
+from app.services.imports import limits_of
+from app.services.staging import Bounds, NumberedRow
+
+CHUNK = 1000
+
+
+def _give_up(context: Context, import_id: int, state: RunState, error: str) -> None:
+    while True:
+        with context.database.write() as session:
+            if not publishing.take_back(session, import_id):
+                break
+        context.pause()
+    with context.database.write() as session:
+        publishing.forget(session, import_id, state=state, error=error)
+
+
+@workflow(Job.IMPORT, Import, give_up=_give_up)
+def import_file(import_id: int) -> None:
+    """Import a confirmed file."""
+    stage(import_id)
+    publish(import_id)
+
+
+@step(Import, "import.stage")
+def stage(context: Context, import_: Import) -> None:
+    """Store the rows that are not stored yet: a restart goes on behind the last stored line."""
+    report = Reporter(context, import_)
+    bounds = Bounds(max_classes=context.settings.max_classes, max_rejected=context.settings.max_rejected)
+    read = 0
+
+    def on_bytes(count: int) -> None:
+        nonlocal read
+        read = count
+
+    path = Path(import_.path)
+    if not path.exists():
+        raise InvalidInput(f"The uploaded file of {import_.file_name} is gone; upload it again.")
+    found = read_rows(
+        path,
+        Layout.from_json(import_.layout),
+        Columns.from_json(import_.columns),
+        limits=limits_of(context.settings),
+        allow_unlabelled=import_.allow_unlabelled,
+        on_bytes=on_bytes,
+        name=import_.file_name,
+    )
+    for chunk in _chunks(enumerate(found, start=1), after=import_.rows_read):
+        rows = [NumberedRow(number, one) for number, one in chunk if isinstance(one, Row)]
+        refused = [one for _, one in chunk if isinstance(one, Rejected)]
+        with context.database.write() as session:
+            staging.store_chunk(session, import_, rows, refused, last_line=chunk[-1][1].line, bounds=bounds)
+        report("reading", min(read, import_.bytes), import_.bytes)
+        context.pause()
+
+
+def _chunks(
+    numbered: Iterator[tuple[int, Row | Rejected]], *, after: int
+) -> Iterator[list[tuple[int, Row | Rejected]]]:
+    for _ in islice(numbered, after):
+        pass
+    while chunk := list(islice(numbered, CHUNK)):
+        yield chunk
+
+
+@step(Import, "import.publish")
+def publish(context: Context, import_: Import) -> None:
+    """Apply an update's changes and show the rows; from the first change on there is no way back."""
+    with context.database.read() as session:
+        publishing.check_has_rows(session, import_)
+        sums = publishing.sums_of_new_rows(session, import_)
+        missing = publishing.count_missing(session, import_)
+        actor = runs.requester(session, import_)
+    with context.database.write() as session:
+        publishing.freeze_before(session, import_, actor=actor)
+    applied = 1
+    while applied:
+        with context.database.write() as session:
+            applied = publishing.apply_changes(session, import_)
+        context.pause()
+    with context.database.write() as session:
+        publishing.publish(session, import_, sums, missing, actor=actor)
+    with suppress(OSError):  # a file that cannot be deleted is no reason to fail a finished import
+        Path(import_.path).unlink(missing_ok=True)

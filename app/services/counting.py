@@ -1,0 +1,102 @@
+"""Counters: every change of a row is a small sum, added in the change's own transaction."""
+
+from collections import Counter as Tally
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from app.models.columns import Split
+from app.models.datasets import Counter, CounterName, Label
+from app.models.examples import ExampleState
+
+
+@dataclass(frozen=True)
+class Standing:
+    """All of a row that counters depend on."""
+
+    split: Split
+    given_label_id: int | None
+    label_id: int | None
+    state: ExampleState
+    is_issue: bool
+
+    def names(self) -> set[CounterName]:
+        """Return the counters this row is counted in."""
+        facts = {
+            CounterName.ROWS: True,
+            CounterName.UNLABELLED: self.label_id is None,
+            CounterName.ISSUES: self.is_issue,
+            CounterName.OPEN_ISSUES: self.is_issue and self.state is ExampleState.OPEN,
+            CounterName.NEEDS_REVIEW: self.state is ExampleState.NEEDS_REVIEW,
+            CounterName.RESOLVED: self.state.is_resolved,
+            CounterName.EXCLUDED: self.state is ExampleState.EXCLUDED,
+            CounterName.CHANGED: self.label_id != self.given_label_id,
+            CounterName.AUTO_FIXED: self.state is ExampleState.AUTO_FIXED,
+        }
+        return {name for name, is_true in facts.items() if is_true}
+
+
+class Sums:
+    """Changes of counters and of labels' row counts, collected and then added at once."""
+
+    def __init__(self) -> None:
+        self.counters: Tally[tuple[Split, CounterName]] = Tally()
+        self.given: Tally[int] = Tally()
+        self.current: Tally[int] = Tally()
+
+    def add(self, standing: Standing, times: int = 1) -> None:
+        """Count a row (or, with negative `times`, stop counting it)."""
+        for name in standing.names():
+            self.counters[standing.split, name] += times
+        if standing.given_label_id is not None:
+            self.given[standing.given_label_id] += times
+        if standing.label_id is not None:
+            self.current[standing.label_id] += times
+
+    def move(self, old: Standing, new: Standing) -> None:
+        """Count a row as what it has become."""
+        self.add(old, -1)
+        self.add(new)
+
+    def save(self, session: Session, dataset_id: int) -> None:
+        """Add everything to the database, in one fixed order so that two writers never wait in a ring."""
+        add_counters(session, dataset_id, self.counters)
+        for label_id in sorted(self.given.keys() | self.current.keys()):
+            given, current = self.given[label_id], self.current[label_id]
+            if given or current:
+                session.execute(
+                    sa.update(Label)
+                    .where(Label.id == label_id)
+                    .values(
+                        given_count=Label.given_count + given, current_count=Label.current_count + current
+                    )
+                    .execution_options(synchronize_session=False)
+                )
+
+
+def add_counters(session: Session, dataset_id: int, sums: Mapping[tuple[Split, CounterName], int]) -> None:
+    """Add to a dataset's counters, making those that are not there."""
+    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+    for (split, name), value in sorted(sums.items()):
+        if value:
+            row = insert(Counter).values(dataset_id=dataset_id, split=split, name=name, value=value)
+            session.execute(
+                row.on_conflict_do_update(
+                    index_elements=["dataset_id", "split", "name"],
+                    set_={"value": Counter.value + row.excluded.value},
+                )
+            )
+
+
+def set_counters(
+    session: Session,
+    dataset_id: int,
+    names: Iterable[CounterName],
+    sums: Mapping[tuple[Split, CounterName], int],
+) -> None:
+    """Replace some counters of a dataset, as a new scoring run does with those of issues."""
+    session.execute(sa.delete(Counter).where(Counter.dataset_id == dataset_id, Counter.name.in_(list(names))))
+    add_counters(session, dataset_id, sums)

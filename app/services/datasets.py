@@ -1,0 +1,180 @@
+"""Datasets: finding, naming, counting, deleting."""
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app import events, queue
+from app.actor import Actor, Role
+from app.errors import Conflict, InvalidInput, NotFound
+from app.models.columns import OPEN_STATES, RunState, Split
+from app.models.datasets import Counter, CounterName, Dataset, Label
+from app.models.imports import Import
+from app.models.scoring import ScoringRun
+
+MAX_NAME_CHARS = 200
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many rows of a dataset are what."""
+
+    train: int = 0
+    test: int = 0
+    unlabelled: int = 0
+    issues: int = 0
+    open_issues: int = 0
+    needs_review: int = 0
+    resolved: int = 0
+    excluded: int = 0
+    changed: int = 0
+    auto_fixed: int = 0
+
+    @property
+    def rows(self) -> int:
+        return self.train + self.test
+
+
+@dataclass(frozen=True)
+class DatasetCard:
+    """What the list of datasets shows of one."""
+
+    dataset: Dataset
+    counts: Counts
+    labels: int
+    run: ScoringRun | None
+    open_run: bool
+
+
+def get(session: Session, dataset_id: int) -> Dataset:
+    """Return the dataset; one whose first import is still on its way is not there yet."""
+    dataset = session.get(Dataset, dataset_id)
+    if dataset is None or dataset.import_seq == 0:
+        raise NotFound(f"There is no dataset {dataset_id}.")
+    return dataset
+
+
+def get_by_name(session: Session, name: str) -> Dataset:
+    """Return the dataset of that name, or say which ones there are."""
+    dataset = session.scalar(sa.select(Dataset).where(Dataset.name == name, Dataset.import_seq > 0))
+    if dataset is None:
+        names = session.scalars(sa.select(Dataset.name).where(Dataset.import_seq > 0).order_by(Dataset.name))
+        known = ", ".join(names.all()) or "none yet"
+        raise NotFound(f"There is no dataset {name!r}. Datasets: {known}.")
+    return dataset
+
+
+def list_datasets(session: Session) -> list[DatasetCard]:
+    """Return every dataset, newest first."""
+    datasets = session.scalars(sa.select(Dataset).where(Dataset.import_seq > 0).order_by(Dataset.id.desc()))
+    return [_card(session, dataset) for dataset in datasets]
+
+
+def _card(session: Session, dataset: Dataset) -> DatasetCard:
+    in_use = sa.select(sa.func.count()).where(*visible_labels(dataset))
+    is_open = sa.select(ScoringRun.id).where(
+        ScoringRun.dataset_id == dataset.id, ScoringRun.state.in_(OPEN_STATES)
+    )
+    return DatasetCard(
+        dataset=dataset,
+        counts=counts(session, dataset.id),
+        labels=session.scalar(in_use) or 0,
+        run=session.get(ScoringRun, dataset.current_run_id) if dataset.current_run_id else None,
+        open_run=session.scalar(is_open) is not None,
+    )
+
+
+def counts(session: Session, dataset_id: int, *, split: Split | None = None) -> Counts:
+    """Return the counters of a dataset; `split` narrows all but `train` and `test` to one split."""
+    rows = session.execute(
+        sa.select(Counter.name, Counter.split, Counter.value).where(Counter.dataset_id == dataset_id)
+    )
+    sums: dict[str, int] = {}
+    for name, of_split, value in rows:
+        if name is CounterName.ROWS:
+            sums[of_split.value] = value
+        elif split in {None, of_split}:
+            sums[name.value] = sums.get(name.value, 0) + value
+    return Counts(**sums)
+
+
+def labels(session: Session, dataset: Dataset) -> list[Label]:
+    """Return the labels of a dataset in the order of their names' code points."""
+    found = session.scalars(sa.select(Label).where(*visible_labels(dataset)))
+    return sorted(found, key=lambda label: label.name)
+
+
+def visible_labels(dataset: Dataset) -> tuple[sa.ColumnElement[bool], ...]:
+    """Return the condition that leaves out labels of an import on its way."""
+    return (Label.dataset_id == dataset.id, Label.import_seq <= dataset.import_seq)
+
+
+def valid_name(name: str) -> str:
+    """Return the name without spaces around it, or say what is wrong with it."""
+    name = name.strip()
+    if not name:
+        raise InvalidInput("A dataset needs a name.")
+    if len(name) > MAX_NAME_CHARS:
+        raise InvalidInput(
+            f"A dataset's name has at most {MAX_NAME_CHARS} characters; this one has {len(name)}."
+        )
+    if not name.isprintable():
+        raise InvalidInput("A dataset's name is one line of printable characters.")
+    return name
+
+
+def rename(session: Session, dataset_id: int, name: str, *, actor: Actor) -> Dataset:
+    """Give a dataset another name; no two datasets may share one."""
+    dataset = get(session, dataset_id)
+    actor.require(Role.LEAD, dataset)
+    name = valid_name(name)
+    if name == dataset.name:
+        return dataset
+    if session.scalar(sa.select(Dataset.id).where(Dataset.name == name)):
+        raise Conflict(f"There is already a dataset called {name}.")
+    events.record(session, "dataset.renamed", actor=actor, dataset_id=dataset_id, old=dataset.name, new=name)
+    dataset.name = name
+    return dataset
+
+
+def request_delete(session: Session, dataset_id: int, *, actor: Actor) -> None:
+    """Hide a dataset at once and let a job delete it with everything in it."""
+    dataset = get(session, dataset_id)
+    actor.require(Role.ADMIN, dataset)
+    _refuse_while_busy(session, dataset)
+    events.record(session, "dataset.deleted", actor=actor, dataset_id=dataset_id, old=dataset.name)
+    # The name is free again at once; import_seq 0 hides the rows until the job has removed them.
+    dataset.name = f"{dataset.name} (deleted {dataset.id})"
+    dataset.import_seq = 0
+    queue.enqueue(session, queue.Job.DELETE_DATASET, dataset_id)
+
+
+def _refuse_while_busy(session: Session, dataset: Dataset) -> None:
+    for kind in (ScoringRun, Import):
+        if session.scalar(
+            sa.select(kind.id).where(kind.dataset_id == dataset.id, kind.state == RunState.RUNNING)
+        ):
+            raise Conflict(f"{dataset.name} is being worked on: cancel its running job first.")
+
+
+def hold(session: Session, dataset_id: int) -> None:
+    """Keep versions and publications out until this transaction ends; several holders may go on at once.
+
+    Postgres gives out decision ids before they commit; without this a version could change after
+    it was frozen. SQLite has one writer anyway.
+    """
+    session.execute(sa.select(Dataset.id).where(Dataset.id == dataset_id).with_for_update(read=True))
+
+
+def lock(session: Session, dataset_id: int) -> Dataset:
+    """Wait for every holder, then keep them out until this transaction ends; return the fresh row."""
+    dataset = session.scalar(
+        sa.select(Dataset)
+        .where(Dataset.id == dataset_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    if dataset is None:
+        raise NotFound(f"There is no dataset {dataset_id}.")
+    return dataset

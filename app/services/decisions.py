@@ -1,0 +1,231 @@
+"""Decisions: one verdict on one row, and taking it back."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session, aliased
+
+from app import events
+from app.actor import Actor, Role
+from app.errors import Conflict, InvalidInput, NotFound
+from app.models.datasets import Dataset, Label
+from app.models.examples import Example, ExampleState
+from app.models.people import User
+from app.models.review import Decision, Verdict
+from app.models.scoring import Score
+from app.services import datasets
+from app.services.counting import Standing, Sums
+
+MAX_NOTE_CHARS = 2000
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a verdict makes of a row."""
+
+    state: ExampleState
+    label_id: int | None
+
+
+def decide(
+    session: Session,
+    dataset_id: int,
+    example_id: int,
+    verdict: Verdict,
+    *,
+    version: int,
+    label_id: int | None = None,
+    note: str = "",
+    idempotency_key: str | None = None,
+    actor: Actor,
+) -> Decision:
+    """Write a person's verdict; whoever saw an older `version` of the row is told who was first."""
+    dataset = datasets.get(session, dataset_id)
+    actor.require(Role.ANNOTATOR, dataset)
+    if idempotency_key and (done := _done_already(session, idempotency_key, dataset_id, example_id)):
+        return done
+    datasets.hold(session, dataset_id)
+    example, score = _row(session, dataset, example_id)
+    if example.version != version:
+        raise Conflict(_who_was_first(session, example))
+    outcome = _outcome(session, dataset, example, score, verdict, label_id)
+    if len(note) > MAX_NOTE_CHARS:
+        raise InvalidInput(f"A note has at most {MAX_NOTE_CHARS} characters; this one has {len(note)}.")
+    decision = Decision(
+        verdict=verdict, note=note, idempotency_key=idempotency_key, previous_id=example.last_decision_id
+    )
+    marks = {"decided_by_id": actor.user_id, "note": note}
+    _write(session, dataset, example, score, outcome, decision, marks=marks, actor=actor)
+    _record(session, "review.decided", decision, actor=actor)
+    return decision
+
+
+def undo(session: Session, dataset_id: int, *, actor: Actor) -> Decision:
+    """Take back the actor's own last verdict that still stands; can be repeated to the very first."""
+    dataset = datasets.get(session, dataset_id)
+    actor.require(Role.ANNOTATOR, dataset)
+    last = last_undoable(session, dataset_id, actor=actor)
+    if last is None:
+        raise NotFound("There is nothing of yours left to undo here.")
+    datasets.hold(session, dataset_id)
+    example, score = _row(session, dataset, last.example_id)
+    if example.last_decision_id != last.id:
+        raise Conflict(f"Your verdict was overtaken. {_who_was_first(session, example)}")
+    before = session.get(Decision, last.previous_id) if last.previous_id else None
+    decision = Decision(verdict=Verdict.UNDO, undoes_id=last.id, previous_id=example.last_decision_id)
+    outcome = Outcome(last.old_state, last.old_label_id)
+    marks = {
+        "last_decision_id": last.previous_id,
+        "decided_by_id": before.user_id if before else None,
+        "note": before.note if before else "",
+    }
+    _write(session, dataset, example, score, outcome, decision, marks=marks, actor=actor)
+    _record(session, "review.undone", decision, actor=actor)
+    return decision
+
+
+def last_undoable(session: Session, dataset_id: int, *, actor: Actor) -> Decision | None:
+    """Return the actor's newest verdict by hand that was not taken back."""
+    later = aliased(Decision)
+    return session.scalar(
+        sa.select(Decision)
+        .where(
+            Decision.dataset_id == dataset_id,
+            Decision.user_id == actor.user_id,
+            Decision.batch_id.is_(None),
+            Decision.verdict != Verdict.UNDO,
+            ~sa.exists().where(later.undoes_id == Decision.id),
+        )
+        .order_by(Decision.id.desc())
+        .limit(1)
+    )
+
+
+def _done_already(session: Session, key: str, dataset_id: int, example_id: int) -> Decision | None:
+    done = session.scalar(sa.select(Decision).where(Decision.idempotency_key == key))
+    if done is not None and (done.dataset_id, done.example_id) != (dataset_id, example_id):
+        raise Conflict("This idempotency key was used for another row.")
+    return done
+
+
+def _row(session: Session, dataset: Dataset, example_id: int) -> tuple[Example, Score | None]:
+    found = session.execute(
+        sa.select(Example, Score)
+        .outerjoin(Score, (Score.example_id == Example.id) & (Score.run_id == (dataset.current_run_id or 0)))
+        .where(
+            Example.id == example_id,
+            Example.dataset_id == dataset.id,
+            Example.import_seq <= dataset.import_seq,
+        )
+    ).one_or_none()
+    if found is None:
+        raise NotFound(f"There is no row {example_id} in {dataset.name}.")
+    example, score = found
+    return example, score
+
+
+def _outcome(
+    session: Session,
+    dataset: Dataset,
+    example: Example,
+    score: Score | None,
+    verdict: Verdict,
+    label_id: int | None,
+) -> Outcome:
+    match verdict:
+        case Verdict.KEEP:
+            if example.given_label_id is None:
+                raise InvalidInput("This row was given no label to keep; choose one.")
+            return Outcome(ExampleState.KEPT, example.given_label_id)
+        case Verdict.ACCEPT:
+            if score is None:
+                raise InvalidInput("There is no suggestion for this row yet: find label issues first.")
+            return Outcome(ExampleState.ACCEPTED, score.suggested_label_id)
+        case Verdict.OVERRIDE:
+            label = session.get(Label, label_id) if label_id is not None else None
+            if label is None or label.dataset_id != dataset.id or label.import_seq > dataset.import_seq:
+                raise InvalidInput(f"Choose one of the labels of {dataset.name}.")
+            return Outcome(ExampleState.OVERRIDDEN, label.id)
+        case Verdict.EXCLUDE:
+            return Outcome(ExampleState.EXCLUDED, example.label_id)
+        case Verdict.NEEDS_REVIEW:
+            return Outcome(ExampleState.NEEDS_REVIEW, example.label_id)
+        case Verdict.UNDO:
+            raise InvalidInput("To undo, take back your last verdict instead of giving one.")
+
+
+def _write(
+    session: Session,
+    dataset: Dataset,
+    example: Example,
+    score: Score | None,
+    outcome: Outcome,
+    decision: Decision,
+    *,
+    marks: dict[str, Any],
+    actor: Actor,
+) -> None:
+    """Add the decision, change the row if nobody was faster, and keep scores and counters in step."""
+    decision.dataset_id, decision.example_id = dataset.id, example.id
+    decision.user_id, decision.run_id = actor.user_id, dataset.current_run_id
+    decision.old_label_id, decision.new_label_id = example.label_id, outcome.label_id
+    decision.old_state, decision.new_state = example.state, outcome.state
+    session.add(decision)
+    session.flush()
+    is_issue = score is not None and score.is_issue
+    before = Standing(example.split, example.given_label_id, example.label_id, example.state, is_issue)
+    after = replace(before, label_id=outcome.label_id, state=outcome.state)
+    changed = session.scalar(
+        sa.update(Example)
+        .where(Example.id == example.id, Example.version == example.version)
+        .values(
+            {
+                "state": outcome.state,
+                "label_id": outcome.label_id,
+                "decided_at": decision.created_at,
+                "last_decision_id": decision.id,
+                "version": example.version + 1,
+                **marks,
+            }
+        )
+        .returning(Example.id)
+    )
+    if changed is None:
+        session.refresh(example)
+        raise Conflict(_who_was_first(session, example))
+    if score is not None:
+        score.state, score.is_open = outcome.state, outcome.state is ExampleState.OPEN
+    sums = Sums()
+    sums.move(before, after)
+    sums.save(session, dataset.id)
+
+
+def _who_was_first(session: Session, example: Example) -> str:
+    last = session.get(Decision, example.last_decision_id) if example.last_decision_id else None
+    if last is None:
+        return "Somebody changed this row in the meantime; it is shown as it is now."
+    who = session.get_one(User, last.user_id).name
+    if last.batch_id is not None:
+        return f"An auto-fix by {who} was first (batch {last.batch_id})."
+    label = session.get(Label, last.new_label_id) if last.new_label_id else None
+    chose = {
+        Verdict.KEEP: f"kept {label.name!r}" if label else "kept the label",
+        Verdict.ACCEPT: f"chose {label.name!r}" if label else "accepted the suggestion",
+        Verdict.OVERRIDE: f"chose {label.name!r}" if label else "chose a label",
+        Verdict.EXCLUDE: "excluded the row",
+        Verdict.NEEDS_REVIEW: "set it aside for review",
+    }
+    return f"{who} was first: {who} {chose.get(last.verdict, 'changed it')}."
+
+
+def _record(session: Session, name: str, decision: Decision, *, actor: Actor) -> None:
+    events.record(
+        session,
+        name,
+        actor=actor,
+        dataset_id=decision.dataset_id,
+        subject_id=decision.example_id,
+        old={"state": decision.old_state, "label_id": decision.old_label_id},
+        new={"verdict": decision.verdict, "state": decision.new_state, "label_id": decision.new_label_id},
+    )

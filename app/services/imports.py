@@ -1,0 +1,182 @@
+"""Imports: from an uploaded file to a confirmed job, and the report afterwards."""
+
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app import events, queue
+from app.actor import Actor, Role
+from app.config import Settings
+from app.db import now
+from app.errors import Conflict, InvalidInput
+from app.files.reading import preview as preview_file
+from app.files.rows import Columns, Layout, Limits, Preview
+from app.models.columns import OPEN_STATES, RunState, Split
+from app.models.datasets import Dataset
+from app.models.imports import Import, RejectedRow
+from app.services import datasets, runs
+
+
+def limits_of(settings: Settings) -> Limits:
+    """Return the bounds of one file."""
+    return Limits(
+        max_file_bytes=settings.max_file_bytes,
+        max_unzipped_bytes=settings.max_unzipped_bytes,
+        max_zip_ratio=settings.max_zip_ratio,
+        max_columns=settings.max_columns,
+        max_line_bytes=settings.max_line_bytes,
+        max_text_chars=settings.max_text_chars,
+    )
+
+
+@dataclass(frozen=True)
+class ImportChoices:
+    """What a person confirms: where the rows go and which column is what."""
+
+    dataset_name: str
+    layout: Layout
+    columns: Columns
+    split: Split = Split.TRAIN
+    update: bool = False
+    allow_unlabelled: bool = False
+
+
+def add_upload(
+    session: Session,
+    *,
+    path: Path,
+    file_name: str,
+    size: int,
+    sha256: str,
+    limits: Limits,
+    layout: Layout | None = None,
+    actor: Actor,
+) -> Import:
+    """Keep an uploaded file as a draft, with the layout and columns it seems to have."""
+    actor.require(Role.LEAD)
+    seen = preview_file(path, name=file_name, limits=limits, layout=layout)
+    draft = Import(
+        state=RunState.DRAFT,
+        dataset_name=_proposed_name(file_name),
+        file_name=file_name,
+        path=str(path),
+        bytes=size,
+        sha256=sha256,
+        layout=seen.layout.to_json(),
+        columns=seen.guess.to_json(),
+        created_by_id=actor.user_id,
+    )
+    session.add(draft)
+    session.flush()
+    return draft
+
+
+def _proposed_name(file_name: str) -> str:
+    stem = PurePath(file_name.replace("\\", "/")).name.split(".")[0]
+    return "".join(char if char.isprintable() else " " for char in stem).strip()[:100] or "dataset"
+
+
+def get(session: Session, import_id: int) -> Import:
+    """Return an import."""
+    return runs.get(session, Import, import_id)
+
+
+def list_imports(session: Session, dataset_id: int) -> list[Import]:
+    """Return the imports of a dataset, newest first."""
+    return list(
+        session.scalars(sa.select(Import).where(Import.dataset_id == dataset_id).order_by(Import.id.desc()))
+    )
+
+
+def preview(
+    session: Session, import_id: int, *, layout: Layout | None, columns: Columns | None, limits: Limits
+) -> Preview:
+    """Look at a draft's file again, read as `layout` says where it says something."""
+    draft = _draft(session, import_id)
+    return preview_file(
+        Path(draft.path),
+        name=draft.file_name,
+        limits=limits,
+        layout=layout or Layout.from_json(draft.layout),
+        columns=columns,
+    )
+
+
+def confirm(
+    session: Session, import_id: int, *, choices: ImportChoices, limits: Limits, actor: Actor
+) -> Import:
+    """Turn a draft into a job. A name that is not a dataset yet makes one; it shows once the file is in."""
+    actor.require(Role.LEAD)
+    draft = _draft(session, import_id)
+    if choices.columns.text is None:
+        raise InvalidInput("Choose the column that holds the text.")
+    if choices.columns.label is None and not choices.allow_unlabelled:
+        raise InvalidInput("Choose the column that holds the label, or allow rows without one.")
+    preview_file(
+        Path(draft.path), name=draft.file_name, limits=limits, layout=choices.layout, columns=choices.columns
+    )
+    dataset = _dataset_for(session, draft, choices, actor=actor)
+    draft.dataset_id, draft.dataset_name = dataset.id, dataset.name
+    draft.layout, draft.columns = choices.layout.to_json(), choices.columns.to_json()
+    draft.split, draft.update = choices.split, choices.update
+    draft.allow_unlabelled = choices.allow_unlabelled
+    draft.seq = dataset.import_seq + 1
+    draft.state, draft.created_by_id = RunState.QUEUED, actor.user_id
+    events.record(
+        session,
+        "import.requested",
+        actor=actor,
+        dataset_id=dataset.id,
+        subject_id=draft.id,
+        new={"file": draft.file_name, "split": draft.split, "update": draft.update},
+    )
+    queue.enqueue(session, queue.Job.IMPORT, draft.id)
+    return draft
+
+
+def _dataset_for(session: Session, draft: Import, choices: ImportChoices, *, actor: Actor) -> Dataset:
+    name = datasets.valid_name(choices.dataset_name)
+    dataset = session.scalar(sa.select(Dataset).where(Dataset.name == name))
+    if dataset is None:
+        dataset = Dataset(name=name, created_by_id=actor.user_id)
+        session.add(dataset)
+        session.flush()
+        draft.creates_dataset = True
+        return dataset
+    is_open = sa.select(Import.id).where(Import.dataset_id == dataset.id, Import.state.in_(OPEN_STATES))
+    if session.scalar(is_open):
+        raise Conflict(f"Another file is being imported into {name}: wait until it is in.")
+    if dataset.import_seq == 0:
+        draft.creates_dataset = True
+    return dataset
+
+
+def discard(session: Session, import_id: int, *, actor: Actor) -> Path:
+    """Forget a draft; return the path of its file, for the caller to delete after the commit."""
+    actor.require(Role.LEAD)
+    draft = _draft(session, import_id)
+    draft.state, draft.finished_at = RunState.CANCELLED, now()
+    return Path(draft.path)
+
+
+def _draft(session: Session, import_id: int) -> Import:
+    draft = get(session, import_id)
+    if draft.state is not RunState.DRAFT:
+        raise Conflict(f"The import of {draft.file_name} was confirmed already.")
+    return draft
+
+
+def list_rejected(
+    session: Session, import_id: int, *, after_line: int = 0, limit: int = 200
+) -> list[RejectedRow]:
+    """Return rows of a file that could not be used, in the order of their lines."""
+    return list(
+        session.scalars(
+            sa.select(RejectedRow)
+            .where(RejectedRow.import_id == import_id, RejectedRow.line > after_line)
+            .order_by(RejectedRow.line)
+            .limit(limit)
+        )
+    )

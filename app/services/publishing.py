@@ -1,0 +1,183 @@
+"""Publishing an import, or taking it back without a trace."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app import events
+from app.actor import Actor
+from app.db import now
+from app.errors import InvalidInput
+from app.models.columns import RunState, Split
+from app.models.datasets import Dataset, Label
+from app.models.examples import Example, ExampleState, text_hash
+from app.models.imports import Import, ImportMatch, MatchKind, RejectedRow
+from app.models.scoring import Score
+from app.services import datasets, runs, versions
+from app.services.counting import Standing, Sums
+
+CHUNK = 1000
+
+
+def check_has_rows(session: Session, import_: Import) -> None:
+    """Raise when nothing of a file can be used."""
+    if import_.rows_new or import_.rows_changed or import_.rows_same:
+        return
+    first = session.scalar(
+        sa.select(RejectedRow).where(RejectedRow.import_id == import_.id).order_by(RejectedRow.line).limit(1)
+    )
+    why = f" The first problem is in line {first.line}: {first.reason}." if first else ""
+    raise InvalidInput(f"No row of {import_.file_name} can be used.{why}")
+
+
+def sums_of_new_rows(session: Session, import_: Import) -> Sums:
+    """Count the rows that wait to be published; they do not change, so no lock is needed."""
+    rows = session.execute(
+        sa.select(Example.split, Example.given_label_id, sa.func.count())
+        .where(Example.dataset_id == import_.dataset_id, Example.import_seq == import_.seq)
+        .group_by(Example.split, Example.given_label_id)
+    )
+    sums = Sums()
+    for split, label_id, count in rows:
+        standing = Standing(
+            split=split, given_label_id=label_id, label_id=label_id, state=ExampleState.OPEN, is_issue=False
+        )
+        sums.add(standing, count)
+    return sums
+
+
+def count_missing(session: Session, import_: Import) -> int:
+    """Count the examples of an update's split that its file does not mention."""
+    if not import_.update:
+        return 0
+    matched = sa.select(ImportMatch.example_id).where(
+        ImportMatch.import_id == import_.id, ImportMatch.example_id == Example.id
+    )
+    missing = sa.select(sa.func.count()).where(
+        Example.dataset_id == import_.dataset_id,
+        Example.split == import_.split,
+        Example.import_seq < import_.seq,
+        ~matched.exists(),
+    )
+    return session.scalar(missing) or 0
+
+
+def freeze_before(session: Session, import_: Import, *, actor: Actor) -> None:
+    """Keep the state before an import under a name, if there is one worth keeping."""
+    runs.guard(session, import_)
+    dataset = datasets.lock(session, import_.dataset_id or 0)
+    if dataset.import_seq:
+        name = f"before import {import_.id}"
+        if versions.find(session, dataset.id, name) is None:
+            versions.create(session, dataset, name=name, reason="import", actor=actor)
+
+
+def apply_changes(session: Session, import_: Import) -> int:
+    """Apply the next chunk of an update's changes; return how many there were."""
+    runs.guard(session, import_, may_cancel=False)
+    datasets.hold(session, import_.dataset_id or 0)
+    dataset = session.get_one(Dataset, import_.dataset_id)
+    found = session.execute(
+        sa.select(ImportMatch, Example, Score)
+        .join(Example, Example.id == ImportMatch.example_id)
+        .outerjoin(Score, (Score.run_id == (dataset.current_run_id or 0)) & (Score.example_id == Example.id))
+        .where(
+            ImportMatch.import_id == import_.id,
+            ImportMatch.kind == MatchKind.CHANGED,
+            ImportMatch.applied.is_(False),
+        )
+        .order_by(ImportMatch.example_id)
+        .limit(CHUNK)
+        .with_for_update(of=Example)
+    ).all()
+    sums = Sums()
+    for match, example, score in found:
+        before = standing_of(example, score)
+        _apply(match, example, score)
+        sums.move(before, standing_of(example, score))
+    sums.save(session, dataset.id)
+    return len(found)
+
+
+def standing_of(example: Example, score: Score | None) -> Standing:
+    """Return what counters need to know of an example."""
+    return Standing(
+        split=example.split,
+        given_label_id=example.given_label_id,
+        label_id=example.label_id,
+        state=example.state,
+        is_issue=score is not None and score.is_issue,
+    )
+
+
+def _apply(match: ImportMatch, example: Example, score: Score | None) -> None:
+    new: dict[str, Any] = {**(match.new or {})}
+    if "split" in new:
+        example.split = Split(new.pop("split"))
+    if "given_label_id" in new and not example.state.is_resolved:
+        example.label_id = new["given_label_id"]  # nobody has decided: the label follows its source
+    if "text" in new:
+        example.text_hash = text_hash(new["text"])
+    for name, value in new.items():
+        setattr(example, name, value)
+    example.version += 1
+    match.applied = True
+    if score is not None:
+        score.split, score.given_label_id = example.split, example.given_label_id
+
+
+def publish(session: Session, import_: Import, sums: Sums, missing: int, *, actor: Actor) -> None:
+    """Show the rows of an import: one number goes up, and the counters with it."""
+    fresh = runs.finish(session, import_, may_cancel=False)
+    dataset = datasets.lock(session, fresh.dataset_id or 0)
+    dataset.import_seq = fresh.seq
+    sums.save(session, dataset.id)
+    fresh.rows_missing = missing
+    if fresh.creates_dataset:
+        events.record(session, "dataset.created", actor=actor, dataset_id=dataset.id, new=dataset.name)
+    events.record(
+        session,
+        "import.finished",
+        actor=actor,
+        dataset_id=dataset.id,
+        subject_id=fresh.id,
+        new={
+            "file": fresh.file_name,
+            "new": fresh.rows_new,
+            "changed": fresh.rows_changed,
+            "same": fresh.rows_same,
+            "missing": missing,
+            "rejected": fresh.rows_rejected,
+        },
+    )
+
+
+def take_back(session: Session, import_id: int) -> int:
+    """Delete the next chunk of an import that did not make it; return how many rows that were."""
+    import_ = session.get_one(Import, import_id)
+    if import_.dataset_id is None:
+        return 0
+    hidden = (Example.dataset_id == import_.dataset_id, Example.import_seq == import_.seq)
+    doomed = session.scalars(sa.select(Example.id).where(*hidden).limit(CHUNK)).all()
+    if doomed:
+        session.execute(
+            sa.delete(Example).where(Example.id.in_(doomed)).execution_options(synchronize_session=False)
+        )
+    return len(doomed)
+
+
+def forget(session: Session, import_id: int, *, state: RunState, error: str) -> None:
+    """Finish taking back: labels, matches and a dataset that only this import would have made."""
+    import_ = session.get_one(Import, import_id)
+    dataset_id, seq = import_.dataset_id, import_.seq
+    session.execute(sa.delete(ImportMatch).where(ImportMatch.import_id == import_id))
+    if dataset_id is not None:
+        session.execute(sa.delete(Label).where(Label.dataset_id == dataset_id, Label.import_seq == seq))
+    runs.end(session, Import, import_id, state=state, error=error)
+    import_.rows_new = import_.rows_changed = import_.rows_same = 0
+    import_.finished_at = now()
+    if import_.creates_dataset and dataset_id is not None:
+        import_.dataset_id = None
+        session.flush()
+        session.execute(sa.delete(Dataset).where(Dataset.id == dataset_id, Dataset.import_seq == 0))

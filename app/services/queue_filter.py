@@ -1,0 +1,142 @@
+"""Which rows a person looks at: one filter for the queue, the auto-fix, the API and the address bar."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.errors import InvalidInput
+from app.models.columns import Split
+from app.models.examples import Example, ExampleState
+from app.models.scoring import Score
+
+MAX_SEARCH_CHARS = 200
+
+
+class Preset(StrEnum):
+    """The tabs of the queue."""
+
+    ISSUES = "issues"
+    NEEDS_REVIEW = "needs_review"
+    RESOLVED = "resolved"
+    UNLABELLED = "unlabelled"
+    ALL = "all"
+
+
+@dataclass(frozen=True)
+class QueueFilter:
+    """Conditions on rows, all of which must hold. `split` None means both splits."""
+
+    preset: Preset = Preset.ISSUES
+    split: Split | None = Split.TRAIN
+    given: int | None = None
+    suggested: int | None = None
+    state: ExampleState | None = None
+    person: int | None = None
+    min_confidence: float | None = None
+    max_confidence: float | None = None
+    search: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "split": self.split or "both"}
+
+    def to_query(self) -> dict[str, str]:
+        """Return the fields that differ from the usual, as they stand in the address bar."""
+        usual = QueueFilter().to_json()
+        return {
+            name: str(value)
+            for name, value in self.to_json().items()
+            if value != usual[name] and value not in {None, ""}
+        }
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> "QueueFilter":
+        return cls.from_query({name: str(value) for name, value in stored.items() if value is not None})
+
+    @classmethod
+    def from_query(cls, query: Mapping[str, str]) -> "QueueFilter":
+        """Read a filter from an address; fields that are not the filter's are left to others."""
+        given = {name: query[name].strip() for name in _READERS if query.get(name, "").strip()}
+        return replace(cls(), **{name: _read(name, text) for name, text in given.items()})
+
+
+def _read(name: str, text: str) -> Any:
+    try:
+        return _READERS[name](text)
+    except ValueError:
+        raise InvalidInput(f"The filter {name}={text[:50]!r} makes no sense here.") from None
+
+
+def _confidence(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise ValueError(text)
+    return value
+
+
+def _identifier(text: str) -> int:
+    value = int(text)
+    if not 0 < value < 2**63:
+        raise ValueError(text)
+    return value
+
+
+_READERS: dict[str, Any] = {
+    "preset": Preset,
+    "split": lambda text: None if text == "both" else Split(text),
+    "given": _identifier,
+    "suggested": _identifier,
+    "state": ExampleState,
+    "person": _identifier,
+    "min_confidence": _confidence,
+    "max_confidence": _confidence,
+    "search": lambda text: text[:MAX_SEARCH_CHARS],
+}
+
+
+def conditions(wanted: QueueFilter, *, scored: bool) -> list[sa.ColumnElement[bool]]:
+    """Return the filter as SQL over examples and, where the dataset was scored, scores."""
+    found = [*_preset(wanted.preset, scored=scored)]
+    if wanted.split is not None:
+        found.append((Score if scored else Example).split == wanted.split)
+    if wanted.given is not None:
+        found.append((Score if scored else Example).given_label_id == wanted.given)
+    if wanted.state is not None:
+        found.append((Score if scored else Example).state == wanted.state)
+    if wanted.person is not None:
+        found.append(Example.decided_by_id == wanted.person)
+    if wanted.search:
+        found.append(Example.text.icontains(wanted.search, autoescape=True))
+    return found + _confidences(wanted, scored=scored)
+
+
+def _preset(preset: Preset, *, scored: bool) -> list[sa.ColumnElement[bool]]:
+    final = [state for state in ExampleState if state.is_resolved]
+    state = (Score if scored else Example).state
+    match preset:
+        case Preset.ISSUES:
+            return [Score.is_issue.is_(True), Score.is_open.is_(True)] if scored else [sa.false()]
+        case Preset.NEEDS_REVIEW:
+            return [state == ExampleState.NEEDS_REVIEW]
+        case Preset.RESOLVED:
+            return [state.in_(final)]
+        case Preset.UNLABELLED:
+            return [Example.label_id.is_(None)]
+        case Preset.ALL:
+            return []
+
+
+def _confidences(wanted: QueueFilter, *, scored: bool) -> list[sa.ColumnElement[bool]]:
+    needs_scores = {wanted.suggested, wanted.min_confidence, wanted.max_confidence} != {None}
+    if needs_scores and not scored:
+        return [sa.false()]
+    found: list[sa.ColumnElement[bool]] = []
+    if wanted.suggested is not None:
+        found.append(Score.suggested_label_id == wanted.suggested)
+    if wanted.min_confidence is not None:
+        found.append(Score.self_confidence >= wanted.min_confidence)
+    if wanted.max_confidence is not None:
+        found.append(Score.self_confidence <= wanted.max_confidence)
+    return found

@@ -1,0 +1,31 @@
+"""Removing a deleted dataset's rows, a chunk at a time; only its events stay."""
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.models.datasets import Dataset
+from app.models.examples import Example
+from app.models.experiments import Experiment
+from app.models.exports import Export
+from app.models.fine_tunes import FineTune
+from app.models.imports import Import
+
+CHUNK = 1000
+
+
+def remove_chunk(session: Session, dataset_id: int) -> bool:
+    """Delete some examples with their scores and decisions; say whether there were any."""
+    doomed = session.scalars(sa.select(Example.id).where(Example.dataset_id == dataset_id).limit(CHUNK)).all()
+    session.execute(
+        sa.delete(Example).where(Example.id.in_(doomed)).execution_options(synchronize_session=False)
+    )
+    return bool(doomed)
+
+
+def remove_rest(session: Session, dataset_id: int) -> list[int]:
+    """Delete the dataset itself; return its exports, whose files the caller deletes after the commit."""
+    export_ids = list(session.scalars(sa.select(Export.id).where(Export.dataset_id == dataset_id)))
+    for kind in (FineTune, Export, Experiment, Import):  # in the order in which they refer to each other
+        session.execute(sa.delete(kind).where(kind.dataset_id == dataset_id))
+    session.execute(sa.delete(Dataset).where(Dataset.id == dataset_id))
+    return export_ids

@@ -1,0 +1,233 @@
+"""Review: the ranked queue and what stands beside one row of it."""
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session, aliased
+
+from app.errors import InvalidInput, NotFound
+from app.models.datasets import Dataset, Label
+from app.models.examples import Example
+from app.models.people import User
+from app.models.review import Decision
+from app.models.scoring import Score, ScoringRun
+from app.science.probabilities import unpack
+from app.services import datasets
+from app.services.queue_filter import Preset, QueueFilter, conditions
+
+PAGE = 50
+
+
+@dataclass(frozen=True)
+class QueueRow:
+    """One row of the queue, with the names of its labels."""
+
+    example: Example
+    score: Score | None
+    given: str | None
+    suggested: str | None
+    current: str | None
+
+    @property
+    def cursor(self) -> str:
+        return f"{'' if self.score is None else repr(self.score.rank_key)}:{self.example.id}"
+
+
+@dataclass(frozen=True)
+class QueuePage:
+    """Some rows of the queue, and where the pages before and after begin."""
+
+    rows: list[QueueRow]
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A label one may choose, with the model's probability."""
+
+    label: Label
+    probability: float | None
+    is_given: bool
+    is_suggested: bool
+    is_current: bool
+
+
+@dataclass(frozen=True)
+class DecisionLine:
+    """One line of a row's history."""
+
+    decision: Decision
+    who: str
+    old: str | None
+    new: str | None
+
+
+@dataclass(frozen=True)
+class Resolver:
+    """All that helps to decide about one row."""
+
+    row: QueueRow
+    choices: list[Choice]
+    history: list[DecisionLine]
+    decided_by: str | None
+
+
+_given, _suggested, _current = aliased(Label), aliased(Label), aliased(Label)
+
+
+def list_queue(
+    session: Session,
+    dataset: Dataset,
+    queue_filter: QueueFilter,
+    *,
+    cursor: str | None = None,
+    backwards: bool = False,
+    limit: int = PAGE,
+) -> QueuePage:
+    """Return a page of the queue, worst self-confidence first; it costs the same at any depth."""
+    query = _rows(dataset, queue_filter)
+    keys = _keys(dataset)
+    if cursor:
+        query = query.where(_beyond(keys, cursor, backwards=backwards))
+    order = [key.desc() if backwards else key.asc() for key in keys]
+    found = [QueueRow(*row) for row in session.execute(query.order_by(*order).limit(limit + 1)).tuples()]
+    more, found = len(found) > limit, found[:limit]
+    if backwards:
+        found.reverse()
+    has_before, has_after = (more, bool(cursor)) if backwards else (bool(cursor), more)
+    return QueuePage(
+        rows=found,
+        before=found[0].cursor if found and has_before else None,
+        after=found[-1].cursor if found and has_after else None,
+    )
+
+
+def next_row(
+    session: Session, dataset: Dataset, queue_filter: QueueFilter, *, after: QueueRow | None
+) -> QueueRow | None:
+    """Return the row that follows in the queue, or the first one where there is none left behind it."""
+    cursor = after.cursor if after is not None else None
+    page = list_queue(session, dataset, queue_filter, cursor=cursor, limit=1)
+    if not page.rows and cursor:
+        page = list_queue(session, dataset, queue_filter, limit=1)
+    return page.rows[0] if page.rows else None
+
+
+def previous_row(
+    session: Session, dataset: Dataset, queue_filter: QueueFilter, *, before: QueueRow
+) -> QueueRow | None:
+    """Return the row that precedes in the queue."""
+    page = list_queue(session, dataset, queue_filter, cursor=before.cursor, backwards=True, limit=1)
+    return page.rows[0] if page.rows else None
+
+
+def get_row(session: Session, dataset: Dataset, example_id: int) -> QueueRow:
+    """Return one row, whether or not a filter shows it."""
+    found = session.execute(
+        _rows(dataset, QueueFilter(preset=Preset.ALL, split=None)).where(Example.id == example_id)
+    ).one_or_none()
+    if found is None:
+        raise NotFound(f"There is no row {example_id} in {dataset.name}.")
+    return QueueRow(*found)
+
+
+def get_rows(session: Session, dataset: Dataset, example_ids: list[int]) -> list[QueueRow]:
+    """Return these rows, in this order."""
+    found = session.execute(
+        _rows(dataset, QueueFilter(preset=Preset.ALL, split=None)).where(Example.id.in_(example_ids))
+    )
+    rows = {row.example.id: row for row in (QueueRow(*columns) for columns in found)}
+    return [rows[example_id] for example_id in example_ids if example_id in rows]
+
+
+def _rows(
+    dataset: Dataset, queue_filter: QueueFilter
+) -> sa.Select[Example, Score | None, str | None, str | None, str | None]:
+    scored = dataset.current_run_id is not None
+    query = (
+        sa.select(Example, Score, _given.name, _suggested.name, _current.name)
+        .select_from(Score)
+        .join(Example, Example.id == Score.example_id)
+    )
+    if not scored:
+        query = (
+            sa.select(Example, Score, _given.name, _suggested.name, _current.name)
+            .select_from(Example)
+            .outerjoin(Score, sa.false())
+        )
+    query = (
+        query.outerjoin(_given, _given.id == Example.given_label_id)
+        .outerjoin(_suggested, _suggested.id == Score.suggested_label_id)
+        .outerjoin(_current, _current.id == Example.label_id)
+    )
+    visible = (Example.dataset_id == dataset.id, Example.import_seq <= dataset.import_seq)
+    if scored:
+        query = query.where(Score.run_id == dataset.current_run_id)
+    return query.where(*visible, *conditions(queue_filter, scored=scored))
+
+
+def _keys(dataset: Dataset) -> list[sa.ColumnElement[object]]:
+    if dataset.current_run_id is None:
+        return [Example.id]  # type: ignore[list-item]
+    return [Score.rank_key, Score.example_id]  # type: ignore[list-item]
+
+
+def _beyond(keys: list[sa.ColumnElement[object]], cursor: str, *, backwards: bool) -> sa.ColumnElement[bool]:
+    confidence, _, example_id = cursor.partition(":")
+    try:
+        values: list[float] = [int(example_id)] if len(keys) == 1 else [float(confidence), int(example_id)]
+    except ValueError:
+        raise InvalidInput(f"{cursor[:50]!r} is not a place in the queue.") from None
+    at, border = sa.tuple_(*keys), sa.tuple_(*(sa.literal(value) for value in values))
+    return at < border if backwards else at > border
+
+
+def resolver(session: Session, dataset: Dataset, example_id: int) -> Resolver:
+    """Return what helps to decide about one row: every class by probability, and the row's history."""
+    row = get_row(session, dataset, example_id)
+    decider = session.get(User, row.example.decided_by_id) if row.example.decided_by_id else None
+    return Resolver(
+        row=row,
+        choices=_choices(session, dataset, row),
+        history=_history(session, example_id),
+        decided_by=decider.name if decider else None,
+    )
+
+
+def _choices(session: Session, dataset: Dataset, row: QueueRow) -> list[Choice]:
+    probabilities = _probabilities(session, row.score)
+    suggested = row.score.suggested_label_id if row.score else None
+    choices = [
+        Choice(
+            label=label,
+            probability=probabilities.get(label.id),
+            is_given=label.id == row.example.given_label_id,
+            is_suggested=label.id == suggested,
+            is_current=label.id == row.example.label_id,
+        )
+        for label in datasets.labels(session, dataset)
+    ]
+    return sorted(choices, key=lambda one: (not one.is_given, not one.is_suggested, -(one.probability or 0)))
+
+
+def _probabilities(session: Session, score: Score | None) -> dict[int, float]:
+    if score is None:
+        return {}
+    label_ids = session.get_one(ScoringRun, score.run_id).label_ids
+    values = unpack(score.pred_probs, len(label_ids))
+    return dict(zip(label_ids, (float(value) for value in values), strict=True))
+
+
+def _history(session: Session, example_id: int) -> list[DecisionLine]:
+    old, new = aliased(Label), aliased(Label)
+    found = session.execute(
+        sa.select(Decision, User.name, old.name, new.name)
+        .join(User, User.id == Decision.user_id)
+        .outerjoin(old, old.id == Decision.old_label_id)
+        .outerjoin(new, new.id == Decision.new_label_id)
+        .where(Decision.example_id == example_id)
+        .order_by(Decision.id.desc())
+        .limit(20)
+    )
+    return [DecisionLine(*row) for row in found]

@@ -1,0 +1,202 @@
+"""Scoring runs: asking for one, reading its rows, storing and publishing its scores."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app import events, queue
+from app.actor import Actor, Role
+from app.errors import Conflict, InvalidInput
+from app.models.columns import OPEN_STATES, Split
+from app.models.datasets import CounterName, Dataset
+from app.models.examples import Example, ExampleState
+from app.models.imports import Import
+from app.models.review import Batch, Decision
+from app.models.scoring import Score, ScoringRun
+from app.services import counting, datasets, runs, versions
+
+CHUNK = 5000
+
+
+@dataclass(frozen=True)
+class ScoredRow:
+    """What a run knows of one example when it starts."""
+
+    example_id: int
+    text: str
+    text_hash: bytes
+    given_label_id: int | None
+    split: Split
+
+
+def request(
+    session: Session,
+    dataset_id: int,
+    *,
+    embedder: str,
+    seed: int = 0,
+    folds: int = 10,
+    pred_probs_path: str | None = None,
+    embeddings_path: str | None = None,
+    actor: Actor,
+) -> ScoringRun:
+    """Ask for a scoring run; a dataset has at most one on its way."""
+    dataset = datasets.get(session, dataset_id)
+    actor.require(Role.LEAD, dataset)
+    is_open = sa.select(ScoringRun.id).where(
+        ScoringRun.dataset_id == dataset_id, ScoringRun.state.in_(OPEN_STATES)
+    )
+    if session.scalar(is_open):
+        raise Conflict(f"{dataset.name} is being scored already.")
+    if not 0 <= seed < 2**31:
+        raise InvalidInput("A seed is a whole number from 0 to 2147483647.")
+    run = ScoringRun(
+        dataset_id=dataset_id,
+        embedder=embedder,
+        seed=seed,
+        folds=folds,
+        pred_probs_path=pred_probs_path,
+        embeddings_path=embeddings_path,
+        created_by_id=actor.user_id,
+    )
+    session.add(run)
+    session.flush()
+    events.record(
+        session, "scoring.requested", actor=actor, dataset_id=dataset_id, subject_id=run.id, new=embedder
+    )
+    queue.enqueue(session, queue.Job.SCORING, run.id)
+    return run
+
+
+def get(session: Session, run_id: int) -> ScoringRun:
+    """Return a scoring run."""
+    return runs.get(session, ScoringRun, run_id)
+
+
+def current(session: Session, dataset: Dataset) -> ScoringRun | None:
+    """Return the run whose scores the dataset shows."""
+    return session.get(ScoringRun, dataset.current_run_id) if dataset.current_run_id else None
+
+
+def latest(session: Session, dataset_id: int) -> ScoringRun | None:
+    """Return the run asked for last, whatever became of it."""
+    return session.scalar(
+        sa.select(ScoringRun)
+        .where(ScoringRun.dataset_id == dataset_id)
+        .order_by(ScoringRun.id.desc())
+        .limit(1)
+    )
+
+
+def is_stale(session: Session, dataset: Dataset, run: ScoringRun) -> bool:
+    """Say whether rows were imported since a run read the dataset."""
+    later = sa.select(Import.id).where(
+        Import.dataset_id == dataset.id,
+        Import.seq <= dataset.import_seq,
+        Import.finished_at > run.started_at,
+    )
+    return session.scalar(later.limit(1)) is not None
+
+
+def read_rows(session: Session, run: ScoringRun) -> Iterator[ScoredRow]:
+    """Yield the rows of a run's dataset, in the order in which they came."""
+    dataset = datasets.get(session, run.dataset_id)
+    query = (
+        sa.select(Example.id, Example.text, Example.text_hash, Example.given_label_id, Example.split)
+        .where(Example.dataset_id == dataset.id, Example.import_seq <= dataset.import_seq)
+        .order_by(Example.id)
+        .execution_options(yield_per=CHUNK)
+    )
+    for row in session.execute(query):
+        yield ScoredRow(*row)
+
+
+def note_start(session: Session, run: ScoringRun) -> list[int]:
+    """Write down what the run is about to see: its labels and the last decision; return the label ids."""
+    fresh = runs.guard(session, run)
+    dataset = datasets.get(session, fresh.dataset_id)
+    fresh.label_ids = [label.id for label in datasets.labels(session, dataset)]
+    last = session.scalar(sa.select(sa.func.max(Decision.id)).where(Decision.dataset_id == dataset.id))
+    fresh.decision_id = last or 0
+    session.execute(sa.delete(Score).where(Score.run_id == fresh.id))  # an earlier attempt's
+    return list(fresh.label_ids)
+
+
+def save_scores(session: Session, run: ScoringRun, rows: Sequence[dict[str, Any]]) -> None:
+    """Store some scores, out of sight until the run is published."""
+    runs.guard(session, run)
+    states = dict(
+        session.execute(
+            sa.select(Example.id, Example.state).where(Example.id.in_([row["example_id"] for row in rows]))
+        ).tuples().all()
+    )  # fmt: skip
+    known = [
+        {**row, "run_id": run.id, "state": states[row["example_id"]],
+         "is_open": states[row["example_id"]] is ExampleState.OPEN}
+        for row in rows if row["example_id"] in states
+    ]  # fmt: skip
+    session.execute(sa.insert(Score), known)
+
+
+def publish(session: Session, run: ScoringRun, report: dict[str, Any], *, actor: Actor) -> bool:
+    """Make a run the dataset's current one; False while a batch is under way on the one before."""
+    dataset = datasets.lock(session, run.dataset_id)
+    busy = sa.select(Batch.id).where(Batch.dataset_id == dataset.id, Batch.state.in_(OPEN_STATES))
+    if session.scalar(busy):
+        return False
+    fresh = runs.finish(session, run)
+    if dataset.current_run_id:
+        versions.create(session, dataset, name=f"before scoring {run.id}", reason="scoring", actor=actor)
+    _catch_up(session, fresh)
+    dataset.current_run_id = fresh.id
+    session.flush()
+    sums = _issue_counts(session, fresh.id)
+    counting.set_counters(session, dataset.id, (CounterName.ISSUES, CounterName.OPEN_ISSUES), sums)
+    fresh.report = report
+    fresh.rows = report["rows"]
+    fresh.issues = report["issues"]
+    fresh.recommended = report["recommended"]
+    events.record(
+        session,
+        "scoring.finished",
+        actor=actor,
+        dataset_id=dataset.id,
+        subject_id=fresh.id,
+        new={"issues": fresh.issues, "recommended": fresh.recommended},
+    )
+    return True
+
+
+def _catch_up(session: Session, run: ScoringRun) -> None:
+    """Give the new scores the states of rows that people decided while the run was computing."""
+    decided = session.scalars(
+        sa.select(Decision.example_id)
+        .where(Decision.dataset_id == run.dataset_id, Decision.id > run.decision_id)
+        .distinct()
+    ).all()
+    for start in range(0, len(decided), 1000):
+        rows = session.execute(
+            sa.select(Score, Example.state)
+            .join(Example, Example.id == Score.example_id)
+            .where(Score.run_id == run.id, Score.example_id.in_(decided[start : start + 1000]))
+        )
+        for score, state in rows:
+            score.state, score.is_open = state, state is ExampleState.OPEN
+    session.flush()
+
+
+def _issue_counts(session: Session, run_id: int) -> dict[tuple[Split, CounterName], int]:
+    rows = session.execute(
+        sa.select(Score.split, Score.is_open, sa.func.count())
+        .where(Score.run_id == run_id, Score.is_issue.is_(True))
+        .group_by(Score.split, Score.is_open)
+    )
+    sums: dict[tuple[Split, CounterName], int] = {}
+    for split, is_open, count in rows:
+        sums[split, CounterName.ISSUES] = sums.get((split, CounterName.ISSUES), 0) + count
+        if is_open:
+            sums[split, CounterName.OPEN_ISSUES] = count
+    return sums

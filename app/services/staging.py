@@ -1,0 +1,259 @@
+"""Staging: rows of a file enter the tables unseen, chunk by chunk, and show all at once or never.
+
+A row belongs to its import's number; the dataset shows rows up to its own `import_seq`. Raising that
+number publishes, deleting the rows above it takes everything back.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.errors import InvalidInput, TooLarge
+from app.files.rows import Rejected, Row
+from app.models.columns import Split
+from app.models.datasets import Dataset, Label
+from app.models.examples import Example, text_hash
+from app.models.imports import Import, ImportMatch, MatchKind, RejectedRow
+from app.services import runs
+
+
+@dataclass(frozen=True)
+class NumberedRow:
+    """A row and its number in the file, counted over every record from 1."""
+
+    number: int
+    row: Row
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Limits that need the database to be checked."""
+
+    max_classes: int
+    max_rejected: int
+
+
+def store_chunk(
+    session: Session,
+    import_: Import,
+    rows: Sequence[NumberedRow],
+    rejected: Sequence[Rejected],
+    *,
+    last_line: int,
+    bounds: Bounds,
+) -> None:
+    """Store the next rows of a file, out of sight, together with the mark of how far the file is stored."""
+    fresh = runs.guard(session, import_)
+    dataset = session.get_one(Dataset, fresh.dataset_id)
+    chunk = _Chunk(session, fresh, dataset, rows)
+    chunk.match()
+    refused = [*rejected, *chunk.refused]
+    labels = _labels(session, fresh, {item.row.label for item in chunk.new + chunk.matched_rows()}, bounds)
+    chunk.save(labels)
+    _save_rejected(session, fresh, refused)
+    fresh.staged_line = last_line
+    fresh.rows_read += len(rows) + len(rejected)
+    fresh.rows_rejected += len(refused)
+    if fresh.rows_rejected > bounds.max_rejected:
+        raise InvalidInput(
+            f"More than {bounds.max_rejected} rows of {fresh.file_name} cannot be used; the last is line "
+            f"{refused[-1].line}: {refused[-1].reason}. (SETRIGHT_MAX_REJECTED)"
+        )
+
+
+class _Chunk:
+    """The rows of one chunk, sorted into new ones, matches of existing examples, and refused ones."""
+
+    def __init__(
+        self, session: Session, import_: Import, dataset: Dataset, rows: Sequence[NumberedRow]
+    ) -> None:
+        self.session = session
+        self.import_ = import_
+        self.dataset = dataset
+        self.rows = rows
+        self.new: list[NumberedRow] = []
+        self.matches: list[tuple[Example, NumberedRow]] = []
+        self.refused: list[Rejected] = []
+
+    def matched_rows(self) -> list[NumberedRow]:
+        return [row for _, row in self.matches]
+
+    def match(self) -> None:
+        """Decide for each row whether it is new, known, or a second use of an id."""
+        by_hash = self.import_.update and not self.import_.columns.get("id")
+        known = self._by_hash() if by_hash else {}
+        by_id = self._by_id()
+        seen: set[str] = set()
+        for item in self.rows:
+            if by_hash:
+                waiting = known.get(text_hash(item.row.text), [])
+                found = waiting.pop(0) if waiting else None
+            else:
+                found = by_id.get(self.external_id(item))
+            if found is None or by_hash:
+                self._place(item, found)
+            elif self.external_id(item) in seen or found.import_seq == self.import_.seq:
+                self._refuse_twice(item)
+            elif not self.import_.update:
+                self._refuse_known(item)
+            elif self._was_matched(found):
+                self._refuse_twice(item)
+            else:
+                self._place(item, found)
+            seen.add(self.external_id(item))
+        self._drop_twins()
+
+    def external_id(self, item: NumberedRow) -> str:
+        return item.row.id or f"{self.split(item)}:{item.number}"
+
+    def split(self, item: NumberedRow) -> Split:
+        return Split(item.row.split) if item.row.split else self.import_.split
+
+    def _place(self, item: NumberedRow, found: Example | None) -> None:
+        if found is None:
+            self.new.append(item)
+        else:
+            self.matches.append((found, item))
+
+    def _refuse_twice(self, item: NumberedRow) -> None:
+        reason = f"the id {self.external_id(item)!r} was used before in this file"
+        self.refused.append(Rejected(item.row.line, reason, item.row.text[:500]))
+
+    def _refuse_known(self, item: NumberedRow) -> None:
+        made = "" if self.import_.columns.get("id") else " (the file has no id column, so rows are numbered)"
+        raise InvalidInput(
+            f"Line {item.row.line}: the id {self.external_id(item)!r}{made} is already in "
+            f"{self.dataset.name}. To change rows that exist, import with update."
+        )
+
+    def _drop_twins(self) -> None:
+        first: set[str] = set()
+        kept = []
+        for item in self.new:
+            key = self.external_id(item)
+            if key in first and item.row.id:
+                self._refuse_twice(item)
+            else:
+                kept.append(item)
+            first.add(key)
+        self.new = kept
+
+    def _by_id(self) -> dict[str, Example]:
+        wanted = [self.external_id(item) for item in self.rows]
+        found = self.session.scalars(
+            sa.select(Example).where(Example.dataset_id == self.dataset.id, Example.external_id.in_(wanted))
+        )
+        return {example.external_id: example for example in found}
+
+    def _by_hash(self) -> dict[bytes, list[Example]]:
+        """Return the examples not matched yet, by text, in the order in which they came."""
+        taken = sa.select(ImportMatch.example_id).where(
+            ImportMatch.import_id == self.import_.id, ImportMatch.example_id == Example.id
+        )
+        found = self.session.scalars(
+            sa.select(Example)
+            .where(
+                Example.dataset_id == self.dataset.id,
+                Example.text_hash.in_({text_hash(item.row.text) for item in self.rows}),
+                Example.import_seq <= self.dataset.import_seq,
+                ~taken.exists(),
+            )
+            .order_by(Example.id)
+        )
+        waiting: dict[bytes, list[Example]] = {}
+        for example in found:
+            waiting.setdefault(example.text_hash, []).append(example)
+        return waiting
+
+    def _was_matched(self, found: Example) -> bool:
+        return self.session.get(ImportMatch, (self.import_.id, found.id)) is not None
+
+    def save(self, labels: dict[str, int]) -> None:
+        """Write what `match` has found."""
+        taken = self._by_id() if self.import_.update and not self.import_.columns.get("id") else {}
+        if self.new:
+            values = [self._values(item, labels, taken) for item in self.new]
+            self.session.execute(sa.insert(Example), values)
+        if self.matches:
+            self.session.execute(
+                sa.insert(ImportMatch), [self._match(example, item, labels) for example, item in self.matches]
+            )
+        kinds = [self._changes(example, item, labels) for example, item in self.matches]
+        self.import_.rows_new += len(self.new)
+        self.import_.rows_changed += sum(1 for changes in kinds if changes)
+        self.import_.rows_same += sum(1 for changes in kinds if not changes)
+
+    def _values(self, item: NumberedRow, labels: dict[str, int], taken: dict[str, Example]) -> dict[str, Any]:
+        label_id = labels[item.row.label] if item.row.label is not None else None
+        external_id = self.external_id(item)
+        if external_id in taken:
+            # An inserted line shifts the numbers of all that follow; ids of examples never change.
+            external_id = f"{external_id}:{self.import_.seq}"
+        return {
+            "dataset_id": self.dataset.id,
+            "external_id": external_id,
+            "import_seq": self.import_.seq,
+            "position": item.number,
+            "split": self.split(item),
+            "text": item.row.text,
+            "text_hash": text_hash(item.row.text),
+            "given_label_id": label_id,
+            "label_id": label_id,
+            "details": item.row.metadata,
+            "context": item.row.context,
+        }
+
+    def _match(self, example: Example, item: NumberedRow, labels: dict[str, int]) -> dict[str, Any]:
+        changes = self._changes(example, item, labels)
+        return {
+            "import_id": self.import_.id,
+            "example_id": example.id,
+            "line": item.row.line,
+            "kind": MatchKind.CHANGED if changes else MatchKind.SAME,
+            "old": {name: getattr(example, name) for name in changes} or None,
+            "new": changes or None,
+        }
+
+    def _changes(self, example: Example, item: NumberedRow, labels: dict[str, int]) -> dict[str, Any]:
+        row = item.row
+        new = {
+            "text": row.text,
+            "given_label_id": labels[row.label] if row.label is not None else None,
+            "split": self.split(item).value,
+            "details": row.metadata,
+            "context": row.context,
+        }
+        return {name: value for name, value in new.items() if getattr(example, name) != value}
+
+
+def _labels(session: Session, import_: Import, names: Iterable[str | None], bounds: Bounds) -> dict[str, int]:
+    """Return the ids of labels, making those that are new; a label nobody used before is a new class."""
+    known = dict(
+        session.execute(sa.select(Label.name, Label.id).where(Label.dataset_id == import_.dataset_id))
+        .tuples()
+        .all()
+    )
+    new = sorted({name for name in names if name is not None} - known.keys())
+    if len(known) + len(new) > bounds.max_classes:
+        raise TooLarge(
+            f"{import_.file_name} has more than {bounds.max_classes} different labels; is "
+            f"{import_.columns.get('label')!r} the label column? (SETRIGHT_MAX_CLASSES)"
+        )
+    for name in new:
+        label = Label(dataset_id=import_.dataset_id, name=name, import_seq=import_.seq)
+        session.add(label)
+        session.flush()
+        known[name] = label.id
+    return known
+
+
+def _save_rejected(session: Session, import_: Import, refused: Sequence[Rejected]) -> None:
+    if refused:
+        rows = [
+            {"import_id": import_.id, "line": one.line, "reason": one.reason, "raw": one.raw}
+            for one in refused
+        ]
+        session.execute(sa.insert(RejectedRow), rows)

@@ -1,0 +1,166 @@
+"""Versions: freezing the labels, and reading an example as it was."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app import events
+from app.actor import Actor, Role
+from app.errors import Conflict, InvalidInput, NotFound
+from app.models.columns import Split
+from app.models.datasets import Dataset
+from app.models.examples import Example, ExampleState
+from app.models.imports import Import, ImportMatch
+from app.models.review import Decision
+from app.models.versions import Version
+from app.services import datasets
+
+MAX_NAME_CHARS = 100
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """An example as it was at a version."""
+
+    example: Example
+    text: str
+    split: Split
+    given_label_id: int | None
+    label_id: int | None
+    state: ExampleState
+    details: dict[str, Any]
+    context: dict[str, Any] | None
+    is_flagged: bool = False
+
+    def marked(self, *, is_flagged: bool) -> "Frozen":
+        """Return the same with or without the mark that the version's run had flagged it."""
+        return replace(self, is_flagged=is_flagged)
+
+
+def create(
+    session: Session, dataset: Dataset, *, name: str | None = None, reason: str = "by hand", actor: Actor
+) -> Version:
+    """Freeze the labels as they are now, under a name (made up where none is given)."""
+    actor.require(Role.ANNOTATOR, dataset)
+    dataset = datasets.lock(session, dataset.id)
+    name = _valid_name(session, dataset, name)
+    last = session.scalar(sa.select(sa.func.max(Decision.id)).where(Decision.dataset_id == dataset.id))
+    version = Version(
+        dataset_id=dataset.id,
+        name=name,
+        reason=reason,
+        decision_id=last or 0,
+        import_seq=dataset.import_seq,
+        run_id=dataset.current_run_id,
+        counts=asdict(datasets.counts(session, dataset.id)),
+        created_by_id=actor.user_id,
+    )
+    session.add(version)
+    session.flush()
+    events.record(
+        session, "version.created", actor=actor, dataset_id=dataset.id, subject_id=version.id, new=name
+    )
+    return version
+
+
+def _valid_name(session: Session, dataset: Dataset, name: str | None) -> str:
+    if name is None:
+        taken = session.scalar(sa.select(sa.func.max(Version.id)).where(Version.dataset_id == dataset.id))
+        return f"v{(taken or 0) + 1}"
+    name = name.strip()
+    if not name or len(name) > MAX_NAME_CHARS or not name.isprintable():
+        raise InvalidInput(f"A version's name is one line of 1 to {MAX_NAME_CHARS} printable characters.")
+    if find(session, dataset.id, name) is not None:
+        raise Conflict(f"{dataset.name} already has a version called {name}.")
+    return name
+
+
+def find(session: Session, dataset_id: int, name: str) -> Version | None:
+    """Return the version of that name, if there is one."""
+    return session.scalar(sa.select(Version).where(Version.dataset_id == dataset_id, Version.name == name))
+
+
+def get(session: Session, version_id: int) -> Version:
+    """Return a version."""
+    version = session.get(Version, version_id)
+    if version is None:
+        raise NotFound(f"There is no version {version_id}.")
+    return version
+
+
+def get_by_name(session: Session, dataset_id: int, name: str) -> Version:
+    """Return the version of that name, or say which ones there are."""
+    version = find(session, dataset_id, name)
+    if version is None:
+        known = ", ".join(one.name for one in list_versions(session, dataset_id)) or "none yet"
+        raise NotFound(f"There is no version {name!r}. Versions: {known}.")
+    return version
+
+
+def list_versions(session: Session, dataset_id: int) -> list[Version]:
+    """Return the versions of a dataset, newest first."""
+    return list(
+        session.scalars(
+            sa.select(Version).where(Version.dataset_id == dataset_id).order_by(Version.id.desc()).limit(500)
+        )
+    )
+
+
+def freeze(session: Session, version: Version, examples: Sequence[Example]) -> list[Frozen]:
+    """Return examples as they were at a version: two indexed look-ups for all of them together."""
+    ids = [example.id for example in examples]
+    undone = _first_decisions_after(session, version, ids)
+    imported = _first_changes_after(session, version, ids)
+    return [_frozen(example, undone.get(example.id), imported.get(example.id)) for example in examples]
+
+
+def _first_decisions_after(session: Session, version: Version, ids: list[int]) -> dict[int, Decision]:
+    later = session.scalars(
+        sa.select(Decision)
+        .where(Decision.example_id.in_(ids), Decision.id > version.decision_id)
+        .order_by(Decision.id.desc())
+    )
+    return {decision.example_id: decision for decision in later}
+
+
+def _first_changes_after(session: Session, version: Version, ids: list[int]) -> dict[int, dict[str, Any]]:
+    later = session.execute(
+        sa.select(ImportMatch.example_id, ImportMatch.old)
+        .join(Import, Import.id == ImportMatch.import_id)
+        .where(
+            ImportMatch.example_id.in_(ids), ImportMatch.applied.is_(True), Import.seq > version.import_seq
+        )
+        .order_by(Import.seq.desc())
+    )
+    merged: dict[int, dict[str, Any]] = {}
+    for example_id, old in later:
+        merged.setdefault(example_id, {}).update(old or {})
+    return merged
+
+
+def _frozen(example: Example, decision: Decision | None, old: dict[str, Any] | None) -> Frozen:
+    state = decision.old_state if decision else example.state
+    label_id = decision.old_label_id if decision else example.label_id
+    if old and "given_label_id" in old and not state.is_resolved:
+        label_id = old["given_label_id"]  # an undecided row's label follows its source
+    now = {
+        "text": example.text,
+        "split": example.split,
+        "given_label_id": example.given_label_id,
+        "details": example.details,
+        "context": example.context,
+    }
+    then = now | (old or {})
+    return Frozen(
+        example=example,
+        text=then["text"],
+        split=Split(then["split"]),
+        given_label_id=then["given_label_id"],
+        label_id=label_id,
+        state=state,
+        details=then["details"],
+        context=then["context"],
+    )

@@ -1,0 +1,49 @@
+"""Workers: signs of life, and who has been silent too long."""
+
+import datetime as dt
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.db import now
+from app.models.workers import Worker
+
+
+def start(session: Session, executor_id: str, *, host: str, pid: int) -> None:
+    """Note that a process has taken a worker's place."""
+    worker = session.get(Worker, executor_id) or Worker(executor_id=executor_id)
+    worker.host, worker.pid, worker.started_at, worker.beat_at, worker.stopped_at = (
+        host,
+        pid,
+        now(),
+        now(),
+        None,
+    )
+    session.add(worker)
+
+
+def beat(session: Session, executor_id: str) -> None:
+    """Give a sign of life."""
+    session.get_one(Worker, executor_id).beat_at = now()
+
+
+def stop(session: Session, executor_id: str) -> None:
+    """Note that a worker has ended in good order."""
+    worker = session.get(Worker, executor_id)
+    if worker is not None:
+        worker.stopped_at = now()
+
+
+def list_workers(session: Session) -> list[Worker]:
+    """Return every place a worker ever had, the liveliest first."""
+    return list(session.scalars(sa.select(Worker).order_by(Worker.beat_at.desc())))
+
+
+def silent(session: Session, *, stale_seconds: float) -> list[str]:
+    """Return the workers that have ended, or have given no sign of life for too long."""
+    limit = now() - dt.timedelta(seconds=stale_seconds)
+    return list(
+        session.scalars(
+            sa.select(Worker.executor_id).where((Worker.beat_at < limit) | Worker.stopped_at.is_not(None))
+        )
+    )
