@@ -1,0 +1,170 @@
+"""Commands about people, tokens and backups."""
+
+import sqlite3
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.actor import LOCAL, Role
+from app.commands.session import load_settings, opened, say
+from app.config import Settings
+from app.errors import Conflict, InvalidInput, NotFound, Unavailable
+from app.services import people
+
+PasswordOption = Annotated[
+    bool, typer.Option("--password-stdin", help="Read the password from standard input instead of asking.")
+]
+
+
+def register(cli: typer.Typer) -> None:
+    """Add the commands of this file."""
+    user = typer.Typer(help="People with a login.", no_args_is_help=True)
+    user.command("add", epilog="Example: setright user add ann --role annotator")(add_user)
+    user.command("list", epilog="Example: setright user list")(list_users)
+    user.command("role", epilog="Example: setright user role ann lead")(set_role)
+    user.command("password", epilog="Example: setright user password ann")(set_password)
+    cli.add_typer(user, name="user")
+    token = typer.Typer(help="Tokens with which programs act for people.", no_args_is_help=True)
+    token.command("create", epilog="Example: setright token create ci --user ann --days 90")(create_token)
+    token.command("list", epilog="Example: setright token list")(list_tokens)
+    token.command("revoke", epilog="Example: setright token revoke 3")(revoke_token)
+    cli.add_typer(token, name="token")
+    cli.command("backup", epilog="Example: setright backup setright-backup.db")(backup)
+    cli.command("restore", epilog="Example: setright restore setright-backup.db")(restore)
+
+
+def _password(*, from_stdin: bool) -> str:
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\n")
+    return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
+
+
+def add_user(
+    name: Annotated[str, typer.Argument(help="Name to sign in with.")],
+    role: Annotated[Role, typer.Option(help="What the person may do.")] = Role.ANNOTATOR,
+    password_stdin: PasswordOption = False,
+) -> None:
+    """Give somebody a login. From the first one on, everybody has to sign in."""
+    password = _password(from_stdin=password_stdin)
+    with opened() as here, here.database.write() as session:
+        if role is not Role.ADMIN and not people.has_admin(session):
+            raise Conflict("The first login has to be an admin's: add one with --role admin.")
+        people.create_user(session, name, role, password, actor=LOCAL)
+    say(f"{name} can sign in, as {role}.")
+
+
+def list_users() -> None:
+    """List everybody with a login."""
+    with opened() as here, here.database.read() as session:
+        users = people.list_users(session)
+    for user in users:
+        say(f"{user.name}: {user.role}{'' if user.is_active else ', switched off'}")
+    if not users:
+        say("Nobody has a login: the pages are open to this machine only.")
+
+
+def set_role(
+    name: Annotated[str, typer.Argument(help="Name of the person.")],
+    role: Annotated[Role, typer.Argument(help="The new role.")],
+) -> None:
+    """Give somebody another role."""
+    with opened() as here, here.database.write() as session:
+        people.set_role(session, name, role, actor=LOCAL)
+    say(f"{name} is {role} now.")
+
+
+def set_password(
+    name: Annotated[str, typer.Argument(help="Name of the person.")], password_stdin: PasswordOption = False
+) -> None:
+    """Set somebody's password and end their open logins."""
+    with opened() as here:
+        with here.database.read() as session:
+            people.get_user(session, name)
+        password = _password(from_stdin=password_stdin)
+        with here.database.write() as session:
+            people.set_password(session, name, password, actor=LOCAL)
+    say(f"{name} has a new password; open logins have ended.")
+
+
+def create_token(
+    name: Annotated[str, typer.Argument(help="What the token is for.")],
+    user: Annotated[
+        str | None, typer.Option(help="For whom it acts; this machine's admin if not said.")
+    ] = None,
+    days: Annotated[int | None, typer.Option(min=1, help="After how many days it ends.")] = None,
+) -> None:
+    """Make a token; it is shown once."""
+    with opened() as here, here.database.write() as session:
+        secret, token = people.create_token(session, user, name, days=days, actor=LOCAL)
+    say(f"Token {token.id}, shown only now: {secret}")
+
+
+def list_tokens() -> None:
+    """List the tokens that work."""
+    with opened() as here, here.database.read() as session:
+        tokens = people.list_tokens(session)
+    for token in tokens:
+        ends = f", ends {token.expires_at:%Y-%m-%d}" if token.expires_at else ""
+        say(f"{token.id}: {token.name}{ends}")
+    if not tokens:
+        say("There is no token.")
+
+
+def revoke_token(
+    token_id: Annotated[int, typer.Argument(metavar="TOKEN", help="Number of the token.")],
+) -> None:
+    """Make a token worthless."""
+    with opened() as here, here.database.write() as session:
+        people.revoke_token(session, token_id, actor=LOCAL)
+    say(f"Token {token_id} no longer works.")
+
+
+def backup(file: Annotated[Path, typer.Argument(help="File to write; must not exist.")]) -> None:
+    """Copy the SQLite database while it is in use, and check the copy."""
+    source = _sqlite_path(load_settings())
+    if file.exists():
+        raise Conflict(f"{file} is there already; choose another name.")
+    if not source.exists():
+        raise NotFound(f"There is no database at {source} yet.")
+    with closing(sqlite3.connect(source)) as live, closing(sqlite3.connect(file)) as copy:
+        live.backup(copy)
+    _check(file)
+    say(f"Written to {file} and checked. Uploads and exports are files in {source.parent}: copy them too.")
+
+
+def restore(
+    file: Annotated[Path, typer.Argument(help="A file that `setright backup` has written.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Put a backup in the place of the SQLite database; stop `setright serve` first."""
+    target = _sqlite_path(load_settings())
+    if not file.is_file():
+        raise NotFound(f"There is no file {file}.")
+    _check(file)
+    if target.exists() and not yes:
+        typer.confirm(f"Replace {target}?", abort=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # Through SQLite rather than by copying the file: pages of a write-ahead log would be left behind.
+    with closing(sqlite3.connect(file)) as copy, closing(sqlite3.connect(target)) as live:
+        copy.backup(live)
+    say(f"{target} is as it was when {file} was written.")
+
+
+def _sqlite_path(settings: Settings) -> Path:
+    if not settings.url.startswith("sqlite:///"):
+        raise Unavailable("This database is not SQLite: use pg_dump and pg_restore of your Postgres.")
+    return Path(settings.url.removeprefix("sqlite:///"))
+
+
+def _check(file: Path) -> None:
+    try:
+        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as copy:
+            verdict = copy.execute("PRAGMA integrity_check").fetchone()[0]
+            copy.execute("SELECT count(*) FROM datasets")
+    except sqlite3.DatabaseError as error:
+        raise InvalidInput(f"{file} is no backup of Setright: {error}.") from None
+    if verdict != "ok":
+        raise InvalidInput(f"{file} is damaged: {verdict}.")

@@ -1,0 +1,134 @@
+"""Commands that take data out: export a file, start a fine-tune from it."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.actor import LOCAL
+from app.commands.session import Here, finish_job, opened, say, say_json
+from app.errors import InvalidInput, Unavailable
+from app.files.writing import EXPORT_FORMATS
+from app.models.exports import Export, Variant
+from app.services import datasets, exports, fine_tunes, versions
+from app.services.exports import CHAT_FORMATS, SPLITS, ExportChoices
+
+
+def register(cli: typer.Typer) -> None:
+    """Add the commands of this file."""
+    cli.command("export", epilog="Example: setright export tweets --format chat-jsonl --variant corrected")(
+        export
+    )
+    cli.command("finetune", epilog="Example: setright finetune tweets --provider openai --model M --dry-run")(
+        finetune
+    )
+
+
+def export(
+    name: Annotated[str, typer.Argument(help="Name of the dataset.")],
+    format_: Annotated[str, typer.Option("--format", help=f"One of {', '.join(EXPORT_FORMATS)}.")],
+    variant: Annotated[Variant, typer.Option(help="Which labels and rows.")] = Variant.CORRECTED,
+    split: Annotated[str, typer.Option(help=f"One of {', '.join(SPLITS)}.")] = "train",
+    version: Annotated[str | None, typer.Option(help="A version; the present state if not said.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where to write; beside you if not said.")] = None,
+    guard_formulas: Annotated[
+        bool, typer.Option("--guard-formulas", help="Make CSV safe for spreadsheets.")
+    ] = False,
+    system_prompt: Annotated[str | None, typer.Option(help="System turn of every chat row.")] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print the manifest.")] = False,
+) -> None:
+    """Write a file of a dataset and its manifest."""
+    if format_ not in EXPORT_FORMATS:
+        raise typer.BadParameter(f"{format_!r} is none of {', '.join(EXPORT_FORMATS)}", param_hint="--format")
+    if split not in SPLITS:
+        raise typer.BadParameter(f"{split!r} is none of {', '.join(SPLITS)}", param_hint="--split")
+    with opened() as here:
+        choices = ExportChoices(
+            format=format_,
+            variant=variant,
+            split=split,
+            guard_formulas=guard_formulas,
+            system_prompt=system_prompt,
+        )
+        done = _exported(here, name, choices, version)
+    target = out or Path.cwd() / Path(done.path).name
+    _place(Path(done.path), target)
+    _place(Path(f"{done.path}.manifest.json"), Path(f"{target}.manifest.json"))
+    if json_:
+        say_json({**done.manifest, "file": str(target)})
+    else:
+        say(f"{done.rows:,} rows, {done.bytes:,} bytes, sha256 {done.sha256}")
+        say(f"Written to {target}, manifest beside it.")
+
+
+def _exported(here: Here, name: str, choices: ExportChoices, version: str | None) -> Export:
+    with here.database.write() as session:
+        dataset = datasets.get_by_name(session, name)
+        if version is not None:
+            frozen = versions.get_by_name(session, dataset.id, version)
+            choices = replace(choices, version_id=frozen.id)
+        asked = exports.request(session, dataset.id, choices, actor=LOCAL)
+    return finish_job(here, asked)
+
+
+def _place(source: Path, target: Path) -> None:
+    """Copy under another name first, so that a full disk leaves no half file under the right one."""
+    draft = target.with_name(f".{target.name}.part")
+    try:
+        shutil.copyfile(source, draft)
+        draft.replace(target)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise InvalidInput(f"{target} cannot be written: {error.strerror}.") from None
+
+
+def finetune(
+    name: Annotated[str, typer.Argument(help="Name of the dataset.")],
+    provider: Annotated[str, typer.Option(help="`openai`: OpenAI or any compatible service.")],
+    model: Annotated[str, typer.Option(help="Model to fine-tune, as the provider names it.")],
+    format_: Annotated[str, typer.Option("--format", help="chat-jsonl or completion-jsonl.")] = "chat-jsonl",
+    variant: Annotated[Variant, typer.Option(help="Which labels and rows.")] = Variant.CORRECTED,
+    version: Annotated[str | None, typer.Option(help="A version; the present state if not said.")] = None,
+    suffix: Annotated[str, typer.Option(help="Added to the model's name; at most 64 characters.")] = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Write the file, show the calls, send nothing.")
+    ] = False,
+) -> None:
+    """Export the train rows and start a fine-tune from that very file."""
+    if provider not in fine_tunes.PROVIDERS:
+        raise typer.BadParameter(
+            f"{provider!r} is none of {', '.join(fine_tunes.PROVIDERS)}", param_hint="--provider"
+        )
+    if format_ not in CHAT_FORMATS:
+        raise typer.BadParameter(f"{format_!r} is none of {', '.join(CHAT_FORMATS)}", param_hint="--format")
+    with opened() as here:
+        if here.settings.openai_api_key is None and not dry_run:
+            raise Unavailable("There is no key for the provider openai: set SETRIGHT_OPENAI_API_KEY.")
+        done = _exported(here, name, ExportChoices(format=format_, variant=variant), version)
+        if dry_run:
+            _say_calls(here, done, model, suffix)
+            return
+        with here.database.write() as session:
+            asked = fine_tunes.request(
+                session,
+                done.id,
+                provider=provider,
+                base_url=here.settings.openai_base_url,
+                model=model,
+                suffix=suffix,
+                actor=LOCAL,
+            )
+        say(f"Fine-tune {asked.id} from export {done.id} ({done.rows:,} rows, sha256 {done.sha256}).")
+        ended = finish_job(here, asked)
+    say(f"Done: {ended.fine_tuned_model} (job {ended.remote_job_id}).")
+
+
+def _say_calls(here: Here, done: Export, model: str, suffix: str) -> None:
+    from app.providers.openai_fine_tuning import planned_calls
+
+    say(f"Nothing was sent. The file is {done.path} ({done.rows:,} rows). These calls would be made:")
+    for call in planned_calls(Path(done.path), model, suffix=suffix or None, metadata={"setright_key": "…"}):
+        say(f"{call.method} {here.settings.openai_base_url.rstrip('/')}{call.path}")
+        say_json(call.body)

@@ -1,0 +1,110 @@
+"""Bringing a file from the terminal into a dataset."""
+
+import hashlib
+import secrets
+import shutil
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from app.actor import LOCAL
+from app.commands.session import Here, finish_job
+from app.errors import InvalidInput, NotFound, TooLarge
+from app.files.annotations import merge_annotations
+from app.files.rows import Columns, Layout
+from app.models.columns import Split
+from app.models.imports import Import
+from app.services import datasets, imports
+from app.services.imports import ImportChoices, limits_of
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the command line says of a file; what is None is guessed."""
+
+    columns: Columns = field(default_factory=lambda: Columns(text=None, label=None))
+    layout: Layout = field(default_factory=lambda: Layout(""))
+    split: Split = Split.TRAIN
+    texts: Path | None = None
+    without: tuple[str, ...] = ()  # metadata columns that are left out
+    update: bool = False
+    allow_unlabelled: bool = False
+
+
+def import_file(here: Here, file: Path, wanted: Wanted, *, dataset: str) -> Import:
+    """Copy a file to the uploads, import it, and return the finished import."""
+    name = datasets.valid_name(dataset)
+    limits = limits_of(here.settings)
+    upload = here.settings.uploads / f"{secrets.token_hex(16)}.upload"
+    file_name = file.name
+    try:
+        _copy(file, upload, limits.max_file_bytes)
+        if wanted.columns.annotator is not None:
+            merge_annotations(
+                file, wanted.texts, columns=wanted.columns, layout=wanted.layout, out=upload, limits=limits
+            )
+            merged = Columns(text="text", label="label", id="id")
+            wanted, file_name = replace(wanted, columns=merged, layout=Layout("jsonl")), f"{file.name}.jsonl"
+        run = _confirmed(here, upload, file_name, wanted, name)
+    except BaseException:
+        upload.unlink(missing_ok=True)
+        raise
+    return finish_job(here, run)
+
+
+def _copy(file: Path, upload: Path, max_bytes: int) -> None:
+    # A job may be resumed hours later: it reads its own copy, whatever becomes of the user's file.
+    if not file.is_file():
+        raise NotFound(f"There is no file {file}.")
+    size = file.stat().st_size
+    if size > max_bytes:
+        raise TooLarge(
+            f"{file.name} has {size:,} bytes; the limit is {max_bytes:,} (SETRIGHT_MAX_FILE_BYTES)."
+        )
+    upload.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(file, upload)
+
+
+def _confirmed(here: Here, upload: Path, file_name: str, wanted: Wanted, name: str) -> Import:
+    limits = limits_of(here.settings)
+    with upload.open("rb") as source:
+        digest = hashlib.file_digest(source, "sha256").hexdigest()
+    with here.database.write() as session:
+        draft = imports.add_upload(
+            session,
+            path=upload,
+            file_name=file_name,
+            size=upload.stat().st_size,
+            sha256=digest,
+            limits=limits,
+            layout=wanted.layout,
+            actor=LOCAL,
+        )
+        choices = ImportChoices(
+            dataset_name=name,
+            layout=Layout.from_json(draft.layout),
+            columns=_columns(wanted, Columns.from_json(draft.columns)),
+            split=wanted.split,
+            update=wanted.update,
+            allow_unlabelled=wanted.allow_unlabelled,
+        )
+        if choices.columns.text is None or choices.columns.label is None:
+            raise InvalidInput(
+                f"It is not clear which columns of {file_name} hold the text and the label: "
+                "say --text and --label."
+            )
+        return imports.confirm(session, draft.id, choices=choices, limits=limits, actor=LOCAL)
+
+
+def _columns(wanted: Wanted, guess: Columns) -> Columns:
+    """Put what was said over what was guessed; ids and splits count only where they were said."""
+    said = wanted.columns
+    chosen = Columns(
+        text=said.text or guess.text,
+        label=said.label or guess.label,
+        id=said.id,
+        split=said.split,
+    )
+    taken = {chosen.text, chosen.label, chosen.id, chosen.split, *wanted.without}
+    every = (guess.text, guess.label, guess.id, guess.split, guess.annotator, *guess.metadata)
+    rest = tuple(name for name in every if name is not None and name not in taken)
+    return replace(chosen, metadata=rest)

@@ -1,0 +1,112 @@
+"""Commands that change labels in bulk: auto-fix and undo."""
+
+from typing import Annotated
+
+import typer
+
+from app.actor import LOCAL
+from app.commands.session import finish_job, opened, say, say_json
+from app.models.review import Batch
+from app.services import autofix, batches, datasets
+from app.services.autofix import AutofixPreview, Rule, RuleKind
+from app.services.queue_filter import QueueFilter
+
+SHOWN_PAIRS = 15
+
+
+def register(cli: typer.Typer) -> None:
+    """Add the commands of this file."""
+    cli.command("autofix", epilog="Example: setright autofix tweets --min-confidence 0.95 --dry-run")(
+        autofix_
+    )
+    cli.command("undo", epilog="Example: setright undo 3")(undo)
+
+
+def autofix_(
+    name: Annotated[str, typer.Argument(help="Name of the dataset.")],
+    recommended: Annotated[
+        bool, typer.Option("--recommended", help="Rows expected to gain (default).")
+    ] = False,
+    min_confidence: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Suggestions at least this sure.")
+    ] = None,
+    top: Annotated[int | None, typer.Option(min=1, help="The K worst issues.")] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every open issue; often makes things worse.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Replace given labels of open issues by suggested ones, within a bound, as one batch."""
+    rule = _rule(recommended=recommended, min_confidence=min_confidence, top=top, everything=everything)
+    with opened() as here:
+        with here.database.read() as session:
+            dataset = datasets.get_by_name(session, name)
+            plan = autofix.preview(session, dataset, QueueFilter(), rule)
+        if dry_run or not plan.rows:
+            _say_plan(plan, json_=json_)
+            return
+        with here.database.write() as session:
+            batch = autofix.request(session, dataset.id, QueueFilter(), rule, actor=LOCAL)
+        done = finish_job(here, batch)
+    if json_:
+        say_json(
+            {
+                "batch": done.id,
+                "rule": rule.to_json(),
+                "changed": done.rows_changed,
+                "skipped": done.rows_skipped,
+            }
+        )
+        return
+    _say_plan(plan, json_=False)
+    say(f"Batch {done.id}: {done.rows_changed:,} labels replaced. Undo with `setright undo {done.id}`.")
+
+
+def _rule(*, recommended: bool, min_confidence: float | None, top: int | None, everything: bool) -> Rule:
+    chosen = [recommended, min_confidence is not None, top is not None, everything]
+    if sum(chosen) > 1:
+        raise typer.BadParameter("choose one of --recommended, --min-confidence, --top and --all")
+    if min_confidence is not None:
+        return Rule(RuleKind.MIN_CONFIDENCE, min_confidence)
+    if top is not None:
+        return Rule(RuleKind.TOP, top)
+    return Rule(RuleKind.ALL if everything else RuleKind.RECOMMENDED)
+
+
+def _say_plan(plan: AutofixPreview, *, json_: bool) -> None:
+    if json_:
+        say_json(
+            {
+                "rule": plan.rule.to_json(),
+                "rows": plan.rows,
+                "pairs": [
+                    {"given": one.given, "suggested": one.suggested, "rows": one.rows} for one in plan.pairs
+                ],
+                "emptied": plan.emptied,
+                "expected_precision": plan.expected_precision,
+                "advice": plan.advice,
+            }
+        )
+        return
+    say(f"{plan.rows:,} rows fit {plan.rule.kind.value.replace('_', ' ')}.")
+    if plan.rule.kind is RuleKind.RECOMMENDED:
+        say(plan.advice)
+    for pair in plan.pairs[:SHOWN_PAIRS]:
+        say(f"  {pair.rows:>6,}  {pair.given or '(none)'} → {pair.suggested}")
+    if len(plan.pairs) > SHOWN_PAIRS:
+        say(f"  … and {len(plan.pairs) - SHOWN_PAIRS} more pairs")
+    for label in plan.emptied:
+        say(f"  {label} would lose all of its rows")
+
+
+def undo(
+    batch_id: Annotated[int, typer.Argument(metavar="BATCH", help="Number of the batch.")],
+) -> None:
+    """Take a batch back; rows that people changed since are left as they are."""
+    with opened() as here:
+        with here.database.write() as session:
+            batch: Batch = batches.request_undo(session, batch_id, actor=LOCAL)
+        done = finish_job(here, batch)
+    left = f" {done.rows_left:,} were changed since and stay." if done.rows_left else ""
+    say(f"Batch {done.id} undone: {done.rows_undone:,} labels are as before.{left}")

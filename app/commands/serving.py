@@ -1,0 +1,121 @@
+"""Commands that run things: serve, worker, demo, migrate, doctor, recover."""
+
+import signal
+import sys
+import threading
+from typing import Annotated
+
+import typer
+
+from app.commands import samples
+from app.commands.doctor import examine
+from app.commands.session import Here, load_settings, opened, say
+from app.errors import Unavailable
+
+
+def register(cli: typer.Typer) -> None:
+    """Add the commands of this file."""
+    cli.command("demo", epilog="Example: setright demo --no-serve")(demo)
+    cli.command("serve", epilog="Example: setright serve --port 9000")(serve)
+    cli.command("worker", epilog="Example: setright worker")(worker)
+    cli.command("migrate", epilog="Example: setright migrate")(migrate)
+    cli.command("doctor", epilog="Example: setright doctor")(doctor)
+    cli.command("recover", epilog="Example: setright recover")(recover)
+
+
+Host = Annotated[str | None, typer.Option(help="Address to listen on; SETRIGHT_HOST if not said.")]
+Port = Annotated[int | None, typer.Option(min=0, max=65535, help="Port; 0 picks a free one.")]
+
+
+def demo(
+    dataset: Annotated[str, typer.Option(help=f"One of {', '.join(samples.NAMES)}.")] = samples.SUPPORT,
+    no_serve: Annotated[bool, typer.Option("--no-serve", help="Only make and score the dataset.")] = False,
+    host: Host = None,
+    port: Port = None,
+) -> None:
+    """Make the sample dataset, score it, serve it, print the URL."""
+    if dataset not in samples.NAMES:
+        raise typer.BadParameter(f"{dataset!r} is none of {', '.join(samples.NAMES)}", param_hint="--dataset")
+    with opened() as here:
+        made = samples.make(here, dataset)
+        if no_serve:
+            say(f"{made.name} is ready: `setright issues {made.name}`, or `setright serve`.")
+            return
+        _serve(here, host=host, port=port, path=f"/datasets/{made.id}/review")
+
+
+def serve(
+    host: Host = None,
+    port: Port = None,
+    sample: Annotated[bool, typer.Option("--sample", help="Make the sample if there is no dataset.")] = False,
+    no_worker: Annotated[bool, typer.Option("--no-worker", help="Serve pages only.")] = False,
+) -> None:
+    """Serve the pages, with one worker beside them, until stopped."""
+    with opened() as here:
+        path = "/"
+        if sample and not samples.has_datasets(here):
+            path = f"/datasets/{samples.make(here, samples.SUPPORT).id}/review"
+        _serve(here, host=host, port=port, path=path, with_worker=not no_worker)
+
+
+def _serve(here: Here, *, host: str | None, port: int | None, path: str, with_worker: bool = True) -> None:
+    from app.commands.server import run_server  # loads FastAPI
+
+    chosen = {"host": host or here.settings.host, "port": here.settings.port if port is None else port}
+    run_server(here.settings.model_copy(update=chosen), here.database, path=path, with_worker=with_worker)
+
+
+def worker(
+    until_stdin_closes: Annotated[bool, typer.Option("--until-stdin-closes", hidden=True)] = False,
+) -> None:
+    """Run jobs until stopped; start as many as there are machines or cores to spare."""
+    with opened() as here:
+        from app.jobs.worker import running
+
+        with running(here.settings, here.database) as slot:
+            say(f"Worker {slot.executor_id} is ready.")
+            sys.stdout.flush()
+            _wait(until_stdin_closes=until_stdin_closes)
+
+
+def _wait(*, until_stdin_closes: bool) -> None:
+    stop = threading.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: stop.set())
+    if until_stdin_closes:
+        # The server holds the other end of this pipe: it closes however the server dies.
+        threading.Thread(target=_stop_at_end_of_input, args=(stop,), daemon=True).start()
+    stop.wait()
+
+
+def _stop_at_end_of_input(stop: threading.Event) -> None:
+    sys.stdin.buffer.read()
+    stop.set()
+
+
+def migrate() -> None:
+    """Bring the database to the present schema."""
+    with opened() as here:
+        kind = "SQLite" if here.database.is_sqlite else "Postgres"
+    say(f"The {kind} database is up to date.")
+
+
+def doctor() -> None:
+    """Look at everything Setright needs and say what is wrong."""
+    settings = load_settings()
+    findings = examine(settings)
+    for finding in findings:
+        say(f"{'ok  ' if finding.is_ok else 'FAIL'}  {finding.what}: {finding.says}")
+    if not all(finding.is_ok for finding in findings):
+        raise Unavailable("Something needs attention: see the lines that say FAIL.")
+
+
+def recover() -> None:
+    """Take over the jobs of workers that are gone, and run them to their end."""
+    with opened() as here:
+        from app.jobs.worker import finish_everything, running, take_over
+
+        with running(here.settings, here.database):
+            taken = take_over(here.settings, here.database)
+            finish_everything(here.database)
+    say(f"{len(taken)} jobs were taken over.{' ' + ', '.join(taken) if taken else ''}")
