@@ -2,10 +2,13 @@
 
 import weakref
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
-from dbos import DBOSClient, DBOSPortableJSONSerializer, EnqueueOptions
 from sqlalchemy.orm import Session
+
+if TYPE_CHECKING:
+    from dbos import DBOSClient, EnqueueOptions
 
 APPLICATION = "setright"
 APPLICATION_VERSION = "1"
@@ -52,7 +55,9 @@ def enqueue(session: Session, job: Job, subject_id: int, *, round_: int = 1) -> 
     _client(session).enqueue_in_transaction(session, options, subject_id)
 
 
-def _client(session: Session) -> DBOSClient:
+def _client(session: Session) -> "DBOSClient":
+    from dbos import DBOSClient, DBOSPortableJSONSerializer  # noqa: PLC0415 — a second that most commands save
+
     engine = session.get_bind().engine
     if engine not in _clients:
         _clients[engine] = DBOSClient(

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from app import migrate
 from app.config import Settings
 from app.db import Database, now
 from app.errors import AppError
@@ -61,6 +60,8 @@ def _database(database: Database) -> str:
 
 
 def _migrations(database: Database) -> str:
+    from app import migrate  # loads Alembic and the job queue
+
     migrate.check(database)
     return "the schema is this program's"
 

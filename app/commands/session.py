@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from sqlalchemy.exc import OperationalError
 
-from app import migrate
 from app.config import Settings
 from app.db import Database
 from app.errors import AppError, InvalidInput, Unavailable
@@ -57,6 +56,8 @@ def open_database(settings: Settings) -> Database:
         settings.home.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise Unavailable(f"The folder {settings.home} cannot be made (SETRIGHT_HOME): {error}") from None
+    from app import migrate  # loads Alembic and the job queue, which `audit` does without
+
     database = Database(settings.url)
     try:
         migrate.migrate(database)

@@ -1,0 +1,118 @@
+"""Hostile files all the way: uploaded, confirmed and imported by a worker, as a person would try them."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from app.config import Settings
+from app.db import Database
+from app.jobs.worker import finish_everything, running
+from app.models import Dataset, Example, Import, ImportMatch, Label
+from app.models.columns import RunState
+from app.web.app import create_app
+from tests.files.hostile import HostileFile, hostile_files
+from tests.web.browsing import Browser, Page
+from tests.web.conftest import client_of
+
+MOST_SECONDS_A_REQUEST = 20
+REFUSED = {400, 404, 413, 422}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> list[HostileFile]:
+    made = hostile_files(tmp_path_factory.mktemp("hostile"), long_line_bytes=9_000_000)
+    return [one for one in made if one.path.is_file()]
+
+
+@pytest.fixture
+def browser(settings: Settings, database: Database) -> Iterator[Browser]:
+    with client_of(create_app(settings, database)) as client:
+        yield Browser(client)
+
+
+@pytest.mark.slow
+def test_each_hostile_file_ends_in_a_clear_message(
+    browser: Browser, settings: Settings, database: Database, files: list[HostileFile]
+) -> None:
+    assert len(files) >= 100
+    confirmed = [
+        number for number, file in enumerate(files) if _offer(browser, file, name=f"dataset {number}")
+    ]
+    assert len(confirmed) > 20, "most files should get as far as the job, or the job is not tested"
+    with running(settings, database):
+        finish_everything(database)
+    with database.read() as session:
+        imports = session.scalars(sa.select(Import).where(Import.state != RunState.DRAFT)).all()
+        assert len(imports) == len(confirmed)
+        for import_ in imports:
+            assert import_.state in {RunState.DONE, RunState.FAILED}, import_.file_name
+            assert "Something broke" not in (import_.error or ""), (import_.file_name, import_.error)
+            if import_.state is RunState.FAILED:
+                assert len(import_.error or "") > 15, import_.file_name
+                assert import_.dataset_id is None
+        _assert_nothing_half_imported(database)
+    for import_ in imports:
+        page = browser.open(f"/imports/{import_.id}")
+        assert page.status == 200, import_.file_name
+        rejected = browser.client.get(f"/imports/{import_.id}/rejected.csv")
+        assert rejected.status_code == 200
+        if import_.dataset_id is not None:
+            for path in ("", "/review?preset=all", "/labels", "/export", "/history"):
+                page = browser.open(f"/datasets/{import_.dataset_id}{path}")
+                assert page.status == 200, (import_.file_name, path)
+
+
+def _offer(browser: Browser, file: HostileFile, *, name: str) -> bool:
+    """Upload a file and confirm what is guessed of it; say whether it became a job."""
+    started = time.monotonic()
+    page = _upload(browser, file.name, file.path.read_bytes())
+    if page.status in REFUSED:
+        return _is_refused(page, file)
+    assert page.status == 200, (file.name, file.why, page.status)
+    form = next(one for one in page.read.forms.values() if "dataset_name" in dict(one.fields))
+    page = browser.submit(form, "Import", dataset_name=name)
+    assert time.monotonic() - started < MOST_SECONDS_A_REQUEST, (file.name, file.why)
+    if page.status in REFUSED:
+        return _is_refused(page, file)
+    assert page.status == 200, (file.name, file.why, page.status)
+    return True
+
+
+def _upload(browser: Browser, name: str, content: bytes) -> Page:
+    form = browser.open("/datasets/new").form("/imports")
+    form.attached = (name, content)
+    return browser.submit(form)
+
+
+def _is_refused(page: Page, file: HostileFile) -> bool:
+    assert len(page.text) > 15, (file.name, file.why)
+    assert "Traceback" not in page.text
+    return False
+
+
+def _assert_nothing_half_imported(database: Database) -> None:
+    with database.read() as session:
+        published = sa.select(Dataset.id).where(Dataset.import_seq > 0)
+        for kind in (Example, Label):
+            hidden = sa.select(sa.func.count()).where(kind.dataset_id.not_in(published))
+            assert session.scalar(hidden) == 0
+            above = (
+                sa.select(sa.func.count())
+                .select_from(kind)
+                .join(Dataset, Dataset.id == kind.dataset_id)
+                .where(kind.import_seq > Dataset.import_seq)
+            )
+            assert session.scalar(above) == 0
+        assert session.scalar(sa.select(sa.func.count()).where(Dataset.import_seq == 0)) == 0
+        assert session.scalar(sa.select(sa.func.count()).select_from(ImportMatch)) == 0
+
+
+def test_one_very_long_line_is_refused_by_its_length(browser: Browser, tmp_path: Path) -> None:
+    file = tmp_path / "long.csv"
+    file.write_bytes(b"text,label\n" + b"x" * 30_000_000)
+    page = _upload(browser, "long.csv", file.read_bytes())
+    assert page.status in {200, *REFUSED}
+    assert "SETRIGHT_MAX_LINE_BYTES" in page.text
