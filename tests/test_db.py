@@ -1,0 +1,188 @@
+"""Column types give back what they were given, and transactions keep what they promise."""
+
+import datetime as dt
+import threading
+import time
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from app.actor import Role
+from app.db import Database, ExactText, JsonText, UtcDateTime, escape, now, unescape
+from app.errors import Conflict
+from app.models.people import Token, User
+
+# `any_database` is made once for all the examples of a test: each adds rows of its own.
+many = hypothesis_settings(
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+any_text = st.text(st.characters(codec=None, exclude_categories=[]))
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | any_text,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(any_text, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+class Trial(DeclarativeBase):
+    """Tables that only these tests have."""
+
+
+class Kept(Trial):
+    __tablename__ = "kept"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    text: Mapped[str | None] = mapped_column(ExactText)
+    value: Mapped[object] = mapped_column(JsonText, nullable=True)
+    at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
+
+
+@pytest.fixture
+def trial(any_database: Database) -> Database:
+    with any_database.write() as session:
+        Trial.metadata.create_all(session.connection())
+    return any_database
+
+
+def keep(database: Database, kept: Kept) -> int:
+    with database.write() as session:
+        session.add(kept)
+        session.flush()
+        return kept.id
+
+
+def add_user(database: Database, name: str) -> None:
+    with database.write() as session:
+        session.add(User(name=name, role=Role.VIEWER))
+
+
+def count_users(database: Database, name: str) -> int:
+    with database.read() as session:
+        return session.scalar(sa.select(sa.func.count()).where(User.name == name)) or 0
+
+
+@many
+@given(text=any_text)
+def test_any_text_comes_back(trial: Database, text: str) -> None:
+    kept_id = keep(trial, Kept(text=text))
+    with trial.read() as session:
+        assert session.get_one(Kept, kept_id).text == text
+        assert session.scalar(sa.select(Kept.id).where(Kept.id == kept_id, Kept.text == text)) == kept_id
+
+
+@pytest.mark.parametrize(
+    "text", ["", "\x00", "\ud800", "a\udfffb", "\x10", "\x100000", "\x10d800", "\U0001f600", "\r\n"]
+)
+def test_awkward_text_comes_back(trial: Database, text: str) -> None:
+    kept_id = keep(trial, Kept(text=text))
+    with trial.read() as session:
+        assert session.get_one(Kept, kept_id).text == text
+
+
+@given(text=any_text, other=any_text)
+def test_escaping_keeps_texts_apart(text: str, other: str) -> None:
+    assert unescape(escape(text)) == text
+    assert (escape(text) == escape(other)) == (text == other)
+    escape(text).encode("utf-8")
+    assert "\x00" not in escape(text)
+
+
+@many
+@given(value=json_values)
+def test_any_json_comes_back(trial: Database, value: object) -> None:
+    kept_id = keep(trial, Kept(value=value))
+    with trial.read() as session:
+        assert session.get_one(Kept, kept_id).value == value
+
+
+@many
+@given(at=st.datetimes(dt.datetime(2, 1, 1), dt.datetime(9998, 1, 1), timezones=st.timezones()))  # noqa: DTZ001 — Hypothesis adds the zones
+def test_a_time_comes_back_in_utc(trial: Database, at: dt.datetime) -> None:
+    kept_id = keep(trial, Kept(at=at))
+    with trial.read() as session:
+        found = session.get_one(Kept, kept_id).at
+    assert found == at.astimezone(dt.UTC)
+    assert found is not None
+    assert found.tzinfo is dt.UTC
+
+
+def test_a_time_without_a_zone_is_refused(trial: Database) -> None:
+    with pytest.raises(sa.exc.StatementError, match="time zone"):
+        keep(trial, Kept(at=now().replace(tzinfo=None)))
+
+
+def test_a_write_commits_at_its_end(any_database: Database) -> None:
+    add_user(any_database, "Ann")
+    assert count_users(any_database, "Ann") == 1
+
+
+def test_a_failed_write_leaves_nothing(any_database: Database) -> None:
+    def fail_midway() -> None:
+        with any_database.write() as session:
+            session.add(User(name="Ann", role=Role.VIEWER))
+            session.flush()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail_midway()
+    assert count_users(any_database, "Ann") == 0
+
+
+def test_a_read_leaves_nothing(any_database: Database) -> None:
+    with any_database.read() as session:
+        session.add(User(name="Ann", role=Role.VIEWER))
+        session.flush()
+    assert count_users(any_database, "Ann") == 0
+
+
+def test_a_second_of_what_is_unique_is_a_conflict(any_database: Database) -> None:
+    add_user(any_database, "Ann")
+    with pytest.raises(Conflict, match="Reload"):
+        add_user(any_database, "Ann")
+
+
+def test_a_reference_to_nothing_is_a_conflict(any_database: Database) -> None:
+    with pytest.raises(Conflict), any_database.write() as session:
+        session.add(Token(user_id=999, name="lost", hash="0"))
+
+
+def test_an_open_read_does_not_block_a_write(any_database: Database) -> None:
+    with any_database.read() as session:
+        session.scalar(sa.select(sa.func.count()).select_from(User))
+        started = time.monotonic()
+        add_user(any_database, "Ann")
+    assert time.monotonic() - started < 5
+
+
+def test_writers_wait_for_each_other(any_database: Database) -> None:
+    """Each reads before it writes: without waiting its turn one would fail, or overwrite another's."""
+    add_user(any_database, "0")
+    failures: list[BaseException] = []
+
+    def count_up() -> None:
+        try:
+            for _ in range(10):
+                with any_database.write() as session:
+                    user = session.scalars(sa.select(User).where(User.id > 1).with_for_update()).one()
+                    user.name = str(int(user.name) + 1)
+        except BaseException as error:  # noqa: BLE001 — the main thread asserts on it
+            failures.append(error)
+
+    threads = [threading.Thread(target=count_up) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert count_users(any_database, "40") == 1
+
+
+def test_a_snapshot_sees_one_state(any_database: Database) -> None:
+    with any_database.read(snapshot=True) as session:
+        before = session.scalar(sa.select(sa.func.count()).select_from(User))
+        add_user(any_database, "Ann")
+        assert session.scalar(sa.select(sa.func.count()).select_from(User)) == before
+    assert count_users(any_database, "Ann") == 1

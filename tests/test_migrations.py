@@ -1,0 +1,96 @@
+"""Migrations lead to exactly the tables of the models, and back, on both databases."""
+
+from collections.abc import Iterator
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+
+from app import migrate
+from app.actor import LOCAL
+from app.config import Settings
+from app.db import Base, Database
+from app.errors import Unavailable
+from app.models.people import User
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def empty_database(request: pytest.FixtureRequest, settings: Settings) -> Iterator[Database]:
+    if request.param == "sqlite":
+        yield from opened(settings.url)
+        return
+    with request.getfixturevalue("postgres").lend(migrated=False) as url:
+        yield from opened(url)
+
+
+def opened(url: str) -> Iterator[Database]:
+    database = Database(url)
+    yield database
+    database.close()
+
+
+def run(database: Database, what: str, *arguments: str) -> None:
+    config: Config = migrate.config()
+    with database.engine.execution_options(setright_write=True).begin() as connection:
+        config.attributes["connection"] = connection
+        getattr(command, what)(config, *arguments)
+
+
+def ours(database: Database) -> set[str]:
+    return set(sa.inspect(database.engine).get_table_names()) & set(Base.metadata.tables)
+
+
+def queue_tables(database: Database) -> set[str]:
+    schema = None if database.is_sqlite else "dbos"
+    names = sa.inspect(database.engine).get_table_names(schema=schema)
+    return set(names) - set(Base.metadata.tables) - {"alembic_version"}
+
+
+def test_up_down_and_up_again(empty_database: Database) -> None:
+    migrate.migrate(empty_database)
+    assert ours(empty_database) == set(Base.metadata.tables)
+    queue = queue_tables(empty_database)
+    assert "workflow_status" in queue
+
+    run(empty_database, "check")
+    run(empty_database, "downgrade", "base")
+    assert ours(empty_database) == set()
+    assert queue_tables(empty_database) == queue
+
+    migrate.migrate(empty_database)
+    run(empty_database, "check")
+    assert queue_tables(empty_database) == queue
+
+
+def test_check_notices_a_difference(any_database: Database) -> None:
+    table = next(iter(sorted(Base.metadata.tables)))
+    with any_database.write() as session:
+        session.execute(sa.text(f"ALTER TABLE {table} ADD COLUMN forgotten INTEGER"))
+    with pytest.raises(Exception, match="forgotten"):
+        run(any_database, "check")
+
+
+def test_migrating_again_changes_nothing(any_database: Database) -> None:
+    with any_database.read() as session:
+        before = session.scalars(sa.select(User.name).order_by(User.id)).all()
+    migrate.migrate(any_database)
+    with any_database.read() as session:
+        assert session.scalars(sa.select(User.name).order_by(User.id)).all() == before
+
+
+def test_the_local_actor_is_there_from_the_start(any_database: Database) -> None:
+    with any_database.read() as session:
+        local = session.get_one(User, LOCAL.user_id)
+        assert (local.name, local.role) == (LOCAL.name, LOCAL.role)
+
+
+def test_a_program_refuses_a_database_of_another_age(empty_database: Database) -> None:
+    with pytest.raises(Unavailable, match="setright migrate"):
+        migrate.check(empty_database)
+    migrate.migrate(empty_database)
+    migrate.check(empty_database)
+    with empty_database.write() as session:
+        session.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(Unavailable, match="9999"):
+        migrate.check(empty_database)
