@@ -73,6 +73,7 @@ def _bind(settings: Settings) -> socket.socket:
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((settings.host, settings.port))
+        bound.listen()  # whoever follows the printed address at once waits a moment, and is not refused
     except OSError as error:
         bound.close()
         raise Unavailable(
