@@ -1,0 +1,86 @@
+"""Auto-fix: what a rule would change, and changing it."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Query, Request
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from app.errors import InvalidInput
+from app.services import autofix, datasets, scoring
+from app.services.autofix import Rule, RuleKind
+from app.services.queue_filter import Preset, QueueFilter
+from app.web.deps import CurrentActor, CurrentSettings, Id, ReadSession, WriteSession
+from app.web.render import go_to, html, target, url
+from app.web.review import status
+
+router = APIRouter(prefix="/datasets/{dataset_id:int}/auto-fix")
+
+
+class RuleForm(BaseModel):
+    """A rule and the number that belongs to it; numbers of other rules are ignored."""
+
+    rule: RuleKind = RuleKind.RECOMMENDED
+    at_least: str = "0.9"
+    top: str = "50"
+
+    def to_rule(self) -> Rule:
+        """Return the rule, or say what is wrong with its number."""
+        try:
+            match self.rule:
+                case RuleKind.MIN_CONFIDENCE:
+                    return Rule(self.rule, float(self.at_least))
+                case RuleKind.TOP:
+                    return Rule(self.rule, int(self.top))
+                case _:
+                    return Rule(self.rule)
+        except ValueError:
+            raise InvalidInput("The rule needs a number.") from None
+
+
+@router.get("", name="autofix.show")
+def show(
+    request: Request,
+    dataset_id: Id,
+    session: ReadSession,
+    settings: CurrentSettings,
+    form: Annotated[RuleForm, Query()],
+) -> Response:
+    """Show what a rule would change in the rows of the filter."""
+    dataset, wanted = datasets.get(session, dataset_id), QueueFilter.from_query(request.query_params)
+    values: dict[str, Any] = {
+        "dataset": dataset,
+        "wanted": wanted,
+        "query": wanted.to_query(),
+        "form": form,
+    }
+    if dataset.current_run_id is None:
+        unscored = status(session, dataset, settings)
+        return html(request, "autofix/page.html", preview=None, status=unscored, is_filtered=False, **values)
+    preview = autofix.preview(session, dataset, wanted, form.to_rule())
+    if target(request) == "preview":
+        return html(request, "autofix/_preview.html", preview=preview, **values)
+    labels = {label.id: label.name for label in datasets.labels(session, dataset)}
+    return html(
+        request,
+        "autofix/page.html",
+        preview=preview,
+        run=scoring.current(session, dataset),
+        labels=labels,
+        is_filtered=wanted != QueueFilter(preset=Preset.ISSUES),
+        **values,
+    )
+
+
+@router.post("", name="autofix.apply")
+def apply(
+    request: Request,
+    dataset_id: Id,
+    form: Annotated[RuleForm, Form()],
+    actor: CurrentActor,
+    session: WriteSession,
+) -> Response:
+    """Ask for the auto-fix and go where its progress is."""
+    wanted = QueueFilter.from_query(request.query_params)
+    batch = autofix.request(session, dataset_id, wanted, form.to_rule(), actor=actor)
+    return go_to(request, url(request, "batches.show", dataset_id=dataset_id, batch_id=batch.id))

@@ -1,0 +1,114 @@
+"""What went wrong, as a page, as a fragment for htmx, or as JSON."""
+
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from app.api.problems import http_problem, invalid_problem
+from app.api.problems import problem as api_problem
+from app.errors import AppError, InvalidInput, NotFound, Unauthorized
+from app.web.render import html, is_fragment, url
+
+API = "/api/"
+CONFLICT = 409
+_TITLES = {
+    401: "Sign in first",
+    403: "Not allowed",
+    404: "Not here",
+    405: "Not possible",
+    409: "Somebody was first",
+    413: "Too large",
+    422: "That cannot be used",
+    503: "Not available now",
+}
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Tell the app how to answer each kind of error."""
+    app.add_exception_handler(AppError, _expected)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+
+
+def answer_error(request: Request, error: AppError) -> Response:
+    """Answer an expected failure; its text is what the user reads."""
+    if isinstance(error, Unauthorized) and not request.url.path.startswith(API):
+        return _to_sign_in(request, error)
+    return _answer(request, error.status, str(error))
+
+
+def answer_unknown(request: Request) -> Response:
+    """Answer a failure nobody expected, with the id under which it is in the log."""
+    sentence = f"Something went wrong here. The log has the details under the request id {request.state.id}."
+    return _answer(request, 500, sentence)
+
+
+def _expected(request: Request, error: Exception) -> Response:
+    return answer_error(request, error if isinstance(error, AppError) else InvalidInput(str(error)))
+
+
+def _invalid(request: Request, error: Exception) -> Response:
+    problems = error.errors() if isinstance(error, RequestValidationError) else []
+    if any(problem["loc"][0] == "path" for problem in problems):
+        return answer_error(request, NotFound("There is no such page."))
+    if request.url.path.startswith(API):
+        return invalid_problem(request, problems)
+    return answer_error(request, InvalidInput(_sentence(problems)))
+
+
+def _sentence(problems: Sequence[Any]) -> str:
+    said: list[str] = []
+    for problem in problems:
+        field = str(problem["loc"][-1]).replace("_", " ")
+        said.append(f"{field}: {str(problem['msg']).removeprefix('Value error, ')}")
+    return "; ".join(said) + "." if said else "The form cannot be read."
+
+
+def _http(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    sentences = {
+        404: "There is no such page.",
+        405: "This address does not take that kind of request.",
+        413: "What was sent is larger than this address takes.",
+    }
+    detail = str(error.detail) if isinstance(error, HTTPException) else ""
+    if request.url.path.startswith(API) and isinstance(error, HTTPException):
+        return http_problem(request, status, detail, error.headers)
+    return _answer(request, status, sentences.get(status, detail))
+
+
+def _to_sign_in(request: Request, error: Unauthorized) -> Response:
+    if request.method == "POST" and request.url.path == url(request, "people.sign_in"):
+        if is_fragment(request):
+            return _answer(request, error.status, str(error))
+        to = request.query_params.get("next", "/")
+        return html(request, "people/sign_in.html", status_code=error.status, error=str(error), to=to)
+    there = request.url.path if request.method == "GET" and not is_fragment(request) else "/"
+    to = url(request, "people.sign_in_form", {"next": there})
+    if is_fragment(request):
+        return Response(status_code=401, headers={"HX-Redirect": to})
+    return RedirectResponse(to, status_code=303)
+
+
+def _answer(request: Request, status: int, sentence: str) -> Response:
+    if request.url.path.startswith(API):
+        return api_problem(request, status, sentence)
+    again = _again(request) if status == CONFLICT else ""
+    if is_fragment(request):
+        return html(request, "_error.html", status_code=status, sentence=sentence, again=again)
+    title = _TITLES.get(status, "Something went wrong")
+    return html(request, "error.html", status_code=status, title=title, sentence=sentence, again=again)
+
+
+def _again(request: Request) -> str:
+    """Return the page a change was made from, as a path of this site."""
+    came_from = request.headers.get("hx-current-url") or request.headers.get("referer") or ""
+    parts = urlsplit(came_from)
+    is_ours = parts.netloc == request.headers.get("host") and parts.path.startswith("/")
+    return urlunsplit(("", "", parts.path, parts.query, "")) if is_ours else ""

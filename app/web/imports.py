@@ -1,0 +1,249 @@
+"""Imports: a file comes in, a person says what is in it, the report says what became of it."""
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Query, Request
+from pydantic import BaseModel, Field
+from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response, StreamingResponse
+
+from app.actor import Actor, Role
+from app.db import Database
+from app.errors import InvalidInput
+from app.files.rows import ENCODINGS, FORMATS, Columns, Layout, Limits, Preview
+from app.models.columns import RunState, Split
+from app.models.imports import Import
+from app.services import datasets, imports, runs
+from app.services.imports import ImportChoices
+from app.web import uploads
+from app.web.deps import (
+    CurrentActor,
+    CurrentDatabase,
+    CurrentLimits,
+    CurrentSettings,
+    Id,
+    ReadSession,
+    WriteSession,
+)
+from app.web.render import go_to, html, target, url
+from app.web.uploads import Upload
+
+router = APIRouter()
+
+ROLES = ("text", "label", "id", "split", "annotator", "metadata", "")
+SINGLE_ROLES = ("text", "label", "id", "split", "annotator")
+SHOWN_REJECTED = 100
+NO_QUOTES = "none"
+
+
+class ConfirmForm(BaseModel):
+    """What a person confirms; `column` and `role` are one entry per column, in the file's order."""
+
+    dataset_name: str = ""
+    format: str = ""
+    encoding: str = ""
+    delimiter: str = ""
+    quotechar: str = ""
+    sheet: str = ""
+    split: Split = Split.TRAIN
+    update: bool = False
+    allow_unlabelled: bool = False
+    column: list[str] = []
+    role: list[str] = []
+    dataset: Annotated[int | None, Field(ge=1, lt=2**63)] = None
+
+    def layout(self) -> Layout:
+        """Return how to read the file; what was not chosen is detected."""
+        quotechar = "" if self.quotechar == NO_QUOTES else self.quotechar or None
+        return Layout(
+            format=self.format,
+            encoding=self.encoding or None,
+            delimiter=self.delimiter or None,
+            quotechar=quotechar,
+            sheet=self.sheet or None,
+        )
+
+    def columns(self) -> Columns:
+        """Return which column is what, or say that a role was given twice."""
+        if len(self.column) != len(self.role):
+            raise InvalidInput("Every column needs a role: show the file again.")
+        chosen = list(zip(self.column, self.role, strict=True))
+        single: dict[str, str | None] = {}
+        for role in SINGLE_ROLES:
+            names = [name for name, of in chosen if of == role]
+            if len(names) > 1:
+                raise InvalidInput(f"Only one column can be the {role}: {' and '.join(names)} are.")
+            single[role] = names[0] if names else None
+        metadata = tuple(name for name, role in chosen if role == "metadata")
+        return Columns(**single, metadata=metadata)
+
+
+@router.get("/datasets/new", name="imports.new")
+def new(
+    request: Request,
+    session: ReadSession,
+    actor: CurrentActor,
+    settings: CurrentSettings,
+    dataset: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
+) -> Response:
+    """Ask for a file, for a new dataset or one that is there."""
+    actor.require(Role.LEAD)
+    into = datasets.get(session, dataset) if dataset else None
+    return html(request, "imports/new.html", dataset=into, max_bytes=settings.max_file_bytes)
+
+
+@router.post("/imports", name="imports.upload", max_body_size=2**62)
+async def upload(
+    request: Request,
+    actor: CurrentActor,
+    settings: CurrentSettings,
+    database: CurrentDatabase,
+    limits: CurrentLimits,
+    dataset: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
+) -> Response:
+    """Take a file in, with no transaction open while it comes."""
+    actor.require(Role.LEAD)
+    stored = await uploads.receive(request, settings.uploads, max_bytes=settings.max_file_bytes)
+    draft = await run_in_threadpool(_keep, database, stored, limits=limits, actor=actor)
+    return go_to(request, url(request, "imports.show", {"dataset": dataset}, import_id=draft.id))
+
+
+def _keep(database: Database, stored: Upload, *, limits: Limits, actor: Actor) -> Import:
+    try:
+        with database.write() as session:
+            return imports.add_upload(
+                session,
+                path=stored.path,
+                file_name=stored.file_name,
+                size=stored.size,
+                sha256=stored.sha256,
+                limits=limits,
+                actor=actor,
+            )
+    except BaseException:
+        stored.path.unlink(missing_ok=True)
+        raise
+
+
+@router.get("/imports/{import_id:int}", name="imports.show")
+def show(
+    request: Request,
+    import_id: Id,
+    session: ReadSession,
+    settings: CurrentSettings,
+    limits: CurrentLimits,
+    chosen: Annotated[ConfirmForm, Query()],
+) -> Response:
+    """Show the form to confirm, the progress or the report, whichever the import has come to."""
+    import_ = imports.get(session, import_id)
+    if import_.state is RunState.DRAFT:
+        template = "imports/_confirm.html" if target(request) == "confirm" else "imports/confirm.html"
+        into = datasets.get(session, chosen.dataset).name if chosen.dataset else import_.dataset_name
+        form = chosen if chosen.column else chosen.model_copy(update={"dataset_name": into})
+        return html(request, template, **_confirm_values(session, import_, form, limits))
+    done = import_.state is RunState.DONE and import_.dataset_id is not None
+    return html(
+        request,
+        "imports/show.html",
+        import_=import_,
+        dataset=datasets.get(session, import_.dataset_id) if done and import_.dataset_id else None,
+        rejected=imports.list_rejected(session, import_id, limit=SHOWN_REJECTED),
+        worker_alive=runs.is_worker_alive(session, stale_seconds=settings.worker_stale_seconds),
+    )
+
+
+def _confirm_values(session: Session, import_: Import, form: ConfirmForm, limits: Limits) -> dict[str, Any]:
+    layout = form.layout() if form.column else None
+    seen = imports.preview(session, import_.id, layout=layout, columns=None, limits=limits)
+    names = [card.dataset.name for card in datasets.list_datasets(session)]
+    return {
+        "import_": import_,
+        "form": form,
+        "preview": seen,
+        "roles": _roles(seen, form),
+        "all_roles": ROLES,
+        "formats": FORMATS,
+        "encodings": list(dict.fromkeys([*ENCODINGS, seen.layout.encoding or "utf-8"])),
+        "delimiters": _delimiters(seen.layout.delimiter),
+        "dataset_names": names,
+        "no_quotes": NO_QUOTES,
+    }
+
+
+def _roles(seen: Preview, form: ConfirmForm) -> list[str]:
+    """Return a role for each column: what the person chose, while the columns are still the same."""
+    if list(seen.columns) == form.column and len(form.role) == len(form.column):
+        return form.role
+    guess = seen.guess
+    named = {getattr(guess, role): role for role in SINGLE_ROLES if getattr(guess, role) is not None}
+    return [named.get(name) or ("metadata" if name in guess.metadata else "") for name in seen.columns]
+
+
+def _delimiters(found: str | None) -> list[tuple[str, str]]:
+    known = {",": "comma ,", ";": "semicolon ;", "\t": "tab", "|": "bar |"}
+    if found and found not in known:
+        known[found] = found
+    return list(known.items())
+
+
+@router.post("/imports/{import_id:int}", name="imports.confirm")
+def confirm(
+    request: Request,
+    import_id: Id,
+    form: Annotated[ConfirmForm, Form()],
+    actor: CurrentActor,
+    session: WriteSession,
+    limits: CurrentLimits,
+) -> Response:
+    """Turn the draft into a job."""
+    choices = ImportChoices(
+        dataset_name=form.dataset_name,
+        layout=form.layout(),
+        columns=form.columns(),
+        split=form.split,
+        update=form.update,
+        allow_unlabelled=form.allow_unlabelled,
+    )
+    import_ = imports.confirm(session, import_id, choices=choices, limits=limits, actor=actor)
+    return go_to(request, url(request, "imports.show", import_id=import_.id))
+
+
+@router.post("/imports/{import_id:int}/discard", name="imports.discard")
+def discard(request: Request, import_id: Id, actor: CurrentActor, database: CurrentDatabase) -> Response:
+    """Forget a draft, and its file once that is committed."""
+    with database.write() as session:
+        path = imports.discard(session, import_id, actor=actor)
+    path.unlink(missing_ok=True)
+    return go_to(request, url(request, "imports.new"), flash="The file was discarded.")
+
+
+@router.get("/imports/{import_id:int}/rejected.csv", name="imports.rejected")
+def rejected(import_id: Id, session: ReadSession, database: CurrentDatabase) -> Response:
+    """Give the unusable rows as a file."""
+    imports.get(session, import_id)
+    return StreamingResponse(
+        _rejected_lines(database, import_id),
+        media_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="rejected-{import_id}.csv"'},
+    )
+
+
+def _rejected_lines(database: Database, import_id: int) -> Iterator[str]:
+    yield "line,reason,raw\r\n"
+    after = 0
+    with database.read(snapshot=True) as session:
+        while found := imports.list_rejected(session, import_id, after_line=after, limit=1000):
+            out = io.StringIO()
+            writer = csv.writer(out)
+            for row in found:
+                raw = row.raw.encode("utf-8", "backslashreplace").decode()
+                # A spreadsheet would run what begins like a formula.
+                writer.writerow(
+                    [row.line, row.reason, f"'{raw}" if raw.startswith(("=", "+", "-", "@")) else raw]
+                )
+            yield out.getvalue()
+            after = found[-1].line

@@ -1,0 +1,144 @@
+"""Answers made of templates: the only file that knows Jinja."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+from urllib.parse import quote, unquote, urlencode
+
+import jinja2
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from app.actor import Actor, Role
+from app.errors import AppError
+from app.resources import folder
+from app.web import words
+
+FLASH = "setright_flash"
+# Texts may hold what no page can: NUL and halves of surrogate pairs.
+_UNSENDABLE = re.compile("[\x00\ud800-\udfff]")
+_FIRST_TAG = re.compile(r"\s*<([a-z0-9]+)")
+MOST_OUT_OF_BAND = 3
+
+
+def html(request: Request, template: str, *, status_code: int = 200, **values: Any) -> Response:
+    """Answer with a page or a partial; a page also shows and forgets what the last write left to say."""
+    flash = _read_flash(request)
+    body = _render(request, template, flash=flash, **values)
+    response = Response(body, status_code=status_code, media_type="text/html")
+    if flash and not is_fragment(request):
+        response.delete_cookie(FLASH, path="/", httponly=True, samesite="lax")
+    return response
+
+
+def after_write(
+    request: Request, first: str, *others: str, to: str, flash: str = "", **values: Any
+) -> Response:
+    """Answer a change: htmx gets partials, a browser without scripts is sent to `to`.
+
+    `others` replace the elements with their ids wherever they stand; at most three with the flash.
+    """
+    if not is_fragment(request):
+        return _redirect(to, flash)
+    parts = [_render(request, first, flash="", **values)]
+    parts += [_out_of_band(_render(request, other, flash="", **values)) for other in others]
+    # A live region is announced when its content changes, not when it is replaced.
+    parts.append(_out_of_band(_render(request, "_flash.html", flash=flash, **values), "innerHTML"))
+    if len(parts) - 1 > MOST_OUT_OF_BAND:
+        raise ValueError("More than three parts out of band: swap a larger partial instead.")
+    return Response("\n".join(parts), media_type="text/html")
+
+
+def go_to(request: Request, to: str, *, flash: str = "") -> Response:
+    """Send the browser to another page after a change, with scripts or without."""
+    if not is_fragment(request):
+        return _redirect(to, flash)
+    response = Response(status_code=204, headers={"HX-Redirect": to})
+    _leave_flash(response, flash)
+    return response
+
+
+def form_again(request: Request, template: str, *, target: str, error: AppError, **values: Any) -> Response:
+    """Show a form again with what is wrong with it; `template` is a partial for htmx, else a page."""
+    response = html(request, template, status_code=error.status, error=str(error), **values)
+    response.headers["HX-Retarget"] = target
+    response.headers["HX-Reswap"] = "outerHTML"
+    return response
+
+
+def is_fragment(request: Request) -> bool:
+    """Say whether htmx asks, so that a part of a page is the answer."""
+    return request.headers.get("hx-request") == "true"
+
+
+def target(request: Request) -> str:
+    """Return the id of the element that htmx will replace, or nothing."""
+    return request.headers.get("hx-target", "") if is_fragment(request) else ""
+
+
+def url(request: Request, name: str, query: Mapping[str, Any] | None = None, **parameters: Any) -> str:
+    """Return the path of a route by its name, with a query."""
+    path = str(request.app.url_path_for(name, **parameters))
+    kept = {key: value for key, value in (query or {}).items() if value not in {None, ""}}
+    return f"{request.scope.get('root_path', '')}{path}" + (f"?{urlencode(kept)}" if kept else "")
+
+
+def _redirect(to: str, flash: str) -> Response:
+    response = RedirectResponse(to, status_code=303)
+    _leave_flash(response, flash)
+    return response
+
+
+def _leave_flash(response: Response, flash: str) -> None:
+    if flash:
+        response.set_cookie(
+            FLASH, quote(flash[:1000], errors="replace"), max_age=60, path="/", httponly=True, samesite="lax"
+        )
+
+
+def _read_flash(request: Request) -> str:
+    return unquote(request.cookies.get(FLASH, ""))
+
+
+def _out_of_band(part: str, how: str = "true") -> str:
+    found = _FIRST_TAG.match(part)
+    if found is None:
+        raise ValueError("A partial has one root element.")
+    part = f'<{found[1]} hx-swap-oob="{how}"{part[found.end() :]}'
+    return f"<template>{part}</template>" if found[1] == "tr" else part
+
+
+def _render(request: Request, template: str, **values: Any) -> str:
+    actor: Actor | None = getattr(request.state, "actor", None)
+
+    def url_of(name: str, query: Mapping[str, Any] | None = None, **parameters: Any) -> str:
+        return url(request, name, query, **parameters)
+
+    def may(role: str) -> bool:
+        return actor is not None and actor.may(Role(role))
+
+    shared = {"request": request, "actor": actor, "url": url_of, "may": may, "here": request.url.path}
+    return _UNSENDABLE.sub("\ufffd", _environment().get_template(template).render(**shared, **values))
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder("templates")),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update(words.FILTERS)
+    made.globals["static"] = _static
+    return made
+
+
+@cache
+def _static(name: str) -> str:
+    """Return the address of a static file, with a mark that changes when the file does."""
+    digest = hashlib.sha256((folder("static") / name).read_bytes()).hexdigest()[:12]
+    return f"/static/{name}?v={digest}"

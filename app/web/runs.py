@@ -1,0 +1,121 @@
+"""Jobs: how far one is, and asking it to stop; the same for every kind."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from sqlalchemy.orm import Session
+from starlette.responses import Response
+
+from app.models import Batch, Experiment, Export, FineTune, Import, ScoringRun
+from app.services import runs
+from app.services.runs import AnyRun
+from app.web.deps import CurrentActor, CurrentSettings, Id, ReadSession, WriteSession
+from app.web.render import after_write, html, url
+
+router = APIRouter(prefix="/runs/{kind}/{run_id:int}")
+
+
+class RunKind(StrEnum):
+    """What stands in the address for each kind of job."""
+
+    IMPORT = "import"
+    SCORING = "scoring"
+    BATCH = "batch"
+    EXPORT = "export"
+    EXPERIMENT = "experiment"
+    FINE_TUNE = "fine-tune"
+
+
+TITLES = {
+    RunKind.IMPORT: "Import",
+    RunKind.SCORING: "Finding label issues",
+    RunKind.BATCH: "Auto-fix",
+    RunKind.EXPORT: "Writing the file",
+    RunKind.EXPERIMENT: "Experiment",
+    RunKind.FINE_TUNE: "Fine-tune",
+}
+
+
+@router.get("", name="runs.progress")
+def progress(
+    request: Request,
+    kind: RunKind,
+    run_id: Id,
+    session: ReadSession,
+    settings: CurrentSettings,
+    *,
+    refresh: Annotated[bool, Query()] = False,
+) -> Response:
+    """Show how far a job is; at its end a page that waits for it is told to load anew."""
+    run = _get(session, kind, run_id)
+    alive = runs.is_worker_alive(session, stale_seconds=settings.worker_stale_seconds)
+    response = html(
+        request,
+        "runs/_progress.html",
+        run=run,
+        kind=kind.value,
+        title=TITLES[kind],
+        worker_alive=alive,
+        refresh=refresh,
+    )
+    if refresh and not run.state.is_open:
+        response.headers["HX-Refresh"] = "true"
+    return response
+
+
+@router.post("/cancel", name="runs.cancel")
+def cancel(
+    request: Request,
+    kind: RunKind,
+    run_id: Id,
+    actor: CurrentActor,
+    session: WriteSession,
+    settings: CurrentSettings,
+) -> Response:
+    """Ask a job to stop."""
+    run = _get(session, kind, run_id)
+    runs.request_cancel(session, run, actor=actor)
+    return after_write(
+        request,
+        "runs/_progress.html",
+        to=_page_of(request, kind, run),
+        flash="It stops at its next step.",
+        run=run,
+        kind=kind.value,
+        title=TITLES[kind],
+        worker_alive=runs.is_worker_alive(session, stale_seconds=settings.worker_stale_seconds),
+        refresh=True,
+    )
+
+
+def _get(session: Session, kind: RunKind, run_id: int) -> AnyRun:
+    match kind:
+        case RunKind.IMPORT:
+            return runs.get(session, Import, run_id)
+        case RunKind.SCORING:
+            return runs.get(session, ScoringRun, run_id)
+        case RunKind.BATCH:
+            return runs.get(session, Batch, run_id)
+        case RunKind.EXPORT:
+            return runs.get(session, Export, run_id)
+        case RunKind.EXPERIMENT:
+            return runs.get(session, Experiment, run_id)
+        case RunKind.FINE_TUNE:
+            return runs.get(session, FineTune, run_id)
+
+
+def _page_of(request: Request, kind: RunKind, run: AnyRun) -> str:
+    match kind:
+        case RunKind.IMPORT:
+            return url(request, "imports.show", import_id=run.id)
+        case RunKind.BATCH:
+            return url(request, "batches.show", dataset_id=run.dataset_id, batch_id=run.id)
+        case RunKind.EXPORT:
+            return url(request, "exports.show", export_id=run.id)
+        case RunKind.EXPERIMENT:
+            return url(request, "experiments.index", dataset_id=run.dataset_id)
+        case RunKind.FINE_TUNE:
+            return url(request, "fine_tunes.show", fine_tune_id=run.id)
+        case RunKind.SCORING:
+            return url(request, "overview.show", dataset_id=run.dataset_id)

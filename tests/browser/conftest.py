@@ -1,0 +1,40 @@
+"""The web app on a port of its own, for a browser to visit."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+import uvicorn
+
+from app.config import Settings
+from app.db import Database
+from app.web.app import create_app
+from tests import factories
+
+PATIENCE_SECONDS = 30
+
+
+@pytest.fixture
+def site(settings: Settings, database: Database) -> Iterator[str]:
+    """Serve the app on a free port; the address without a slash at its end."""
+    config = uvicorn.Config(
+        create_app(settings, database), host="127.0.0.1", port=0, log_level="warning", lifespan="off"
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    ends = time.monotonic() + PATIENCE_SECONDS
+    while not server.started:
+        assert time.monotonic() < ends, "the server did not start"
+        time.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join(timeout=PATIENCE_SECONDS)
+
+
+@pytest.fixture
+def dataset_id(database: Database) -> int:
+    """A dataset of eleven rows, scored; five issues in train, one in test."""
+    return factories.make_dataset(database)
