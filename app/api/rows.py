@@ -126,7 +126,7 @@ class ExampleOut(Out):
     metadata: Any
     """The file's other columns."""
     score: ScoreOut | None
-    """What the current run says; null while the dataset was never scored."""
+    """What the current run says; null for a row that it has not seen."""
 
 
 def rows_out(session: Session, dataset: Dataset, rows: Sequence[QueueRow]) -> list[ExampleOut]:
@@ -154,16 +154,18 @@ def _row_out(row: QueueRow, names: dict[int, str], run: ScoringRun | None) -> Ex
         decided_by_id=example.decided_by_id,
         decided_at=example.decided_at,
         metadata=example.details,
-        score=_score_out(row.score, names, run) if row.score and run else None,
+        score=_score_out(row.score, row.score.suggested_label_id, names, run)
+        if row.score and row.score.suggested_label_id and run
+        else None,
     )
 
 
-def _score_out(score: Score, names: dict[int, str], run: ScoringRun) -> ScoreOut:
+def _score_out(score: Score, suggested_id: int, names: dict[int, str], run: ScoringRun) -> ScoreOut:
     return ScoreOut(
         run_id=score.run_id,
         self_confidence=score.self_confidence,
-        suggested_label_id=score.suggested_label_id,
-        suggested_label=names[score.suggested_label_id],
+        suggested_label_id=suggested_id,
+        suggested_label=names[suggested_id],
         suggested_confidence=score.suggested_confidence,
         is_issue=score.is_issue,
         is_recommended=score.is_recommended,

@@ -41,6 +41,8 @@ def fine_tune(fine_tune_id: int) -> None:
 @step(FineTune, "fine_tune.file_is_ready")
 def file_is_ready(context: Context, fine_tune: FineTune) -> bool:
     """Say whether the export is written."""
+    if fine_tune.cancel_requested:
+        raise Cancelled("Stopped on request.")
     with context.database.read() as session:
         export = session.get_one(Export, fine_tune.export_id)
         if export.state in {RunState.FAILED, RunState.CANCELLED}:
@@ -80,7 +82,9 @@ def follow(context: Context, fine_tune: FineTune) -> bool:
     with context.database.read() as session:
         wants_end = runs.get(session, FineTune, fine_tune.id).cancel_requested
     try:
-        job = tuner.cancel(job_id) if wants_end else tuner.retrieve(job_id)
+        job = tuner.retrieve(job_id)
+        if wants_end and not job.is_final:
+            job = tuner.cancel(job_id)
     except Unavailable:
         return False  # not reachable now: the job goes on there, and we ask again
     with context.database.write() as session:

@@ -264,14 +264,14 @@ def _pairs(session: Session, chosen: sa.Subquery) -> list[Pair]:
     given, suggested = aliased(Label), aliased(Label)
     count = sa.func.count()
     found = session.execute(
-        sa.select(Example.label_id, Score.suggested_label_id, given.name, suggested.name, count)
+        sa.select(Example.label_id, suggested.id, given.name, suggested.name, count)
         .join(Score, Score.example_id == Example.id)
         .join(ScoringRun, ScoringRun.id == Score.run_id)
         .join(Dataset, Dataset.current_run_id == ScoringRun.id)
         .outerjoin(given, given.id == Example.label_id)
         .join(suggested, suggested.id == Score.suggested_label_id)
         .where(Example.id.in_(sa.select(chosen.c.id)))
-        .group_by(Example.label_id, Score.suggested_label_id, given.name, suggested.name)
+        .group_by(Example.label_id, suggested.id, given.name, suggested.name)
     )
     pairs = [Pair(old_id, new_id, old or "", new, rows) for old_id, new_id, old, new, rows in found]
     return sorted(pairs, key=lambda pair: (-pair.rows, pair.given, pair.suggested))

@@ -165,7 +165,7 @@ def hold(session: Session, dataset_id: int) -> None:
     it was frozen. SQLite has one writer anyway. A dataset read before is read again: a publication may
     have been waited for.
     """
-    session.execute(
+    session.scalar(
         sa.select(Dataset)
         .where(Dataset.id == dataset_id)
         .with_for_update(read=True)

@@ -22,17 +22,18 @@ MAX_ID = 2**63
 
 @dataclass(frozen=True)
 class QueueRow:
-    """One row of the queue, with the names of its labels."""
+    """One row of the queue, with the names of its labels; no score where the run has not seen it."""
 
     example: Example
     score: Score | None
     given: str | None
     suggested: str | None
     current: str | None
+    rank_key: float | None = None
 
     @property
     def cursor(self) -> str:
-        return f"{'' if self.score is None else repr(self.score.rank_key)}:{self.example.id}"
+        return f"{'' if self.rank_key is None else repr(self.rank_key)}:{self.example.id}"
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def list_queue(
     if cursor:
         query = query.where(_beyond(keys, cursor, backwards=backwards))
     order = [key.desc() if backwards else key.asc() for key in keys]
-    found = [QueueRow(*row) for row in session.execute(query.order_by(*order).limit(limit + 1))]
+    found = [_queue_row(*row) for row in session.execute(query.order_by(*order).limit(limit + 1))]
     more, found = len(found) > limit, found[:limit]
     if backwards:
         found.reverse()
@@ -134,14 +135,22 @@ def get_row(session: Session, dataset: Dataset, example_id: int) -> QueueRow:
     found = session.execute(_rows_of(dataset).where(Example.id == example_id)).one_or_none()
     if found is None:
         raise NotFound(f"There is no row {example_id} in {dataset.name}.")
-    return QueueRow(*found)
+    return _queue_row(*found)
 
 
 def get_rows(session: Session, dataset: Dataset, example_ids: list[int]) -> list[QueueRow]:
     """Return these rows, in this order."""
     found = session.execute(_rows_of(dataset).where(Example.id.in_(example_ids)))
-    rows = {row.example.id: row for row in (QueueRow(*columns) for columns in found)}
+    rows = {row.example.id: row for row in (_queue_row(*columns) for columns in found)}
     return [rows[example_id] for example_id in example_ids if example_id in rows]
+
+
+def _queue_row(
+    example: Example, score: Score | None, given: str | None, suggested: str | None, current: str | None
+) -> QueueRow:
+    is_scored = score is not None and score.suggested_label_id is not None
+    rank_key = score.rank_key if score is not None else None
+    return QueueRow(example, score if is_scored else None, given, suggested, current, rank_key)
 
 
 def _rows(dataset: Dataset, queue_filter: QueueFilter) -> _Rows:
