@@ -12,7 +12,6 @@ from app.models.exports import Export
 from app.models.fine_tunes import FineTune
 from app.providers.errors import ProviderRefused
 from app.providers.fine_tuning import FineTuner
-from app.providers.openai_fine_tuning import OpenAIFineTuner
 from app.queue import Job
 from app.services import fine_tunes, runs
 
@@ -21,6 +20,8 @@ EXPORT_WAIT_SECONDS = 1.0
 
 def tuner_of(context: Context, fine_tune: FineTune) -> FineTuner:
     """Return the client of a fine-tune's provider."""
+    from app.providers.openai_fine_tuning import OpenAIFineTuner
+
     key = context.settings.openai_api_key
     if key is None:
         raise Unavailable("There is no key for the provider openai: set SETRIGHT_OPENAI_API_KEY.")

@@ -8,8 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from app.errors import InvalidInput
-from app.providers.tfidf_embedder import TfidfEmbedder
-from app.providers.use_embedder import UseEmbedder
 
 DEFAULT_EMBEDDER = "use"
 
@@ -56,7 +54,19 @@ class Embedder(Protocol):
         """
 
 
-_EMBEDDERS: dict[str, Callable[[], Embedder]] = {"use": UseEmbedder, "tfidf": TfidfEmbedder}
+def _use() -> Embedder:
+    from app.providers.use_embedder import UseEmbedder  # noqa: PLC0415 — its weights load only where they are used
+
+    return UseEmbedder()
+
+
+def _tfidf() -> Embedder:
+    from app.providers.tfidf_embedder import TfidfEmbedder  # noqa: PLC0415 — loads scikit-learn
+
+    return TfidfEmbedder()
+
+
+_EMBEDDERS: dict[str, Callable[[], Embedder]] = {"use": _use, "tfidf": _tfidf}
 
 
 def embedder_names() -> tuple[str, ...]:
