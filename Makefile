@@ -14,8 +14,6 @@ IN_PLACE = $(UV) pip install --quiet --python $(BIN)/python --no-deps --build-co
 RESOLVE := --universal --python-version 3.11 --generate-hashes --no-header --upgrade --quiet
 # uv waits longer than its default for slow mirrors, and uses the mirrors that pip was told about.
 export UV_HTTP_TIMEOUT ?= 180
-# Compiled once at installation, the commands start twice as fast from the first time on.
-export UV_COMPILE_BYTECODE ?= 1
 ifdef PIP_INDEX_URL
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
@@ -78,7 +76,8 @@ clean:  ## remove everything that was made here, the virtual environment too
 	@touch $@
 
 .venv/.dev: requirements-dev.lock $(UV)
-	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements-dev.lock
+	@# Compiled here once: the tests start many processes, on machines that may not keep what Python compiles.
+	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements-dev.lock
 	@$(IN_PLACE)
 	@touch .venv/.run $@
 
