@@ -43,7 +43,8 @@ def configure(settings: Settings) -> None:
     ):
         noisy = logging.getLogger(name)
         noisy.setLevel(max(level, root.level))
-        noisy.handlers, noisy.propagate = [], True
+        # A handler that does nothing keeps DBOS from adding one of its own beside ours.
+        noisy.handlers, noisy.propagate = [logging.NullHandler()], True
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

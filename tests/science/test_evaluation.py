@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 
@@ -18,6 +18,7 @@ def test_known_numbers() -> None:
     assert found.macro_f1 == pytest.approx(1.3 / 3)
 
 
+@settings(deadline=None)  # the first call loads scikit-learn's metrics
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=80))
 def test_agrees_with_scikit_learn(pairs: list[tuple[int, int]]) -> None:
     labels, predicted = (np.array(column) for column in zip(*pairs, strict=True))
