@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from app.science.calibration import fit_sharpness, softmax
+from app.science.calibration import calibrate, softmax
 from app.science.folds import stratified_folds
 from app.science.ridge import (
     Frame,
@@ -47,7 +47,7 @@ class Classifier:
         """Say which classifier it is and why, in a sentence."""
         return (
             f"Ridge regression with penalty {self.penalty:g}, which had the smallest squared error on rows "
-            f"left out, and sharpness {self.sharpness:.3g}, under which their given labels are most likely; "
+            f"left out, and sharpness {self.sharpness:.3g}, under which their labels are most likely; "
             "frequent labels count less than their number."
         )
 
@@ -134,7 +134,7 @@ def out_of_sample_probabilities(
                 scores[block] = _scores(embeddings[block], frame, coefficients, seen)
             if on_fold:
                 on_fold(fold + 1, n_folds)
-    sharpness = fit_sharpness(scores, labels)
+    sharpness = calibrate(scores, labels).sharpness
     return OutOfSample(softmax(scores, sharpness=sharpness), Classifier(penalty, sharpness))
 
 

@@ -10,8 +10,8 @@ from scipy.linalg import cho_factor, cho_solve
 # From hardly any penalty to a model of little more than the class means, for vectors 1 long on average.
 PENALTIES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 FIRST_TRIED = 4
-# Weight of a row falls with the frequency of its class, to the power 2/3 and at most twice the usual one.
-PRIOR_POWER = 2 / 3
+# Weight of a row falls with the frequency of its class, to the power 0.6 and at most twice the usual one.
+PRIOR_POWER = 0.6
 MOST_WEIGHT = 2.0
 
 Float = npt.NDArray[np.float64]

@@ -4,6 +4,7 @@ import pytest
 from app.science.ridge import (
     MOST_WEIGHT,
     PENALTIES,
+    PRIOR_POWER,
     Sums,
     choose_penalty,
     class_weights,
@@ -45,7 +46,7 @@ def test_frequent_classes_count_less_than_their_number_and_rare_ones_not_without
     weights = class_weights(labels, n_classes=4)
     assert weights[labels].mean() == pytest.approx(1)
     assert weights[0] < weights[1] < weights[3]
-    assert weights[3] / weights[1] <= MOST_WEIGHT / (333 / 190) ** (2 / 3) + 1e-6
+    assert weights[3] / weights[1] <= MOST_WEIGHT / (333 / 190) ** PRIOR_POWER + 1e-6
     assert weights[2] == 0
     assert np.allclose(class_weights(np.arange(60) % 3, n_classes=3), 1)
 
