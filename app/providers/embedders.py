@@ -1,15 +1,14 @@
 """Texts to vectors: the protocol and the choice by name."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
+from importlib import import_module
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from app.errors import InvalidInput
-from app.providers.tfidf_embedder import TfidfEmbedder
-from app.providers.use_embedder import UseEmbedder
 
 DEFAULT_EMBEDDER = "use"
 
@@ -56,7 +55,11 @@ class Embedder(Protocol):
         """
 
 
-_EMBEDDERS: dict[str, Callable[[], Embedder]] = {"use": UseEmbedder, "tfidf": TfidfEmbedder}
+# Module and class, imported at first use: scikit-learn alone takes longer than scoring two thousand rows.
+_EMBEDDERS = {
+    "use": ("app.providers.use_embedder", "UseEmbedder"),
+    "tfidf": ("app.providers.tfidf_embedder", "TfidfEmbedder"),
+}
 
 
 def embedder_names() -> tuple[str, ...]:
@@ -85,4 +88,6 @@ def get_embedder(name: str) -> Embedder:
 
 @cache
 def _made(name: str) -> Embedder:
-    return _EMBEDDERS[name]()
+    module, made = _EMBEDDERS[name]
+    embedder: Embedder = getattr(import_module(module), made)()
+    return embedder

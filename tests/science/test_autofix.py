@@ -101,7 +101,9 @@ def test_masks_by_confidence_and_by_count() -> None:
         top(np.array([1]), count=-1)
 
 
-@pytest.mark.parametrize("module", ["autofix", "probabilities", "evaluation"])
+@pytest.mark.parametrize(
+    "module", ["autofix", "calibration", "confident_learning", "label_issues", "probabilities", "evaluation"]
+)
 def test_light_modules_load_no_heavy_package(module: str) -> None:
     heavy = "[name for name in ('sklearn', 'cleanlab', 'scipy') if name in sys.modules]"
     code = f"import sys, app.science.{module}; print({heavy})"
