@@ -9,9 +9,9 @@ import numpy.typing as npt
 
 # Enough to fit two numbers; taken evenly from all rows.
 MOST_ROWS = 10_000
-SHARPNESS = (0.1, 50.0)
+SHARPNESS = (0.1, 200.0)
 MOST_NOISE = 0.95
-GRID = 10
+GRID = 12
 SECTIONS = 8
 GOLDEN = (5**0.5 - 1) / 2
 BISECTIONS = 25

@@ -12,9 +12,9 @@ from app.science.folds import stratified_folds
 from app.science.ridge import (
     Frame,
     Sums,
-    choose_penalty,
     class_weights,
     features,
+    fit_folds,
     frame_of,
     solve,
     sums_of,
@@ -124,18 +124,16 @@ def out_of_sample_probabilities(
         frame = frame_of(embeddings)
         weights = class_weights(labels, n_classes=n_classes)
         parts = [_summed(embeddings, labels, rows, frame, weights) for rows in rows_of_fold]
-        total = _together(parts)
-        penalty = choose_penalty(total, parts)
+        fits = fit_folds(_together(parts), parts)
         counts = np.bincount(labels, minlength=n_classes)
         for fold, rows in enumerate(rows_of_fold):
             seen = counts > np.bincount(labels[rows], minlength=n_classes)
-            coefficients = solve(total.without(parts[fold]), penalty=penalty)
             for block in _blocks(rows):
-                scores[block] = _scores(embeddings[block], frame, coefficients, seen)
+                scores[block] = _scores(embeddings[block], frame, fits.coefficients[fold], seen)
             if on_fold:
                 on_fold(fold + 1, n_folds)
     sharpness = calibrate(scores, labels).sharpness
-    return OutOfSample(softmax(scores, sharpness=sharpness), Classifier(penalty, sharpness))
+    return OutOfSample(softmax(scores, sharpness=sharpness), Classifier(fits.penalty, sharpness))
 
 
 def predict(

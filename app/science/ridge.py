@@ -52,6 +52,21 @@ class Sums:
         return Sums(self.products - part.products, self.targets - part.targets)
 
 
+@dataclass(frozen=True)
+class FoldFits:
+    """A model for each fold that never saw the fold.
+
+    Attributes
+    ----------
+    penalty : float
+        One of PENALTIES: the first valley of the out-of-sample squared error.
+    coefficients : tuple of float64 array (n_dimensions + 1, n_classes)
+    """
+
+    penalty: float
+    coefficients: tuple[Float, ...]
+
+
 def frame_of(embeddings: npt.NDArray[np.floating]) -> Frame:
     """Centre and scale, so that a penalty means the same for any embedder.
 
@@ -161,8 +176,8 @@ def solve(sums: Sums, *, penalty: float) -> Float:
     return coefficients
 
 
-def choose_penalty(total: Sums, parts: Sequence[Sums]) -> float:
-    """Return the penalty with the smallest out-of-sample squared error.
+def fit_folds(total: Sums, parts: Sequence[Sums]) -> FoldFits:
+    """Fit a model for every fold on the other folds, with the penalty that predicts the folds best.
 
     Parameters
     ----------
@@ -173,32 +188,32 @@ def choose_penalty(total: Sums, parts: Sequence[Sums]) -> float:
 
     Returns
     -------
-    float
-        One of PENALTIES: the first valley from the middle on.
+    FoldFits
 
     Notes
     -----
     The squared error of a fold follows from its sums alone, so that the choice costs the same for a thousand
-    rows and for a million.
+    rows and for a million. The penalties are walked from the middle to the first valley.
     """
-    errors: dict[int, float] = {}
+    tried: dict[int, tuple[float, list[Float]]] = {}
 
     def error(at: int) -> float:
         if not 0 <= at < len(PENALTIES):
             return float("inf")
-        if at not in errors:
-            errors[at] = sum(_squared_error(total.without(part), part, PENALTIES[at]) for part in parts)
-        return errors[at]
+        if at not in tried:
+            fits = [solve(total.without(part), penalty=PENALTIES[at]) for part in parts]
+            errors = [_squared_error(fit, part) for fit, part in zip(fits, parts, strict=True)]
+            tried[at] = sum(errors), fits
+        return tried[at][0]
 
     at = FIRST_TRIED
     step = 1 if error(at + 1) < error(at) else -1
     while error(at + step) < error(at):
         at += step
-    return PENALTIES[at]
+    return FoldFits(PENALTIES[at], tuple(tried[at][1]))
 
 
-def _squared_error(train: Sums, held_out: Sums, penalty: float) -> float:
+def _squared_error(coefficients: Float, held_out: Sums) -> float:
     """Of the held-out rows, up to the sum of their squared targets, which no model changes."""
-    coefficients = solve(train, penalty=penalty)
     quadratic = np.vdot(coefficients, held_out.products @ coefficients)
     return float(quadratic - 2 * np.vdot(coefficients, held_out.targets))

@@ -6,9 +6,9 @@ from app.science.ridge import (
     PENALTIES,
     PRIOR_POWER,
     Sums,
-    choose_penalty,
     class_weights,
     features,
+    fit_folds,
     frame_of,
     solve,
     sums_of,
@@ -65,13 +65,13 @@ def test_the_penalty_has_the_smallest_error_on_rows_left_out() -> None:
             squared = ((predicted - np.eye(3)[labels[fold::5]]) ** 2).sum(axis=1)
             error += float(squared @ weights[fold::5])
         errors[penalty] = error
-    assert choose_penalty(total, parts) == min(errors, key=lambda penalty: errors[penalty])
+    assert fit_folds(total, parts).penalty == min(errors, key=lambda penalty: errors[penalty])
 
 
 def test_noise_wants_more_penalty_than_signal() -> None:
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, 300)
     clear, _, noise = np.eye(2)[labels], None, rng.normal(size=(300, 2))
-    chosen = [choose_penalty(*parts_of(vectors, labels, 2)[:2]) for vectors in (clear, noise)]
+    chosen = [fit_folds(*parts_of(vectors, labels, 2)[:2]).penalty for vectors in (clear, noise)]
     assert chosen[0] == PENALTIES[0]
     assert chosen[1] > 10
