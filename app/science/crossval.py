@@ -24,7 +24,7 @@ from app.science.threads import blas_threads
 CLASSIFIER = "ridge regression"
 MATRIX = 2
 # Rows framed at a time, so that memory does not grow with the fold.
-BLOCK = 65_536
+BLOCK = 16_384
 
 
 @dataclass(frozen=True)

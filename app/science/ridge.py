@@ -145,13 +145,12 @@ def sums_of(framed: Vectors, labels: npt.NDArray[np.int64], weights: Vectors) ->
     -------
     Sums
     """
-    targets = np.zeros((len(weights), framed.shape[1]))
-    order = np.argsort(labels, kind="stable")
-    present, starts = np.unique(labels[order], return_index=True)
-    if len(present):
-        targets[present] = np.add.reduceat(framed[order], starts, axis=0, dtype=np.float64)
-    scaled = framed * np.sqrt(weights[labels])[:, None]
-    return Sums((scaled.T @ scaled).astype(np.float64), (targets * weights[:, None]).T)
+    root = np.sqrt(weights[labels])
+    carried = np.zeros((len(labels), len(weights)), dtype=np.float32)
+    carried[np.arange(len(labels)), labels] = root
+    scaled = framed * root[:, None]
+    # The same array on both sides: half of the products are computed.
+    return Sums((scaled.T @ scaled).astype(np.float64), (scaled.T @ carried).astype(np.float64))
 
 
 def solve(sums: Sums, *, penalty: float) -> Float:
