@@ -1,8 +1,7 @@
 """Texts to vectors: the protocol and the choice by name."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
-from importlib import import_module
 from typing import Protocol
 
 import numpy as np
@@ -55,11 +54,19 @@ class Embedder(Protocol):
         """
 
 
-# Module and class, imported at first use: scikit-learn alone takes longer than scoring two thousand rows.
-_EMBEDDERS = {
-    "use": ("app.providers.use_embedder", "UseEmbedder"),
-    "tfidf": ("app.providers.tfidf_embedder", "TfidfEmbedder"),
-}
+def _use() -> Embedder:
+    from app.providers.use_embedder import UseEmbedder  # noqa: PLC0415 — its weights load only where they are used
+
+    return UseEmbedder()
+
+
+def _tfidf() -> Embedder:
+    from app.providers.tfidf_embedder import TfidfEmbedder  # noqa: PLC0415 — loads scikit-learn
+
+    return TfidfEmbedder()
+
+
+_EMBEDDERS: dict[str, Callable[[], Embedder]] = {"use": _use, "tfidf": _tfidf}
 
 
 def embedder_names() -> tuple[str, ...]:
@@ -88,6 +95,4 @@ def get_embedder(name: str) -> Embedder:
 
 @cache
 def _made(name: str) -> Embedder:
-    module, made = _EMBEDDERS[name]
-    embedder: Embedder = getattr(import_module(module), made)()
-    return embedder
+    return _EMBEDDERS[name]()
