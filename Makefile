@@ -14,13 +14,11 @@ IN_PLACE = $(UV) pip install --quiet --python $(BIN)/python --no-deps --build-co
 RESOLVE := --universal --python-version 3.11 --generate-hashes --no-header --upgrade --quiet
 # uv waits longer than its default for slow mirrors, and uses the mirrors that pip was told about.
 export UV_HTTP_TIMEOUT ?= 180
-# Compiled once at installation, the commands start twice as fast from the first time on.
-export UV_COMPILE_BYTECODE ?= 1
 ifdef PIP_INDEX_URL
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 
-.PHONY: help install run test lint fix bench bench-quick docs lock wheel clean
+.PHONY: help install run test lint fix bench bench-quick docs screenshots lock wheel clean
 
 help:  ## list what can be made
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -56,6 +54,10 @@ bench-quick: .venv/.dev  ## measure it on small sizes, in a few minutes
 docs: .venv/.dev  ## write the reference pages and .env.example anew from the code
 	$(BIN)/python -m docs.generate
 
+screenshots: .venv/.dev  ## take the pictures of the documentation anew
+	@tests/install_browser.sh
+	$(BIN)/python -m docs.screenshots
+
 lock: $(UV)  ## resolve the dependencies anew into both lock files
 	$(UV) pip compile pyproject.toml $(RESOLVE) --output-file requirements.lock
 	$(UV) pip compile pyproject.toml --group dev $(RESOLVE) --output-file requirements-dev.lock
@@ -74,7 +76,8 @@ clean:  ## remove everything that was made here, the virtual environment too
 	@touch $@
 
 .venv/.dev: requirements-dev.lock $(UV)
-	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements-dev.lock
+	@# Compiled here once: the tests start many processes, on machines that may not keep what Python compiles.
+	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements-dev.lock
 	@$(IN_PLACE)
 	@touch .venv/.run $@
 

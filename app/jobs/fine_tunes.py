@@ -12,7 +12,6 @@ from app.models.exports import Export
 from app.models.fine_tunes import FineTune
 from app.providers.errors import ProviderRefused
 from app.providers.fine_tuning import FineTuner
-from app.providers.openai_fine_tuning import OpenAIFineTuner
 from app.queue import Job
 from app.services import fine_tunes, runs
 
@@ -21,6 +20,8 @@ EXPORT_WAIT_SECONDS = 1.0
 
 def tuner_of(context: Context, fine_tune: FineTune) -> FineTuner:
     """Return the client of a fine-tune's provider."""
+    from app.providers.openai_fine_tuning import OpenAIFineTuner
+
     key = context.settings.openai_api_key
     if key is None:
         raise Unavailable("There is no key for the provider openai: set SETRIGHT_OPENAI_API_KEY.")
@@ -41,6 +42,8 @@ def fine_tune(fine_tune_id: int) -> None:
 @step(FineTune, "fine_tune.file_is_ready")
 def file_is_ready(context: Context, fine_tune: FineTune) -> bool:
     """Say whether the export is written."""
+    if fine_tune.cancel_requested:
+        raise Cancelled("Stopped on request.")
     with context.database.read() as session:
         export = session.get_one(Export, fine_tune.export_id)
         if export.state in {RunState.FAILED, RunState.CANCELLED}:
@@ -80,7 +83,9 @@ def follow(context: Context, fine_tune: FineTune) -> bool:
     with context.database.read() as session:
         wants_end = runs.get(session, FineTune, fine_tune.id).cancel_requested
     try:
-        job = tuner.cancel(job_id) if wants_end else tuner.retrieve(job_id)
+        job = tuner.retrieve(job_id)
+        if wants_end and not job.is_final:
+            job = tuner.cancel(job_id)
     except Unavailable:
         return False  # not reachable now: the job goes on there, and we ask again
     with context.database.write() as session:

@@ -27,7 +27,8 @@ def _give_up(context: Context, import_id: int, state: RunState, error: str) -> N
                 break
         context.pause()
     with context.database.write() as session:
-        publishing.forget(session, import_id, state=state, error=error)
+        path = publishing.forget(session, import_id, state=state, error=error)
+    _delete(path)
 
 
 @workflow(Job.IMPORT, Import, give_up=_give_up)
@@ -88,12 +89,17 @@ def publish(context: Context, import_: Import) -> None:
         actor = runs.requester(session, import_)
     with context.database.write() as session:
         publishing.freeze_before(session, import_, actor=actor)
-    applied = 1
-    while applied:
-        with context.database.write() as session:
-            applied = publishing.apply_changes(session, import_)
-        context.pause()
+    for work in (publishing.apply_changes, publishing.list_unscored):
+        while True:
+            with context.database.write() as session:
+                if not work(session, import_):
+                    break
+            context.pause()
     with context.database.write() as session:
         publishing.publish(session, import_, sums, missing, actor=actor)
+    _delete(Path(import_.path))
+
+
+def _delete(upload: Path) -> None:
     with suppress(OSError):  # a file that cannot be deleted is no reason to fail a finished import
-        Path(import_.path).unlink(missing_ok=True)
+        upload.unlink(missing_ok=True)

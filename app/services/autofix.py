@@ -24,6 +24,7 @@ from app.services.queue_filter import QueueFilter, conditions
 from app.services.review import QueueRow
 
 SAMPLE = 20
+MAX_TOP = 2**31
 
 
 class RuleKind(StrEnum):
@@ -45,8 +46,8 @@ class Rule:
     def __post_init__(self) -> None:
         if self.kind is RuleKind.MIN_CONFIDENCE and not (self.value is not None and 0 <= self.value <= 1):
             raise InvalidInput("The least confidence is a number from 0 to 1.")
-        if self.kind is RuleKind.TOP and not (self.value is not None and self.value >= 1):
-            raise InvalidInput("The number of rows is 1 or more.")
+        if self.kind is RuleKind.TOP and not (self.value is not None and 1 <= self.value <= MAX_TOP):
+            raise InvalidInput(f"The number of rows is from 1 to {MAX_TOP}.")
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -237,10 +238,10 @@ def _eligible(dataset: Dataset, wanted: QueueFilter, rule: Rule) -> sa.Select[in
         .join(Score, Score.example_id == Example.id)
         .where(
             Score.run_id == dataset.current_run_id,
-            Example.dataset_id == dataset.id,
-            Example.import_seq <= dataset.import_seq,
             Score.split == Split.TRAIN,
             Score.state == ExampleState.OPEN,
+            Example.split == Split.TRAIN,
+            Example.state == ExampleState.OPEN,
             Score.is_issue.is_(True) | Score.given_label_id.is_(None),
             sa.func.coalesce(Example.label_id, 0) != Score.suggested_label_id,
             *conditions(wanted, scored=True),
@@ -263,17 +264,17 @@ def _pairs(session: Session, chosen: sa.Subquery) -> list[Pair]:
     given, suggested = aliased(Label), aliased(Label)
     count = sa.func.count()
     found = session.execute(
-        sa.select(Example.label_id, Score.suggested_label_id, given.name, suggested.name, count)
+        sa.select(Example.label_id, suggested.id, given.name, suggested.name, count)
         .join(Score, Score.example_id == Example.id)
         .join(ScoringRun, ScoringRun.id == Score.run_id)
         .join(Dataset, Dataset.current_run_id == ScoringRun.id)
         .outerjoin(given, given.id == Example.label_id)
         .join(suggested, suggested.id == Score.suggested_label_id)
         .where(Example.id.in_(sa.select(chosen.c.id)))
-        .group_by(Example.label_id, Score.suggested_label_id, given.name, suggested.name)
-        .order_by(count.desc(), given.name, suggested.name)
+        .group_by(Example.label_id, suggested.id, given.name, suggested.name)
     )
-    return [Pair(old_id, new_id, old or "", new, rows) for old_id, new_id, old, new, rows in found]
+    pairs = [Pair(old_id, new_id, old or "", new, rows) for old_id, new_id, old, new, rows in found]
+    return sorted(pairs, key=lambda pair: (-pair.rows, pair.given, pair.suggested))
 
 
 def _sample(session: Session, dataset: Dataset, chosen: sa.Subquery, *, seed: int) -> list[QueueRow]:
@@ -283,18 +284,19 @@ def _sample(session: Session, dataset: Dataset, chosen: sa.Subquery, *, seed: in
 
 
 def _protected(session: Session, dataset: Dataset, wanted: QueueFilter) -> Protected:
+    may_change = sa.case((Score.is_issue.is_(True) | Score.given_label_id.is_(None), 1), else_=0)
     rows = session.execute(
-        sa.select(Score.split, Score.state, Score.is_issue, sa.func.count())
+        sa.select(Score.split, Score.state, may_change, sa.func.count())
         .join(Example, Example.id == Score.example_id)
         .where(Score.run_id == dataset.current_run_id, *conditions(wanted, scored=True))
-        .group_by(Score.split, Score.state, Score.is_issue)
+        .group_by(Score.split, Score.state, may_change)
     ).all()
-    train = [(state, is_issue, count) for split, state, is_issue, count in rows if split is Split.TRAIN]
+    train = [(state, is_chosen, count) for split, state, is_chosen, count in rows if split is Split.TRAIN]
     return Protected(
         decided=sum(n for state, _, n in train if state.is_human and state is not ExampleState.EXCLUDED),
         test=sum(count for split, _, _, count in rows if split is Split.TEST),
         excluded=sum(count for state, _, count in train if state is ExampleState.EXCLUDED),
-        not_flagged=sum(n for state, is_issue, n in train if state is ExampleState.OPEN and not is_issue),
+        not_flagged=sum(n for state, is_chosen, n in train if state is ExampleState.OPEN and not is_chosen),
     )
 
 
@@ -304,5 +306,26 @@ def _emptied(session: Session, dataset: Dataset, pairs: list[Pair]) -> list[str]
         if pair.given_id is not None:
             lost[pair.given_id] = lost.get(pair.given_id, 0) + pair.rows
         lost[pair.suggested_id] = lost.get(pair.suggested_id, 0) - pair.rows
-    labels = datasets.labels(session, dataset)
-    return [label.name for label in labels if 0 < label.current_count <= lost.get(label.id, 0)]
+    shrinking = [label_id for label_id, rows in lost.items() if rows > 0]
+    left = _train_rows(session, dataset, shrinking)
+    return [
+        label.name
+        for label in datasets.labels(session, dataset)
+        if label.id in shrinking and left.get(label.id, 0) <= lost[label.id]
+    ]
+
+
+def _train_rows(session: Session, dataset: Dataset, label_ids: list[int]) -> dict[int | None, int]:
+    """Count the rows a training would see of these labels."""
+    found = session.execute(
+        sa.select(Example.label_id, sa.func.count())
+        .where(
+            Example.dataset_id == dataset.id,
+            Example.import_seq <= dataset.import_seq,
+            Example.label_id.in_(label_ids),
+            Example.split == Split.TRAIN,
+            Example.state != ExampleState.EXCLUDED,
+        )
+        .group_by(Example.label_id)
+    )
+    return dict(found.all())

@@ -44,7 +44,8 @@ def request_undo(session: Session, batch_id: int, *, actor: Actor) -> Batch:
         raise Conflict("Another batch is being applied: wait until it is done.")
     batch.is_undo, batch.state, batch.cancel_requested = True, RunState.QUEUED, False
     batch.undone_by_id, batch.error = actor.user_id, None
-    batch.done, batch.total, batch.rows_undone, batch.rows_left = 0, batch.rows_changed, 0, 0
+    # An undo that was cancelled has undone some rows: they stay counted.
+    batch.done, batch.total, batch.rows_left = batch.rows_undone, batch.rows_changed, 0
     events.record(
         session, "batch.undo_requested", actor=actor, dataset_id=batch.dataset_id, subject_id=batch.id
     )
@@ -74,7 +75,8 @@ def undo_chunk(session: Session, batch: Batch, *, limit: int, actor: Actor) -> i
             score is not None and score.is_issue,
         )  # fmt: skip
         session.add(_taken_back(decision, example, actor=actor))
-        example.label_id, example.state = decision.old_label_id, decision.old_state
+        # The row is undecided again: its label follows its source, which may have changed since.
+        example.label_id, example.state = example.given_label_id, decision.old_state
         example.last_decision_id, example.decided_by_id = decision.previous_id, None
         example.decided_at, example.version = moment, example.version + 1
         if score is not None:
@@ -96,7 +98,7 @@ def _taken_back(decision: Decision, example: Example, *, actor: Actor) -> Decisi
         verdict=Verdict.UNDO,
         undoes_id=decision.id,
         old_label_id=example.label_id,
-        new_label_id=decision.old_label_id,
+        new_label_id=example.given_label_id,
         old_state=example.state,
         new_state=decision.old_state,
         previous_id=decision.id,

@@ -38,7 +38,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class DatasetCard:
-    """What the list of datasets shows of one."""
+    """What the list of datasets shows of one; its issues and decisions are those of the train split."""
 
     dataset: Dataset
     counts: Counts
@@ -78,7 +78,7 @@ def _card(session: Session, dataset: Dataset) -> DatasetCard:
     )
     return DatasetCard(
         dataset=dataset,
-        counts=counts(session, dataset.id),
+        counts=counts(session, dataset.id, split=Split.TRAIN),
         labels=session.scalar(in_use) or 0,
         run=session.get(ScoringRun, dataset.current_run_id) if dataset.current_run_id else None,
         open_run=session.scalar(is_open) is not None,
@@ -162,9 +162,15 @@ def hold(session: Session, dataset_id: int) -> None:
     """Keep versions and publications out until this transaction ends; several holders may go on at once.
 
     Postgres gives out decision ids before they commit; without this a version could change after
-    it was frozen. SQLite has one writer anyway.
+    it was frozen. SQLite has one writer anyway. A dataset read before is read again: a publication may
+    have been waited for.
     """
-    session.execute(sa.select(Dataset.id).where(Dataset.id == dataset_id).with_for_update(read=True))
+    session.scalar(
+        sa.select(Dataset)
+        .where(Dataset.id == dataset_id)
+        .with_for_update(read=True)
+        .execution_options(populate_existing=True)
+    )
 
 
 def lock(session: Session, dataset_id: int) -> Dataset:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from app import events
 from app.actor import Actor, Role
@@ -43,7 +43,7 @@ def decide(
     """Write a person's verdict; whoever saw an older `version` of the row is told who was first."""
     dataset = datasets.get(session, dataset_id)
     actor.require(Role.ANNOTATOR, dataset)
-    if idempotency_key and (done := _done_already(session, idempotency_key, dataset_id, example_id)):
+    if idempotency_key and (done := _done_already(session, idempotency_key, example_id, verdict, label_id)):
         return done
     datasets.hold(session, dataset_id)
     example, score = _row(session, dataset, example_id)
@@ -74,7 +74,9 @@ def undo(session: Session, dataset_id: int, *, actor: Actor) -> Decision:
         raise Conflict(f"Your verdict was overtaken. {_who_was_first(session, example)}")
     before = session.get(Decision, last.previous_id) if last.previous_id else None
     decision = Decision(verdict=Verdict.UNDO, undoes_id=last.id, previous_id=example.last_decision_id)
-    outcome = Outcome(last.old_state, last.old_label_id)
+    # An undecided row's label follows its source, which an import may have changed since the verdict.
+    is_open = last.old_state is ExampleState.OPEN
+    outcome = Outcome(last.old_state, example.given_label_id if is_open else last.old_label_id)
     marks = {
         "last_decision_id": last.previous_id,
         "decided_by_id": before.user_id if before else None,
@@ -86,26 +88,30 @@ def undo(session: Session, dataset_id: int, *, actor: Actor) -> Decision:
 
 
 def last_undoable(session: Session, dataset_id: int, *, actor: Actor) -> Decision | None:
-    """Return the actor's newest verdict by hand that was not taken back."""
-    later = aliased(Decision)
+    """Return the actor's newest verdict by hand that still stands: neither taken back nor overtaken."""
     return session.scalar(
         sa.select(Decision)
+        .join(Example, Example.id == Decision.example_id)
         .where(
             Decision.dataset_id == dataset_id,
             Decision.user_id == actor.user_id,
             Decision.batch_id.is_(None),
-            Decision.verdict != Verdict.UNDO,
-            ~sa.exists().where(later.undoes_id == Decision.id),
+            Example.last_decision_id == Decision.id,
         )
         .order_by(Decision.id.desc())
         .limit(1)
     )
 
 
-def _done_already(session: Session, key: str, dataset_id: int, example_id: int) -> Decision | None:
+def _done_already(
+    session: Session, key: str, example_id: int, verdict: Verdict, label_id: int | None
+) -> Decision | None:
     done = session.scalar(sa.select(Decision).where(Decision.idempotency_key == key))
-    if done is not None and (done.dataset_id, done.example_id) != (dataset_id, example_id):
-        raise Conflict("This idempotency key was used for another row.")
+    if done is None:
+        return None
+    is_same_label = verdict is not Verdict.OVERRIDE or done.new_label_id == label_id
+    if done.example_id != example_id or done.verdict is not verdict or not is_same_label:
+        raise Conflict("This idempotency key was used for another row or verdict.")
     return done
 
 
@@ -139,7 +145,7 @@ def _outcome(
                 raise InvalidInput("This row was given no label to keep; choose one.")
             return Outcome(ExampleState.KEPT, example.given_label_id)
         case Verdict.ACCEPT:
-            if score is None:
+            if score is None or score.suggested_label_id is None:
                 raise InvalidInput("There is no suggestion for this row yet: find label issues first.")
             return Outcome(ExampleState.ACCEPTED, score.suggested_label_id)
         case Verdict.OVERRIDE:

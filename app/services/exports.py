@@ -13,6 +13,7 @@ from app import events, queue
 from app.actor import Actor, Role
 from app.errors import InvalidInput
 from app.files.writing import EXPORT_FORMATS, ExportRow, WriteOptions, encode_rows
+from app.models.columns import RunState
 from app.models.datasets import Dataset
 from app.models.examples import Example, ExampleState
 from app.models.exports import Export, Variant
@@ -205,7 +206,7 @@ def metadata_columns(session: Session, version: Version) -> tuple[str, ...]:
     """Return the metadata columns of a version's rows, in the order of the imports that brought them."""
     names: dict[str, None] = {}
     for import_ in imports.list_imports(session, version.dataset_id)[::-1]:
-        if import_.seq <= version.import_seq:
+        if import_.state is RunState.DONE and import_.seq <= version.import_seq:
             names.update(dict.fromkeys(import_.columns.get("metadata") or ()))
     return tuple(names)
 

@@ -38,6 +38,8 @@ def request(
         raise InvalidInput("Say which model to fine-tune.")
     if len(suffix) > MAX_SUFFIX_CHARS:
         raise InvalidInput(f"A suffix has at most {MAX_SUFFIX_CHARS} characters; this one has {len(suffix)}.")
+    if not (model + suffix).isprintable():
+        raise InvalidInput("A model and a suffix are printable characters on one line.")
     if export.format not in FORMATS or export.split != "train":
         raise InvalidInput("A fine-tune takes the train split as chat-jsonl or completion-jsonl.")
     fine_tune = FineTune(

@@ -90,6 +90,11 @@ def list_imports(session: Session, dataset_id: int) -> list[Import]:
     )
 
 
+def list_open(session: Session) -> list[Import]:
+    """Return the imports on their way, the oldest first."""
+    return list(session.scalars(sa.select(Import).where(Import.state.in_(OPEN_STATES)).order_by(Import.id)))
+
+
 def preview(
     session: Session, import_id: int, *, layout: Layout | None, columns: Columns | None, limits: Limits
 ) -> Preview:

@@ -56,4 +56,4 @@ def list_issues(
         .order_by(Score.issue_rank)
         .limit(limit)
     )  # fmt: skip
-    return [Issue(*row) for row in found.tuples()]
+    return [Issue(*row) for row in found]

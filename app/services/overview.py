@@ -12,7 +12,7 @@ from app.services import datasets
 
 @dataclass(frozen=True)
 class ClassRow:
-    """One class: its rows, and what the current run found among the train rows given to it."""
+    """One class: the train rows given to it, and what the current run found among them."""
 
     label: Label
     rows: int
@@ -36,7 +36,12 @@ def class_rows(session: Session, dataset: Dataset, run: ScoringRun | None) -> li
     for label in datasets.labels(session, dataset):
         facts = found.get(str(label.id), {})
         rows.append(
-            ClassRow(label, label.given_count, facts.get("issues", 0), facts.get("mean_self_confidence"))
+            ClassRow(
+                label=label,
+                rows=facts.get("rows", 0) if run else label.given_count,
+                issues=facts.get("issues", 0),
+                mean_self_confidence=facts.get("mean_self_confidence"),
+            )
         )
     return rows
 

@@ -3,6 +3,7 @@
 import datetime as dt
 import hashlib
 import secrets
+from functools import cache
 
 import sqlalchemy as sa
 from pwdlib import PasswordHash
@@ -84,10 +85,15 @@ def _hashed(password: str) -> str:
     return _hasher.hash(password)
 
 
+@cache
+def _nobodys_hash() -> str:
+    return _hasher.hash("nobody's password")
+
+
 def sign_in(session: Session, name: str, password: str, *, hours: int) -> tuple[str, User]:
     """Open a login; return the secret for the cookie. The answer takes as long for a name nobody has."""
     user = session.scalar(sa.select(User).where(User.name == name, User.id != LOCAL.user_id))
-    stored = user.password_hash if user and user.password_hash else _hasher.hash("nobody's password")
+    stored = user.password_hash if user and user.password_hash else _nobodys_hash()
     is_right = _hasher.verify(password[:MAX_PASSWORD_CHARS], stored)
     if user is None or not is_right or not user.is_active:
         raise Unauthorized("That name and password do not belong together.")
@@ -124,8 +130,10 @@ def create_token(
     user = get_user(session, user_name) if user_name else session.get_one(User, actor.user_id)
     if actor.user_id != user.id:
         actor.require(Role.ADMIN)
+    if days is not None and days < 1:
+        raise InvalidInput("A token lasts at least 1 day; say nothing for one that does not end.")
     secret = f"setright_{secrets.token_urlsafe(32)}"
-    ends = now() + dt.timedelta(days=days) if days else None
+    ends = now() + dt.timedelta(days=days) if days is not None else None
     token = Token(user_id=user.id, name=name.strip() or "token", hash=_digest(secret), expires_at=ends)
     session.add(token)
     session.flush()

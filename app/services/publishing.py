@@ -1,5 +1,6 @@
 """Publishing an import, or taking it back without a trace."""
 
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,8 +14,9 @@ from app.models.columns import RunState, Split
 from app.models.datasets import Dataset, Label
 from app.models.examples import Example, ExampleState, text_hash
 from app.models.imports import Import, ImportMatch, MatchKind, RejectedRow
+from app.models.review import Decision
 from app.models.scoring import Score
-from app.services import datasets, runs, versions
+from app.services import datasets, runs, scoring, versions
 from app.services.counting import Standing, Sums
 
 CHUNK = 1000
@@ -64,13 +66,16 @@ def count_missing(session: Session, import_: Import) -> int:
 
 
 def freeze_before(session: Session, import_: Import, *, actor: Actor) -> None:
-    """Keep the state before an import under a name, if there is one worth keeping."""
-    runs.guard(session, import_)
+    """Keep the state before an import under a name, if there is one worth keeping.
+
+    Changes follow at once, so an import whose version is there already can no longer be cancelled.
+    """
     dataset = datasets.lock(session, import_.dataset_id or 0)
-    if dataset.import_seq:
-        name = f"before import {import_.id}"
-        if versions.find(session, dataset.id, name) is None:
-            versions.create(session, dataset, name=name, reason="import", actor=actor)
+    name = f"before import {import_.id}"
+    is_frozen = versions.find(session, dataset.id, name) is not None
+    runs.guard(session, import_, may_cancel=not is_frozen)
+    if dataset.import_seq and not is_frozen:
+        versions.create(session, dataset, name=name, reason="import", actor=actor)
 
 
 def apply_changes(session: Session, import_: Import) -> int:
@@ -91,10 +96,11 @@ def apply_changes(session: Session, import_: Import) -> int:
         .limit(CHUNK)
         .with_for_update(of=Example)
     ).all()
+    newest = _newest_decisions(session, [example.id for _, example, _ in found])
     sums = Sums()
     for match, example, score in found:
         before = standing_of(example, score)
-        _apply(match, example, score)
+        _apply(match, example, score, decision_id=newest.get(example.id, 0))
         sums.move(before, standing_of(example, score))
     sums.save(session, dataset.id)
     return len(found)
@@ -111,12 +117,20 @@ def standing_of(example: Example, score: Score | None) -> Standing:
     )
 
 
-def _apply(match: ImportMatch, example: Example, score: Score | None) -> None:
+def _newest_decisions(session: Session, example_ids: list[int]) -> dict[int, int]:
+    newest = sa.select(Decision.example_id, sa.func.max(Decision.id)).group_by(Decision.example_id)
+    return dict(session.execute(newest.where(Decision.example_id.in_(example_ids))).all())
+
+
+def _apply(match: ImportMatch, example: Example, score: Score | None, *, decision_id: int) -> None:
     new: dict[str, Any] = {**(match.new or {})}
     if "split" in new:
         example.split = Split(new.pop("split"))
-    if "given_label_id" in new and not example.state.is_resolved:
-        example.label_id = new["given_label_id"]  # nobody has decided: the label follows its source
+    is_undecided = not example.state.is_resolved and example.label_id == example.given_label_id
+    if "given_label_id" in new and is_undecided:
+        # The label follows its source; versions need to know from when on.
+        match.old = {**(match.old or {}), "label_id": example.label_id, "decision_id": decision_id}
+        example.label_id = new["given_label_id"]
     if "text" in new:
         example.text_hash = text_hash(new["text"])
     for name, value in new.items():
@@ -127,10 +141,26 @@ def _apply(match: ImportMatch, example: Example, score: Score | None) -> None:
         score.split, score.given_label_id = example.split, example.given_label_id
 
 
+def list_unscored(session: Session, import_: Import) -> int:
+    """Add the next new rows to the current run's list, out of sight; return how many were added."""
+    runs.guard(session, import_, may_cancel=False)
+    dataset = datasets.lock(session, import_.dataset_id or 0)
+    if dataset.current_run_id is None:
+        return 0
+    seq = import_.seq
+    return scoring.add_unscored(
+        session, dataset, dataset.current_run_id, after_seq=seq - 1, up_to_seq=seq, limit=CHUNK
+    )
+
+
 def publish(session: Session, import_: Import, sums: Sums, missing: int, *, actor: Actor) -> None:
     """Show the rows of an import: one number goes up, and the counters with it."""
     fresh = runs.finish(session, import_, may_cancel=False)
     dataset = datasets.lock(session, fresh.dataset_id or 0)
+    if dataset.current_run_id:  # a run that was published a moment ago has not listed these rows yet
+        scoring.add_unscored(
+            session, dataset, dataset.current_run_id, after_seq=fresh.seq - 1, up_to_seq=fresh.seq
+        )
     dataset.import_seq = fresh.seq
     sums.save(session, dataset.id)
     fresh.rows_missing = missing
@@ -155,9 +185,9 @@ def publish(session: Session, import_: Import, sums: Sums, missing: int, *, acto
 
 def take_back(session: Session, import_id: int) -> int:
     """Delete the next chunk of an import that did not make it; return how many rows that were."""
-    import_ = session.get_one(Import, import_id)
-    if import_.dataset_id is None:
-        return 0
+    import_ = session.get_one(Import, import_id, with_for_update=True)
+    if import_.dataset_id is None or not import_.state.is_open:
+        return 0  # taken back already: its number may be the next import's by now
     hidden = (Example.dataset_id == import_.dataset_id, Example.import_seq == import_.seq)
     doomed = session.scalars(sa.select(Example.id).where(*hidden).limit(CHUNK)).all()
     if doomed:
@@ -167,9 +197,14 @@ def take_back(session: Session, import_id: int) -> int:
     return len(doomed)
 
 
-def forget(session: Session, import_id: int, *, state: RunState, error: str) -> None:
-    """Finish taking back: labels, matches and a dataset that only this import would have made."""
-    import_ = session.get_one(Import, import_id)
+def forget(session: Session, import_id: int, *, state: RunState, error: str) -> Path:
+    """Finish taking back: labels, matches and a dataset that only this import would have made.
+
+    The file's path is returned, for the caller to delete after the commit.
+    """
+    import_ = session.get_one(Import, import_id, with_for_update=True)
+    if not import_.state.is_open:
+        return Path(import_.path)
     dataset_id, seq = import_.dataset_id, import_.seq
     session.execute(sa.delete(ImportMatch).where(ImportMatch.import_id == import_id))
     if dataset_id is not None:
@@ -181,3 +216,4 @@ def forget(session: Session, import_id: int, *, state: RunState, error: str) -> 
         import_.dataset_id = None
         session.flush()
         session.execute(sa.delete(Dataset).where(Dataset.id == dataset_id, Dataset.import_seq == 0))
+    return Path(import_.path)

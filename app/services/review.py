@@ -1,6 +1,7 @@
 """Review: the ranked queue and what stands beside one row of it."""
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
@@ -13,24 +14,26 @@ from app.models.review import Decision
 from app.models.scoring import Score, ScoringRun
 from app.science.probabilities import unpack
 from app.services import datasets
-from app.services.queue_filter import Preset, QueueFilter, conditions
+from app.services.queue_filter import QueueFilter, conditions
 
 PAGE = 50
+MAX_ID = 2**63
 
 
 @dataclass(frozen=True)
 class QueueRow:
-    """One row of the queue, with the names of its labels."""
+    """One row of the queue, with the names of its labels; no score where the run has not seen it."""
 
     example: Example
     score: Score | None
     given: str | None
     suggested: str | None
     current: str | None
+    rank_key: float | None = None
 
     @property
     def cursor(self) -> str:
-        return f"{'' if self.score is None else repr(self.score.rank_key)}:{self.example.id}"
+        return f"{'' if self.rank_key is None else repr(self.rank_key)}:{self.example.id}"
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,8 @@ class Resolver:
 
 
 _given, _suggested, _current = aliased(Label), aliased(Label), aliased(Label)
+_COLUMNS = (Example, Score, _given.name, _suggested.name, _current.name)
+_Rows: TypeAlias = sa.Select[Example, Score | None, str | None, str | None, str | None]
 
 
 def list_queue(
@@ -91,7 +96,7 @@ def list_queue(
     if cursor:
         query = query.where(_beyond(keys, cursor, backwards=backwards))
     order = [key.desc() if backwards else key.asc() for key in keys]
-    found = [QueueRow(*row) for row in session.execute(query.order_by(*order).limit(limit + 1)).tuples()]
+    found = [_queue_row(*row) for row in session.execute(query.order_by(*order).limit(limit + 1))]
     more, found = len(found) > limit, found[:limit]
     if backwards:
         found.reverse()
@@ -107,7 +112,8 @@ def next_row(
     session: Session, dataset: Dataset, queue_filter: QueueFilter, *, after: QueueRow | None
 ) -> QueueRow | None:
     """Return the row that follows in the queue, or the first one where there is none left behind it."""
-    cursor = after.cursor if after is not None else None
+    has_place = after is not None and (after.score is None) == (dataset.current_run_id is None)
+    cursor = after.cursor if after is not None and has_place else None
     page = list_queue(session, dataset, queue_filter, cursor=cursor, limit=1)
     if not page.rows and cursor:
         page = list_queue(session, dataset, queue_filter, limit=1)
@@ -118,53 +124,57 @@ def previous_row(
     session: Session, dataset: Dataset, queue_filter: QueueFilter, *, before: QueueRow
 ) -> QueueRow | None:
     """Return the row that precedes in the queue."""
+    if (before.score is None) != (dataset.current_run_id is None):
+        return None
     page = list_queue(session, dataset, queue_filter, cursor=before.cursor, backwards=True, limit=1)
     return page.rows[0] if page.rows else None
 
 
 def get_row(session: Session, dataset: Dataset, example_id: int) -> QueueRow:
     """Return one row, whether or not a filter shows it."""
-    found = session.execute(
-        _rows(dataset, QueueFilter(preset=Preset.ALL, split=None)).where(Example.id == example_id)
-    ).one_or_none()
+    found = session.execute(_rows_of(dataset).where(Example.id == example_id)).one_or_none()
     if found is None:
         raise NotFound(f"There is no row {example_id} in {dataset.name}.")
-    return QueueRow(*found)
+    return _queue_row(*found)
 
 
 def get_rows(session: Session, dataset: Dataset, example_ids: list[int]) -> list[QueueRow]:
     """Return these rows, in this order."""
-    found = session.execute(
-        _rows(dataset, QueueFilter(preset=Preset.ALL, split=None)).where(Example.id.in_(example_ids))
-    )
-    rows = {row.example.id: row for row in (QueueRow(*columns) for columns in found)}
+    found = session.execute(_rows_of(dataset).where(Example.id.in_(example_ids)))
+    rows = {row.example.id: row for row in (_queue_row(*columns) for columns in found)}
     return [rows[example_id] for example_id in example_ids if example_id in rows]
 
 
-def _rows(
-    dataset: Dataset, queue_filter: QueueFilter
-) -> sa.Select[Example, Score | None, str | None, str | None, str | None]:
-    scored = dataset.current_run_id is not None
-    query = (
-        sa.select(Example, Score, _given.name, _suggested.name, _current.name)
-        .select_from(Score)
-        .join(Example, Example.id == Score.example_id)
+def _queue_row(
+    example: Example, score: Score | None, given: str | None, suggested: str | None, current: str | None
+) -> QueueRow:
+    is_scored = score is not None and score.suggested_label_id is not None
+    rank_key = score.rank_key if score is not None else None
+    return QueueRow(example, score if is_scored else None, given, suggested, current, rank_key)
+
+
+def _rows(dataset: Dataset, queue_filter: QueueFilter) -> _Rows:
+    if dataset.current_run_id is None:
+        return _rows_of(dataset).where(*conditions(queue_filter, scored=False))
+    # The queue is one range of an index of the scores. A run scores rows of its dataset alone; to say so of
+    # the examples again would tempt SQLite to begin with them and to sort them all.
+    query = sa.select(*_COLUMNS).select_from(Score).join(Example, Example.id == Score.example_id)
+    return _named(query).where(Score.run_id == dataset.current_run_id, *conditions(queue_filter, scored=True))
+
+
+def _rows_of(dataset: Dataset) -> _Rows:
+    of_run = (Score.example_id == Example.id) & (Score.run_id == (dataset.current_run_id or 0))
+    return _named(sa.select(*_COLUMNS).select_from(Example).outerjoin(Score, of_run)).where(
+        Example.dataset_id == dataset.id, Example.import_seq <= dataset.import_seq
     )
-    if not scored:
-        query = (
-            sa.select(Example, Score, _given.name, _suggested.name, _current.name)
-            .select_from(Example)
-            .outerjoin(Score, sa.false())
-        )
-    query = (
+
+
+def _named(query: _Rows) -> _Rows:
+    return (
         query.outerjoin(_given, _given.id == Example.given_label_id)
         .outerjoin(_suggested, _suggested.id == Score.suggested_label_id)
         .outerjoin(_current, _current.id == Example.label_id)
     )
-    visible = (Example.dataset_id == dataset.id, Example.import_seq <= dataset.import_seq)
-    if scored:
-        query = query.where(Score.run_id == dataset.current_run_id)
-    return query.where(*visible, *conditions(queue_filter, scored=scored))
 
 
 def _keys(dataset: Dataset) -> list[sa.ColumnElement[object]]:
@@ -178,7 +188,9 @@ def _beyond(keys: list[sa.ColumnElement[object]], cursor: str, *, backwards: boo
     try:
         values: list[float] = [int(example_id)] if len(keys) == 1 else [float(confidence), int(example_id)]
     except ValueError:
-        raise InvalidInput(f"{cursor[:50]!r} is not a place in the queue.") from None
+        values = []
+    if not values or not 0 < values[-1] < MAX_ID:
+        raise InvalidInput(f"{cursor[:50]!r} is not a place in the queue.")
     at, border = sa.tuple_(*keys), sa.tuple_(*(sa.literal(value) for value in values))
     return at < border if backwards else at > border
 
@@ -196,7 +208,8 @@ def resolver(session: Session, dataset: Dataset, example_id: int) -> Resolver:
 
 
 def _choices(session: Session, dataset: Dataset, row: QueueRow) -> list[Choice]:
-    probabilities = _probabilities(session, row.score)
+    run = session.get_one(ScoringRun, row.score.run_id) if row.score else None
+    probabilities = probabilities_of(row.score, run) if row.score and run else {}
     suggested = row.score.suggested_label_id if row.score else None
     choices = [
         Choice(
@@ -211,12 +224,10 @@ def _choices(session: Session, dataset: Dataset, row: QueueRow) -> list[Choice]:
     return sorted(choices, key=lambda one: (not one.is_given, not one.is_suggested, -(one.probability or 0)))
 
 
-def _probabilities(session: Session, score: Score | None) -> dict[int, float]:
-    if score is None:
-        return {}
-    label_ids = session.get_one(ScoringRun, score.run_id).label_ids
-    values = unpack(score.pred_probs, len(label_ids))
-    return dict(zip(label_ids, (float(value) for value in values), strict=True))
+def probabilities_of(score: Score, run: ScoringRun) -> dict[int, float]:
+    """Return the probability of every label of the score's run, by its id, in the order of the labels."""
+    values = unpack(score.pred_probs, len(run.label_ids))
+    return dict(zip(run.label_ids, (float(value) for value in values), strict=True))
 
 
 def _history(session: Session, example_id: int) -> list[DecisionLine]:

@@ -53,8 +53,8 @@ def requester(session: Session, run: AnyRun) -> Actor:
 
 def begin(session: Session, kind: type[Run], run_id: int) -> Run | None:
     """Take a job for this worker: its attempt number goes up. Nothing is returned once it has ended."""
-    run = get(session, kind, run_id)
-    if not run.state.is_open:
+    run = session.get(kind, run_id, with_for_update=True)  # two workers must not get the same number
+    if run is None or not run.state.is_open:
         return None
     run.state = RunState.RUNNING
     run.attempt += 1

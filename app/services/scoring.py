@@ -13,9 +13,9 @@ from app.errors import Conflict, InvalidInput
 from app.models.columns import OPEN_STATES, Split
 from app.models.datasets import CounterName, Dataset
 from app.models.examples import Example, ExampleState
-from app.models.imports import Import
+from app.models.imports import Import, ImportMatch
 from app.models.review import Batch, Decision
-from app.models.scoring import Score, ScoringRun
+from app.models.scoring import UNSCORED, Score, ScoringRun
 from app.services import counting, datasets, runs, versions
 
 CHUNK = 5000
@@ -117,10 +117,10 @@ def read_rows(session: Session, run: ScoringRun) -> Iterator[ScoredRow]:
 def note_start(session: Session, run: ScoringRun) -> list[int]:
     """Write down what the run is about to see: its labels and the last decision; return the label ids."""
     fresh = runs.guard(session, run)
-    dataset = datasets.get(session, fresh.dataset_id)
+    dataset = datasets.lock(session, fresh.dataset_id)  # no decision with a lower id comes later
     fresh.label_ids = [label.id for label in datasets.labels(session, dataset)]
     last = session.scalar(sa.select(sa.func.max(Decision.id)).where(Decision.dataset_id == dataset.id))
-    fresh.decision_id = last or 0
+    fresh.decision_id, fresh.import_seq = last or 0, dataset.import_seq
     session.execute(sa.delete(Score).where(Score.run_id == fresh.id))  # an earlier attempt's
     return list(fresh.label_ids)
 
@@ -131,7 +131,7 @@ def save_scores(session: Session, run: ScoringRun, rows: Sequence[dict[str, Any]
     states = dict(
         session.execute(
             sa.select(Example.id, Example.state).where(Example.id.in_([row["example_id"] for row in rows]))
-        ).tuples().all()
+        ).all()
     )  # fmt: skip
     known = [
         {**row, "run_id": run.id, "state": states[row["example_id"]],
@@ -151,6 +151,7 @@ def publish(session: Session, run: ScoringRun, report: dict[str, Any], *, actor:
     if dataset.current_run_id:
         versions.create(session, dataset, name=f"before scoring {run.id}", reason="scoring", actor=actor)
     _catch_up(session, fresh)
+    add_unscored(session, dataset, fresh.id, after_seq=fresh.import_seq, up_to_seq=dataset.import_seq)
     dataset.current_run_id = fresh.id
     session.flush()
     sums = _issue_counts(session, fresh.id)
@@ -171,21 +172,64 @@ def publish(session: Session, run: ScoringRun, report: dict[str, Any], *, actor:
 
 
 def _catch_up(session: Session, run: ScoringRun) -> None:
-    """Give the new scores the states of rows that people decided while the run was computing."""
-    decided = session.scalars(
-        sa.select(Decision.example_id)
-        .where(Decision.dataset_id == run.dataset_id, Decision.id > run.decision_id)
-        .distinct()
-    ).all()
-    for start in range(0, len(decided), 1000):
-        rows = session.execute(
-            sa.select(Score, Example.state)
-            .join(Example, Example.id == Score.example_id)
-            .where(Score.run_id == run.id, Score.example_id.in_(decided[start : start + 1000]))
+    """Repeat in the new scores what people decided and imports changed while the run was computing."""
+    decided = sa.select(Decision.example_id).where(
+        Decision.dataset_id == run.dataset_id, Decision.id > run.decision_id
+    )
+    imported = (
+        sa.select(ImportMatch.example_id)
+        .join(Import, Import.id == ImportMatch.import_id)
+        .where(
+            Import.dataset_id == run.dataset_id,
+            Import.finished_at.is_(None) | (Import.finished_at >= run.started_at),
+            ImportMatch.applied.is_(True),
         )
-        for score, state in rows:
-            score.state, score.is_open = state, state is ExampleState.OPEN
+    )
+    changed = sorted(session.scalars(decided.union(imported)))
+    for start in range(0, len(changed), 1000):
+        rows = session.execute(
+            sa.select(Score, Example)
+            .join(Example, Example.id == Score.example_id)
+            .where(Score.run_id == run.id, Score.example_id.in_(changed[start : start + 1000]))
+        )
+        for score, example in rows:
+            score.state, score.is_open = example.state, example.state is ExampleState.OPEN
+            score.split, score.given_label_id = example.split, example.given_label_id
     session.flush()
+
+
+def add_unscored(
+    session: Session,
+    dataset: Dataset,
+    run_id: int,
+    *,
+    after_seq: int,
+    up_to_seq: int,
+    limit: int | None = None,
+) -> int:
+    """List rows that a run has not seen behind those it has; return how many were added."""
+    known = sa.exists().where(Score.run_id == run_id, Score.example_id == Example.id)
+    new = (
+        sa.select(
+            sa.literal(run_id), Example.id, sa.literal(UNSCORED), sa.literal(0.0), sa.false(), sa.false(),
+            sa.literal(0), sa.literal(b"", sa.LargeBinary()), Example.split, Example.given_label_id,
+            Example.state, Example.state == ExampleState.OPEN,
+        )
+        .where(
+            Example.dataset_id == dataset.id,
+            Example.import_seq > after_seq,
+            Example.import_seq <= up_to_seq,
+            ~known,
+        )
+        .order_by(Example.id)
+        .limit(limit)
+    )  # fmt: skip
+    columns = (
+        "run_id", "example_id", "rank_key", "suggested_confidence", "is_issue", "is_recommended",
+        "kinds", "pred_probs", "split", "given_label_id", "state", "is_open",
+    )  # fmt: skip
+    added = session.execute(sa.insert(Score).from_select(columns, new).returning(Score.example_id))
+    return len(added.all())
 
 
 def _issue_counts(session: Session, run_id: int) -> dict[tuple[Split, CounterName], int]:

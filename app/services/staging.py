@@ -89,7 +89,7 @@ class _Chunk:
         seen: set[str] = set()
         for item in self.rows:
             if by_hash:
-                waiting = known.get(text_hash(item.row.text), [])
+                waiting = known.get((self.split(item), text_hash(item.row.text)), [])
                 found = waiting.pop(0) if waiting else None
             else:
                 found = by_id.get(self.external_id(item))
@@ -134,7 +134,7 @@ class _Chunk:
         kept = []
         for item in self.new:
             key = self.external_id(item)
-            if key in first and item.row.id:
+            if key in first:
                 self._refuse_twice(item)
             else:
                 kept.append(item)
@@ -148,8 +148,8 @@ class _Chunk:
         )
         return {example.external_id: example for example in found}
 
-    def _by_hash(self) -> dict[bytes, list[Example]]:
-        """Return the examples not matched yet, by text, in the order in which they came."""
+    def _by_hash(self) -> dict[tuple[Split, bytes], list[Example]]:
+        """Return the examples not matched yet, by split and text, in the order in which they came."""
         taken = sa.select(ImportMatch.example_id).where(
             ImportMatch.import_id == self.import_.id, ImportMatch.example_id == Example.id
         )
@@ -163,9 +163,9 @@ class _Chunk:
             )
             .order_by(Example.id)
         )
-        waiting: dict[bytes, list[Example]] = {}
+        waiting: dict[tuple[Split, bytes], list[Example]] = {}
         for example in found:
-            waiting.setdefault(example.text_hash, []).append(example)
+            waiting.setdefault((example.split, example.text_hash), []).append(example)
         return waiting
 
     def _was_matched(self, found: Example) -> bool:
@@ -232,9 +232,7 @@ class _Chunk:
 def _labels(session: Session, import_: Import, names: Iterable[str | None], bounds: Bounds) -> dict[str, int]:
     """Return the ids of labels, making those that are new; a label nobody used before is a new class."""
     known = dict(
-        session.execute(sa.select(Label.name, Label.id).where(Label.dataset_id == import_.dataset_id))
-        .tuples()
-        .all()
+        session.execute(sa.select(Label.name, Label.id).where(Label.dataset_id == import_.dataset_id)).all()
     )
     new = sorted({name for name in names if name is not None} - known.keys())
     if len(known) + len(new) > bounds.max_classes:

@@ -135,7 +135,7 @@ def _first_changes_after(session: Session, version: Version, ids: list[int]) -> 
         )
         .order_by(Import.seq.desc())
     )
-    merged: dict[int, dict[str, Any]] = {}
+    merged: dict[int, dict[str, Any]] = {}  # where several imports changed a value, the first one's wins
     for example_id, old in later:
         merged.setdefault(example_id, {}).update(old or {})
     return merged
@@ -144,8 +144,8 @@ def _first_changes_after(session: Session, version: Version, ids: list[int]) -> 
 def _frozen(example: Example, decision: Decision | None, old: dict[str, Any] | None) -> Frozen:
     state = decision.old_state if decision else example.state
     label_id = decision.old_label_id if decision else example.label_id
-    if old and "given_label_id" in old and not state.is_resolved:
-        label_id = old["given_label_id"]  # an undecided row's label follows its source
+    if old and "label_id" in old and (decision is None or old["decision_id"] < decision.id):
+        label_id = old["label_id"]  # the first change after the version was an import's
     now = {
         "text": example.text,
         "split": example.split,

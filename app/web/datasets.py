@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from app.errors import InvalidInput
-from app.services import datasets
+from app.services import datasets, imports
 from app.web.deps import CurrentActor, Id, ReadSession, WriteSession
 from app.web.render import go_to, html, url
 
@@ -28,8 +28,13 @@ class DeleteForm(BaseModel):
 
 @router.get("/", name="datasets.index")
 def index(request: Request, session: ReadSession) -> Response:
-    """Show every dataset."""
-    return html(request, "datasets/index.html", cards=datasets.list_datasets(session))
+    """Show every dataset, and the files on their way."""
+    return html(
+        request,
+        "datasets/index.html",
+        cards=datasets.list_datasets(session),
+        coming=imports.list_open(session),
+    )
 
 
 @router.post("/datasets/{dataset_id:int}/name", name="datasets.rename")

@@ -13,7 +13,7 @@ from app.config import Settings
 from app.db import Database
 from app.errors import Forbidden, Unauthorized
 from app.files.rows import Limits
-from app.services import people
+from app.services import imports, people
 
 COOKIE = "setright_session"
 
@@ -40,12 +40,7 @@ def settings_of(request: Request) -> Settings:
 
 def limits_of(settings: "CurrentSettings") -> Limits:
     """Return the bounds of one file."""
-    return Limits(
-        max_file_bytes=settings.max_file_bytes,
-        max_text_chars=settings.max_text_chars,
-        max_line_bytes=settings.max_line_bytes,
-        max_unzipped_bytes=settings.max_unzipped_bytes,
-    )
+    return imports.limits_of(settings)
 
 
 def read_session(request: Request) -> Iterator[Session]:

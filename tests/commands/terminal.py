@@ -1,13 +1,33 @@
-"""A terminal for tests: runs `setright` as its own process, as a person or script would."""
+"""A terminal for tests: runs `setright` within the test, or as its own process, as a person would.
 
+A process of its own first loads scikit-learn for some seconds, so only a few tests ask for one.
+"""
+
+import logging
 import os
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+import structlog
+from typer.testing import CliRunner, Result
+
+from app.cli import cli
+from app.errors import AppError
+
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_SECONDS = 180
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command left behind."""
+
+    returncode: int
+    stdout: str
+    stderr: str
 
 
 @dataclass(frozen=True)
@@ -17,6 +37,7 @@ class Terminal:
     home: Path
     database_url: str
     folder: Path
+    own_process: bool = False
 
     def run(self, *words: str | Path, stdin: str = "", code: int = 0, **environment: str) -> str:
         """Run a command, check its exit code, and return what it wrote to standard output."""
@@ -31,19 +52,10 @@ class Terminal:
         assert "Traceback" not in done.stderr
         return done.stderr.strip()
 
-    def start(
-        self, *words: str | Path, stdin: str = "", **environment: str
-    ) -> "subprocess.CompletedProcess[str]":
+    def start(self, *words: str | Path, stdin: str = "", **environment: str) -> Done:
         """Run a command and return everything about it."""
-        return subprocess.run(
-            [sys.executable, "-m", "app.cli", *map(str, words)],
-            cwd=self.folder,
-            env={**self.environment(), **environment},
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT_SECONDS,
-            check=False,
+        return (_in_a_process if self.own_process else _in_this_process)(
+            [str(word) for word in words], self.folder, {**self.environment(), **environment}, stdin
         )
 
     def environment(self) -> dict[str, str]:
@@ -55,3 +67,41 @@ class Terminal:
             "SETRIGHT_HOME": str(self.home),
             "SETRIGHT_DATABASE_URL": self.database_url,
         }
+
+
+def _in_a_process(words: list[str], folder: Path, environment: dict[str, str], stdin: str) -> Done:
+    done = subprocess.run(
+        [sys.executable, "-m", "app.cli", *words],
+        cwd=folder,
+        env=environment,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_SECONDS,
+        check=False,
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+def _in_this_process(words: list[str], folder: Path, environment: dict[str, str], stdin: str) -> Done:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for name in ("SETRIGHT_HOME", "SETRIGHT_DATABASE_URL"):
+            patch.setenv(name, environment[name])
+        done = _with_logging_as_it_was(words, stdin)
+    if isinstance(done.exception, AppError):  # as `app.cli.main` ends it
+        return Done(1, done.stdout, f"{done.stderr}{done.exception}\n")
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return Done(done.exit_code, done.stdout, done.stderr)
+
+
+def _with_logging_as_it_was(words: list[str], stdin: str) -> Result:
+    # A command sends the log to its own standard error, which is closed once it has ended.
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    try:
+        return CliRunner().invoke(cli, words, input=stdin)
+    finally:
+        root.handlers, root.level = handlers, level
+        structlog.reset_defaults()

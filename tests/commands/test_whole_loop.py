@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,7 @@ def test_several_annotators_become_one_label(terminal: Terminal, tmp_path: Path)
 
 @pytest.mark.slow
 def test_the_original_experiment_by_commands(terminal: Terminal) -> None:
+    terminal = replace(terminal, own_process=True)
     folder = DATA / "politeness"
     if not folder.is_dir():
         pytest.skip(f"no politeness data in {DATA}: set SETRIGHT_DATA")

@@ -48,7 +48,7 @@ def _read(process: "subprocess.Popen[str]", lines: "Queue[str]") -> None:
 
 
 def _address(lines: "Queue[str]") -> str:
-    said = []
+    said: list[str] = []
     while True:
         try:
             line = lines.get(timeout=PATIENCE_SECONDS)

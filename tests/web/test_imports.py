@@ -275,3 +275,13 @@ def test_only_a_lead_may_bring_files(web: FastAPI, database: Database, settings:
     answer = annotator.client.post("/imports", files={"file": ("a.csv", CSV)})
     assert answer.status_code == 403
     assert not list(settings.uploads.glob("*"))
+
+
+def test_a_file_on_its_way_is_on_the_first_page(browser: Browser, database: Database) -> None:
+    page = upload(browser)
+    kept = one_import(database)
+    browser.submit(page.form(f"/imports/{kept.id}"), "Import")
+    page = browser.open("/")
+    assert "requests.csv is being imported into requests" in page.text
+    change(database, state=RunState.FAILED)
+    assert "being imported" not in browser.open("/").text

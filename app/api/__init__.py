@@ -1,0 +1,41 @@
+"""The JSON API: the same services as the pages, for programs."""
+
+from fastapi import APIRouter
+
+from app.api import (
+    batches,
+    datasets,
+    decisions,
+    docs,
+    events,
+    examples,
+    experiments,
+    exports,
+    fine_tunes,
+    imports,
+    issues,
+    me,
+    scoring_runs,
+    versions,
+)
+
+NOUNS = (
+    me,
+    datasets,
+    imports,
+    scoring_runs,
+    issues,
+    examples,
+    decisions,
+    batches,
+    versions,
+    exports,
+    fine_tunes,
+    experiments,
+    events,
+)
+
+router = APIRouter(prefix="/api")
+router.include_router(docs.router)
+for noun in NOUNS:
+    router.include_router(noun.router, prefix="/v1")

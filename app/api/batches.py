@@ -1,0 +1,223 @@
+"""Batches: what an auto-fix would change, changing it, taking it back."""
+
+import datetime as dt
+from typing import Annotated, Any
+
+from fastapi import Query, Request
+from pydantic import ConfigDict, Field
+from starlette.responses import Response
+
+from app.api.answers import Exact, In, Listing, Out, RunOut, accepted, answer, listing
+from app.api.deps import CurrentActor, in_dataset, router_of
+from app.api.rows import ExampleOut, FilterIn, rows_out
+from app.models.review import BatchKind
+from app.services import autofix, batches, datasets, runs
+from app.services.autofix import Rule, RuleKind
+from app.web.deps import Id, ReadSession, WriteSession
+
+router = router_of("batches")
+
+
+class RuleIn(In):
+    """Which of the flagged rows are changed."""
+
+    kind: RuleKind = RuleKind.RECOMMENDED
+    """`recommended`, `min_confidence` of the suggestion, the `top` rows from the worst down, or `all`."""
+    value: float | None = None
+    """The least confidence (0 to 1) or the number of rows; for the other kinds nothing."""
+
+    def rule(self) -> Rule:
+        """Return the rule, or say what is wrong with its number."""
+        return Rule(self.kind, self.value)
+
+
+class BatchIn(In):
+    """An auto-fix: a rule over the rows of a filter."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"rule": {"kind": "min_confidence", "value": 0.95}, "filter": {"preset": "issues"}}]
+        }
+    )
+
+    rule: RuleIn = RuleIn()
+    """Which of the flagged rows are changed; the recommended ones if not said."""
+    filter: FilterIn = FilterIn()
+    """The rows it looks at; open issues of the train split if not said."""
+
+
+class PreviewQuery(FilterIn):
+    """A rule, and the filter whose rows it looks at."""
+
+    rule: RuleKind = RuleKind.RECOMMENDED
+    """`recommended`, `min_confidence` of the suggestion, the `top` rows from the worst down, or `all`."""
+    value: float | None = None
+    """The least confidence (0 to 1) or the number of rows; for the other kinds nothing."""
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    """Which rows are drawn for the sample."""
+
+
+class PairOut(Out):
+    """Rows that one label would lose to another."""
+
+    given_id: int | None
+    """Number of the label they have."""
+    given: Exact
+    """The label they have."""
+    suggested_id: int
+    """Number of the label they would get."""
+    suggested: Exact
+    """The label they would get."""
+    rows: int
+    """How many rows."""
+
+
+class ProtectedOut(Out):
+    """Rows of the filter that no rule touches, and why."""
+
+    decided: int
+    """A person has decided."""
+    test: int
+    """They are test rows."""
+    excluded: int
+    """They are excluded."""
+    not_flagged: int
+    """Nothing is wrong with them."""
+
+
+class AutofixPreviewOut(Out):
+    """What a rule would do, before it does it."""
+
+    rows: int
+    """Rows that would change."""
+    pairs: list[PairOut]
+    """Those rows by old and new label, the most frequent first."""
+    sample: list[ExampleOut]
+    """Some of them, drawn at random."""
+    protected: ProtectedOut
+    """Rows of the filter that no rule touches."""
+    emptied: list[Exact]
+    """Labels that would lose all their rows."""
+    advice: Exact
+    """Why this many rows are recommended, or none."""
+    expected_precision: float | None
+    """Share of right changes the scoring run expects, for the recommended rule."""
+
+
+class BatchOut(RunOut):
+    """A bulk action."""
+
+    kind: BatchKind
+    """What it does."""
+    run_id: int | None
+    """The scoring run whose suggestions it takes."""
+    rule: Any
+    """Which of the flagged rows it changes."""
+    filter: Any
+    """The rows it looks at."""
+    is_undo: bool
+    """Whether the job on its way, or the last one, takes the batch back."""
+    rows_changed: int
+    """Rows it has changed."""
+    rows_skipped: int
+    """Rows somebody else had changed in the meantime."""
+    rows_undone: int
+    """Rows taken back."""
+    rows_left: int
+    """Rows not taken back, because a person has changed them since."""
+    version_id: int | None
+    """The version that keeps the state before."""
+    undone_at: dt.datetime | None
+    """When it was taken back, in UTC."""
+    undone_by_id: int | None
+    """Who took it back."""
+
+
+@router.get(
+    "/datasets/{dataset_id:int}/batches/preview",
+    name="api.batches.preview",
+    summary="Preview an auto-fix",
+    response_model=AutofixPreviewOut,
+)
+def preview(dataset_id: Id, session: ReadSession, query: Annotated[PreviewQuery, Query()]) -> Response:
+    """Count what a rule would change, and show a random sample of it. Changes nothing."""
+    dataset = datasets.get(session, dataset_id)
+    rule = Rule(query.rule, query.value)
+    seen = autofix.preview(session, dataset, query.queue_filter(), rule, seed=query.seed)
+    return answer(
+        AutofixPreviewOut(
+            rows=seen.rows,
+            pairs=[PairOut.model_validate(pair) for pair in seen.pairs],
+            sample=rows_out(session, dataset, seen.sample),
+            protected=ProtectedOut.model_validate(seen.protected),
+            emptied=seen.emptied,
+            advice=seen.advice,
+            expected_precision=seen.expected_precision,
+        )
+    )
+
+
+@router.post(
+    "/datasets/{dataset_id:int}/batches",
+    name="api.batches.create",
+    summary="Auto-fix",
+    status_code=202,
+    response_model=BatchOut,
+)
+def create(
+    request: Request, dataset_id: Id, body: BatchIn, actor: CurrentActor, session: WriteSession
+) -> Response:
+    """Replace labels by the suggested ones, within a rule. Needs the role lead; 409 while a batch is open.
+
+    Rows that a person decided and test rows stay as they are. The whole batch can be undone.
+    """
+    wanted = body.filter.queue_filter()
+    batch = autofix.request(session, dataset_id, wanted, body.rule.rule(), actor=actor)
+    return accepted(request, BatchOut.model_validate(batch), "api.batches.get", batch_id=batch.id)
+
+
+@router.get(
+    "/datasets/{dataset_id:int}/batches",
+    name="api.batches.list",
+    summary="List batches",
+    response_model=Listing[BatchOut],
+)
+def list_batches(request: Request, dataset_id: Id, session: ReadSession) -> Response:
+    """List the newest 200 batches of a dataset, newest first."""
+    found = batches.list_batches(session, datasets.get(session, dataset_id).id)
+    return listing(request, [BatchOut.model_validate(batch) for batch in found])
+
+
+@router.get(
+    "/batches/{batch_id:int}", name="api.batches.get", summary="Show a batch", response_model=BatchOut
+)
+def get(batch_id: Id, session: ReadSession) -> Response:
+    """Show how far a batch is, or what became of it."""
+    return answer(BatchOut.model_validate(in_dataset(session, batches.get(session, batch_id))))
+
+
+@router.post(
+    "/batches/{batch_id:int}/cancel",
+    name="api.batches.cancel",
+    summary="Cancel a batch",
+    status_code=202,
+    response_model=BatchOut,
+)
+def cancel(request: Request, batch_id: Id, actor: CurrentActor, session: WriteSession) -> Response:
+    """Ask a batch to stop at its next step; what it has changed stays and can be undone. For leads."""
+    batch = in_dataset(session, batches.get(session, batch_id))
+    runs.request_cancel(session, batch, actor=actor)
+    return accepted(request, BatchOut.model_validate(batch), "api.batches.get", batch_id=batch_id)
+
+
+@router.post(
+    "/batches/{batch_id:int}/undo",
+    name="api.batches.undo",
+    summary="Undo a batch",
+    status_code=202,
+    response_model=BatchOut,
+)
+def undo(request: Request, batch_id: Id, actor: CurrentActor, session: WriteSession) -> Response:
+    """Take a batch back as one; rows that people changed since are left as they are. Needs the role lead."""
+    batch = batches.request_undo(session, batch_id, actor=actor)
+    return accepted(request, BatchOut.model_validate(batch), "api.batches.get", batch_id=batch_id)

@@ -1,0 +1,149 @@
+"""Datasets: listing, renaming, deleting, and their labels."""
+
+import datetime as dt
+from typing import Annotated
+
+from fastapi import Request
+from pydantic import ConfigDict, Field
+from sqlalchemy.orm import Session
+from starlette.responses import Response
+
+from app.api.answers import Exact, In, Listing, Out, answer, listing
+from app.api.deps import CurrentActor, router_of
+from app.models.datasets import Dataset
+from app.services import datasets
+from app.web.deps import Id, ReadSession, WriteSession
+
+router = router_of("datasets")
+
+
+class CountsOut(Out):
+    """How many rows of a dataset are what."""
+
+    train: int
+    """Rows of the train split."""
+    test: int
+    """Rows of the test split, which no auto-fix touches."""
+    unlabelled: int
+    """Rows without a label."""
+    issues: int
+    """Rows the current scoring run flags."""
+    open_issues: int
+    """Flagged rows that nobody has decided."""
+    needs_review: int
+    """Rows somebody has set aside."""
+    resolved: int
+    """Rows with a final verdict."""
+    excluded: int
+    """Rows left out of the corrected variant."""
+    changed: int
+    """Rows whose label differs from the given one."""
+    auto_fixed: int
+    """Rows changed by an auto-fix."""
+
+
+class DatasetOut(Out):
+    """A dataset."""
+
+    id: int
+    """Number of the dataset."""
+    name: Exact
+    """Its name; no two datasets share one."""
+    description: Exact
+    """What somebody wrote about it."""
+    counts: CountsOut
+    """How many of its rows are what."""
+    current_run_id: int | None
+    """The scoring run whose scores it shows."""
+    created_at: dt.datetime
+    """When it was made, in UTC."""
+
+
+class LabelOut(Out):
+    """A class of a dataset."""
+
+    id: int
+    """Number of the label: what filters and decisions take."""
+    name: Exact
+    """The label as it stands in the file."""
+    given_count: int
+    """Rows that came with this label."""
+    current_count: int
+    """Rows that have it now."""
+
+
+class DatasetIn(In):
+    """What can be changed about a dataset."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "tweets 2026"}]})
+
+    name: Annotated[str, Field(max_length=datasets.MAX_NAME_CHARS)]
+    """Its new name."""
+
+
+@router.get(
+    "/datasets", name="api.datasets.list", summary="List datasets", response_model=Listing[DatasetOut]
+)
+def list_datasets(request: Request, session: ReadSession) -> Response:
+    """List every dataset, newest first."""
+    cards = datasets.list_datasets(session)
+    return listing(request, [_out(card.dataset, card.counts) for card in cards])
+
+
+@router.get(
+    "/datasets/{dataset_id:int}", name="api.datasets.get", summary="Show a dataset", response_model=DatasetOut
+)
+def get(dataset_id: Id, session: ReadSession) -> Response:
+    """Show one dataset with its counts."""
+    return answer(_read(session, datasets.get(session, dataset_id)))
+
+
+@router.patch(
+    "/datasets/{dataset_id:int}",
+    name="api.datasets.rename",
+    summary="Rename a dataset",
+    response_model=DatasetOut,
+)
+def rename(dataset_id: Id, body: DatasetIn, actor: CurrentActor, session: WriteSession) -> Response:
+    """Give a dataset another name. Needs the role lead; 409 if the name is taken."""
+    return answer(_read(session, datasets.rename(session, dataset_id, body.name, actor=actor)))
+
+
+@router.delete(
+    "/datasets/{dataset_id:int}",
+    name="api.datasets.delete",
+    summary="Delete a dataset",
+    status_code=202,
+    response_class=Response,
+)
+def delete(dataset_id: Id, actor: CurrentActor, session: WriteSession) -> Response:
+    """Hide a dataset at once; a job removes its rows. Needs the role admin; 409 while a job works on it."""
+    datasets.request_delete(session, dataset_id, actor=actor)
+    return Response(status_code=202)
+
+
+@router.get(
+    "/datasets/{dataset_id:int}/labels",
+    name="api.labels.list",
+    summary="List labels",
+    response_model=Listing[LabelOut],
+)
+def list_labels(request: Request, dataset_id: Id, session: ReadSession) -> Response:
+    """List the classes by the code points of their names: the order of the columns of probabilities."""
+    found = datasets.labels(session, datasets.get(session, dataset_id))
+    return listing(request, [LabelOut.model_validate(label) for label in found])
+
+
+def _read(session: Session, dataset: Dataset) -> DatasetOut:
+    return _out(dataset, datasets.counts(session, dataset.id))
+
+
+def _out(dataset: Dataset, counts: datasets.Counts) -> DatasetOut:
+    return DatasetOut(
+        id=dataset.id,
+        name=dataset.name,
+        description=dataset.description,
+        counts=CountsOut.model_validate(counts),
+        current_run_id=dataset.current_run_id,
+        created_at=dataset.created_at,
+    )

@@ -1,0 +1,69 @@
+"""What the API's routes ask for: who acts, and the frame every noun's routes have in common."""
+
+from typing import Annotated, Any, Protocol, TypeVar
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.routing import APIRoute
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from sqlalchemy.orm import Session
+
+from app.actor import Actor
+from app.api.answers import AsciiJSONResponse
+from app.api.problems import RESPONSES
+from app.errors import Unauthorized
+from app.services import datasets, people
+from app.web.deps import CurrentDatabase, current_actor
+
+NAMES = "api."
+"""Begins the names of the API's routes, so that none is taken for a page's."""
+_scheme = HTTPBearer(auto_error=False, description="A token, made by `setright token create NAME`.")
+
+
+class OfDataset(Protocol):
+    """A row that belongs to a dataset."""
+
+    @property
+    def dataset_id(self) -> Any: ...
+
+
+Row = TypeVar("Row", bound=OfDataset)
+
+
+def actor_of_request(
+    request: Request,
+    database: CurrentDatabase,
+    _documented: Annotated[HTTPAuthorizationCredentials | None, Depends(_scheme)],
+) -> Actor:
+    """Return for whom a token acts; without one the rule of the pages holds."""
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        return current_actor(request)
+    with database.read() as session:
+        actor = people.actor_of_token(session, secret.strip())
+    if actor is None:
+        raise Unauthorized("This token is not valid: it is wrong, expired or revoked.")
+    return actor
+
+
+CurrentActor = Annotated[Actor, Depends(actor_of_request)]
+
+
+def router_of(noun: str) -> APIRouter:
+    """Return the router of a noun; nobody reaches a route of it without being someone."""
+    return APIRouter(
+        tags=[noun],
+        dependencies=[Depends(actor_of_request)],
+        default_response_class=AsciiJSONResponse,
+        generate_unique_id_function=_operation_id,
+        responses=RESPONSES,
+    )
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name.removeprefix(NAMES)
+
+
+def in_dataset(session: Session, row: Row) -> Row:
+    """Return the row if its dataset is there: a deleted one hides what it had at once."""
+    datasets.get(session, row.dataset_id)
+    return row

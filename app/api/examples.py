@@ -1,0 +1,107 @@
+"""Examples: the rows of a dataset, filtered and in pages, with what the model says of them."""
+
+import datetime as dt
+from typing import Annotated, Literal
+
+from fastapi import Query, Request
+from pydantic import Field
+from starlette.responses import Response
+
+from app.api.answers import Exact, Listing, Out, answer, listing
+from app.api.deps import router_of
+from app.api.rows import ExampleOut, FilterIn, rows_out
+from app.models.review import Verdict
+from app.services import datasets, review
+from app.services.queue_filter import Preset
+from app.services.review import DecisionLine
+from app.web.deps import Id, ReadSession
+
+router = router_of("examples")
+
+
+class ExampleQuery(FilterIn):
+    """Which rows; all of them if nothing is said."""
+
+    preset: Preset = Preset.ALL
+    """Which rows to begin with: open issues, those set aside, decided, without a label, or all."""
+    split: Literal["train", "test", "both"] = "both"
+    """The split they are in."""
+    cursor: Annotated[str | None, Field(max_length=100)] = None
+    """Where to go on; take the whole address from `next` instead of making one."""
+    limit: Annotated[int, Field(ge=1, le=200)] = review.PAGE
+    """Most rows in one answer."""
+
+
+class PastDecisionOut(Out):
+    """One line of a row's history."""
+
+    id: int
+    """Number of the decision."""
+    who: Exact
+    """The person."""
+    verdict: Verdict
+    """What the decision said."""
+    old_label: Exact | None
+    """The label before."""
+    new_label: Exact | None
+    """The label after."""
+    batch_id: int | None
+    """The batch it was part of."""
+    note: Exact
+    """What was noted."""
+    created_at: dt.datetime
+    """When, in UTC."""
+
+
+class ExampleWithHistoryOut(ExampleOut):
+    """One row and what was decided about it."""
+
+    history: list[PastDecisionOut]
+    """Decisions on this row, newest first, at most 20."""
+
+
+@router.get(
+    "/datasets/{dataset_id:int}/examples",
+    name="api.examples.list",
+    summary="List rows",
+    response_model=Listing[ExampleOut],
+)
+def list_examples(
+    request: Request, dataset_id: Id, session: ReadSession, query: Annotated[ExampleQuery, Query()]
+) -> Response:
+    """List rows, the worst self-confidence first, each with the probability of every label.
+
+    A page costs the same at any depth. Rows imported after the current scoring run show up here once the
+    dataset is scored again.
+    """
+    dataset = datasets.get(session, dataset_id)
+    page = review.list_queue(session, dataset, query.queue_filter(), cursor=query.cursor, limit=query.limit)
+    return listing(request, rows_out(session, dataset, page.rows), cursor=page.after)
+
+
+@router.get(
+    "/datasets/{dataset_id:int}/examples/{example_id:int}",
+    name="api.examples.get",
+    summary="Show a row",
+    response_model=ExampleWithHistoryOut,
+)
+def get(dataset_id: Id, example_id: Id, session: ReadSession) -> Response:
+    """Show one row with its scores and its history."""
+    dataset = datasets.get(session, dataset_id)
+    found = review.resolver(session, dataset, example_id)
+    row = rows_out(session, dataset, [found.row])[0]
+    history = [_line_out(line) for line in found.history]
+    return answer(ExampleWithHistoryOut(**dict(row), history=history))
+
+
+def _line_out(line: DecisionLine) -> PastDecisionOut:
+    return PastDecisionOut(
+        id=line.decision.id,
+        who=line.who,
+        verdict=line.decision.verdict,
+        old_label=line.old,
+        new_label=line.new,
+        batch_id=line.decision.batch_id,
+        note=line.decision.note,
+        created_at=line.decision.created_at,
+    )

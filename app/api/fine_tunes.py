@@ -1,0 +1,137 @@
+"""Fine-tunes: starting one from an export's file, following it."""
+
+from typing import Annotated
+
+from fastapi import Request
+from pydantic import ConfigDict, Field
+from sqlalchemy.orm import Session
+from starlette.responses import Response
+
+from app.actor import Actor
+from app.api.answers import Exact, In, Listing, RunOut, accepted, answer, listing
+from app.api.deps import CurrentActor, in_dataset, router_of
+from app.config import Settings
+from app.errors import Unavailable
+from app.models.fine_tunes import FineTune
+from app.services import datasets, exports, fine_tunes, runs
+from app.web.deps import CurrentSettings, Id, ReadSession, WriteSession
+
+router = router_of("fine_tunes")
+
+
+class FineTuneIn(In):
+    """Which model to train, where."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"provider": "openai", "model": "the-provider's-name-of-it", "suffix": "corrected"}]
+        }
+    )
+
+    provider: Annotated[str, Field(max_length=40)] = "openai"
+    """`openai`: OpenAI or any compatible service, by the server's settings."""
+    model: Annotated[str, Field(min_length=1, max_length=200)]
+    """The model, as the provider names it."""
+    suffix: Annotated[str, Field(max_length=fine_tunes.MAX_SUFFIX_CHARS)] = ""
+    """Added to the name of what comes out."""
+
+
+class FineTuneOut(RunOut):
+    """One remote training job, started from one export's file."""
+
+    export_id: int
+    """The export whose file it trains on."""
+    provider: str
+    """The kind of service."""
+    base_url: Exact
+    """The service's address."""
+    model: Exact
+    """The model that is trained."""
+    suffix: Exact
+    """Added to the name of what comes out."""
+    remote_file_id: str | None
+    """What the service calls the file."""
+    remote_job_id: str | None
+    """What the service calls the job."""
+    remote_status: str
+    """What the service says of the job."""
+    fine_tuned_model: str | None
+    """The trained model's name, once there is one."""
+
+
+def start(
+    session: Session, export_id: int, wanted: FineTuneIn, *, settings: Settings, actor: Actor
+) -> FineTune:
+    """Ask for a fine-tune, or say which setting it needs."""
+    if settings.openai_api_key is None:
+        raise Unavailable("There is no key for the fine-tuning service: set SETRIGHT_OPENAI_API_KEY.")
+    return fine_tunes.request(
+        session,
+        export_id,
+        provider=wanted.provider,
+        base_url=settings.openai_base_url,
+        model=wanted.model,
+        suffix=wanted.suffix,
+        actor=actor,
+    )
+
+
+@router.post(
+    "/exports/{export_id:int}/fine-tunes",
+    name="api.fine_tunes.create",
+    summary="Fine-tune from an export",
+    status_code=202,
+    response_model=FineTuneOut,
+)
+def create(
+    request: Request,
+    export_id: Id,
+    body: FineTuneIn,
+    actor: CurrentActor,
+    session: WriteSession,
+    settings: CurrentSettings,
+) -> Response:
+    """Start a fine-tune from an export's file, once that is written. Needs the role lead.
+
+    503 while the server has no key for the service.
+    """
+    export = in_dataset(session, exports.get(session, export_id))
+    found = start(session, export.id, body, settings=settings, actor=actor)
+    return accepted(request, FineTuneOut.model_validate(found), "api.fine_tunes.get", fine_tune_id=found.id)
+
+
+@router.get(
+    "/datasets/{dataset_id:int}/fine-tunes",
+    name="api.fine_tunes.list",
+    summary="List fine-tunes",
+    response_model=Listing[FineTuneOut],
+)
+def list_fine_tunes(request: Request, dataset_id: Id, session: ReadSession) -> Response:
+    """List the newest 100 fine-tunes of a dataset, newest first."""
+    found = fine_tunes.list_fine_tunes(session, datasets.get(session, dataset_id).id)
+    return listing(request, [FineTuneOut.model_validate(fine_tune) for fine_tune in found])
+
+
+@router.get(
+    "/fine-tunes/{fine_tune_id:int}",
+    name="api.fine_tunes.get",
+    summary="Show a fine-tune",
+    response_model=FineTuneOut,
+)
+def get(fine_tune_id: Id, session: ReadSession) -> Response:
+    """Show how far a fine-tune is, or the model it gave."""
+    return answer(FineTuneOut.model_validate(in_dataset(session, fine_tunes.get(session, fine_tune_id))))
+
+
+@router.post(
+    "/fine-tunes/{fine_tune_id:int}/cancel",
+    name="api.fine_tunes.cancel",
+    summary="Cancel a fine-tune",
+    status_code=202,
+    response_model=FineTuneOut,
+)
+def cancel(request: Request, fine_tune_id: Id, actor: CurrentActor, session: WriteSession) -> Response:
+    """Ask a fine-tune to stop, here and at the service. Needs the role lead; 409 once it has ended."""
+    found = in_dataset(session, fine_tunes.get(session, fine_tune_id))
+    runs.request_cancel(session, found, actor=actor)
+    return accepted(request, FineTuneOut.model_validate(found), "api.fine_tunes.get", fine_tune_id=found.id)

@@ -1,0 +1,211 @@
+"""Imports: a file in one request, or as a draft that is looked at and confirmed."""
+
+from contextlib import ExitStack
+from typing import Annotated, Any
+
+from fastapi import Query, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from app.actor import Actor, Role
+from app.api.answers import Listing, PageQuery, accepted, answer, listing, with_more
+from app.api.deps import CurrentActor, router_of
+from app.api.files import FilePreviewOut, ImportIn, ImportOut, LayoutIn, RejectedOut
+from app.db import Database
+from app.files.rows import Columns, Layout, Limits
+from app.models.columns import RunState
+from app.models.imports import Import
+from app.services import datasets, imports, runs
+from app.services.imports import ImportChoices, limits_of
+from app.web import uploads
+from app.web.deps import CurrentDatabase, CurrentSettings, Id, ReadSession, WriteSession
+from app.web.render import url
+from app.web.uploads import Upload
+
+router = router_of("imports")
+
+_FORM: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {
+                        "file": {"type": "string", "contentMediaType": "application/octet-stream"}
+                    },
+                }
+            }
+        },
+    }
+}
+
+
+@router.post(
+    "/imports",
+    name="api.imports.create",
+    summary="Import a file",
+    status_code=202,
+    response_model=ImportOut,
+    responses={201: {"model": ImportOut, "description": "A draft that waits to be confirmed"}},
+    openapi_extra=_FORM,
+    max_body_size=2**62,
+)
+async def create(
+    request: Request,
+    query: Annotated[ImportIn, Query()],
+    actor: CurrentActor,
+    settings: CurrentSettings,
+    database: CurrentDatabase,
+) -> Response:
+    """Send a file as the part `file` of a multipart form. Needs the role lead.
+
+    With `dataset` it is imported at once (202): columns that are not named are guessed, and all of its usable
+    rows come in or none. Without `dataset` it is kept as a draft (201), to be looked at and confirmed.
+    """
+    actor.require(Role.LEAD)
+    stored = await uploads.receive(request, settings.uploads, max_bytes=settings.max_file_bytes)
+    kept = await run_in_threadpool(_keep, database, stored, query, limits=limits_of(settings), actor=actor)
+    content = ImportOut.model_validate(kept)
+    if kept.state is not RunState.DRAFT:
+        return accepted(request, content, "api.imports.get", import_id=kept.id)
+    there = url(request, "api.imports.get", import_id=kept.id)
+    return answer(content, status_code=201, headers={"Location": there})
+
+
+def _keep(database: Database, stored: Upload, wanted: ImportIn, *, limits: Limits, actor: Actor) -> Import:
+    with ExitStack() as if_refused:
+        if_refused.callback(stored.path.unlink, missing_ok=True)
+        with database.write() as session:
+            kept = imports.add_upload(
+                session,
+                path=stored.path,
+                file_name=stored.file_name,
+                size=stored.size,
+                sha256=stored.sha256,
+                limits=limits,
+                layout=wanted.layout(),
+                actor=actor,
+            )
+            if wanted.dataset is not None:
+                choices = _choices(kept, wanted)
+                kept = imports.confirm(session, kept.id, choices=choices, limits=limits, actor=actor)
+        if_refused.pop_all()
+    return kept
+
+
+def _choices(draft: Import, wanted: ImportIn) -> ImportChoices:
+    return ImportChoices(
+        dataset_name=wanted.dataset or draft.dataset_name,
+        layout=wanted.layout(Layout.from_json(draft.layout)),
+        columns=wanted.columns(Columns.from_json(draft.columns)),
+        split=wanted.split,
+        update=wanted.update,
+        allow_unlabelled=wanted.allow_unlabelled,
+    )
+
+
+@router.get(
+    "/imports/{import_id:int}", name="api.imports.get", summary="Show an import", response_model=ImportOut
+)
+def get(import_id: Id, session: ReadSession) -> Response:
+    """Show how a file is read, how far it is, and what became of its rows."""
+    return answer(ImportOut.model_validate(imports.get(session, import_id)))
+
+
+@router.get(
+    "/datasets/{dataset_id:int}/imports",
+    name="api.imports.list",
+    summary="List imports",
+    response_model=Listing[ImportOut],
+)
+def list_imports(request: Request, dataset_id: Id, session: ReadSession) -> Response:
+    """List the imports of a dataset, newest first."""
+    found = imports.list_imports(session, datasets.get(session, dataset_id).id)
+    return listing(request, [ImportOut.model_validate(import_) for import_ in found])
+
+
+@router.get(
+    "/imports/{import_id:int}/preview",
+    name="api.imports.preview",
+    summary="Preview a draft",
+    response_model=FilePreviewOut,
+)
+def preview(
+    import_id: Id, session: ReadSession, settings: CurrentSettings, query: Annotated[LayoutIn, Query()]
+) -> Response:
+    """Show a draft's first rows and the columns it seems to have, read as the query says."""
+    stored = Layout.from_json(imports.get(session, import_id).layout)
+    layout = query.layout(stored) if query.model_fields_set else None
+    seen = imports.preview(session, import_id, layout=layout, columns=None, limits=limits_of(settings))
+    return answer(FilePreviewOut.model_validate(seen))
+
+
+@router.post(
+    "/imports/{import_id:int}/confirm",
+    name="api.imports.confirm",
+    summary="Confirm a draft",
+    status_code=202,
+    response_model=ImportOut,
+)
+def confirm(
+    request: Request,
+    import_id: Id,
+    body: ImportIn,
+    actor: CurrentActor,
+    session: WriteSession,
+    settings: CurrentSettings,
+) -> Response:
+    """Turn a draft into a job. A dataset of a new name shows once the file is in. Needs the role lead."""
+    choices = _choices(imports.get(session, import_id), body)
+    kept = imports.confirm(session, import_id, choices=choices, limits=limits_of(settings), actor=actor)
+    return accepted(request, ImportOut.model_validate(kept), "api.imports.get", import_id=import_id)
+
+
+@router.delete(
+    "/imports/{import_id:int}",
+    name="api.imports.discard",
+    summary="Discard a draft",
+    status_code=204,
+    response_class=Response,
+)
+def discard(import_id: Id, actor: CurrentActor, database: CurrentDatabase) -> Response:
+    """Forget a draft, and its file. Needs the role lead; 409 once it was confirmed."""
+    with database.write() as session:
+        path = imports.discard(session, import_id, actor=actor)
+    path.unlink(missing_ok=True)  # after the commit: a draft that stays needs its file
+    return Response(status_code=204)
+
+
+@router.post(
+    "/imports/{import_id:int}/cancel",
+    name="api.imports.cancel",
+    summary="Cancel an import",
+    status_code=202,
+    response_model=ImportOut,
+)
+def cancel(request: Request, import_id: Id, actor: CurrentActor, session: WriteSession) -> Response:
+    """Ask an import to stop; nothing of it is kept. Needs the role lead; 409 once it has ended."""
+    kept = imports.get(session, import_id)
+    runs.request_cancel(session, kept, actor=actor)
+    return accepted(request, ImportOut.model_validate(kept), "api.imports.get", import_id=import_id)
+
+
+@router.get(
+    "/imports/{import_id:int}/rejected",
+    name="api.imports.rejected",
+    summary="List rejected rows",
+    response_model=Listing[RejectedOut],
+)
+def list_rejected(
+    request: Request, import_id: Id, session: ReadSession, query: Annotated[PageQuery, Query()]
+) -> Response:
+    """List the rows that could not be used, in the order of their lines."""
+    import_ = imports.get(session, import_id)
+    found, more = with_more(
+        imports.list_rejected(session, import_.id, after_line=query.cursor or 0, limit=query.limit + 1),
+        query.limit,
+    )
+    rows = [RejectedOut.model_validate(row) for row in found]
+    return listing(request, rows, cursor=found[-1].line if more else None)

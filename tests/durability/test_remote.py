@@ -1,0 +1,43 @@
+"""A worker that dies while the provider is answering: nothing is uploaded or created twice."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from app.actor import LOCAL
+from app.config import Settings
+from app.db import Database
+from app.models import FineTune
+from app.models.columns import RunState
+from app.services import exports, fine_tunes
+from app.services.exports import ExportChoices
+from tests.durability import processes
+from tests.factories import make_dataset
+from tests.providers.fake_openai import API_KEY, fake_openai
+
+pytestmark = pytest.mark.slow
+
+
+def test_killed_while_the_provider_answers(hasty: Settings, durable: Database, log: Path) -> None:
+    settings = hasty.model_copy(update={"openai_api_key": SecretStr(API_KEY), "fine_tune_poll_seconds": 0.1})
+    dataset_id = make_dataset(durable)
+    with fake_openai() as fake:
+        with durable.write() as session:
+            export = exports.request(session, dataset_id, ExportChoices(), actor=LOCAL)
+            asked = fine_tunes.request(
+                session, export.id, provider="openai", base_url=fake.url, model="small-1", actor=LOCAL
+            )
+        fake.hang_seconds = 0.3  # the answer comes when nobody is there any more to note it
+        for path in ("/v1/files", "/v1/fine_tuning/jobs"):
+            with processes.worker(settings, log) as worker:
+                processes.wait_until(lambda: fake.count("POST", path) > 0, path, log)  # noqa: B023 — called at once
+                processes.crash(worker)
+        with processes.worker(settings, log):
+            processes.wait_until(lambda: processes.is_ended(durable, FineTune, asked.id), "the job", log)
+        finished = processes.run_of(durable, FineTune, asked.id)
+        assert (finished.state, finished.error) == (RunState.DONE, None)
+        assert (finished.remote_file_id, finished.remote_job_id) == ("file-1", "ftjob-1")
+        assert (len(fake.files), len(fake.jobs)) == (1, 1)
+        assert fake.count("POST", "/v1/files") == 1
+        assert fake.count("POST", "/v1/fine_tuning/jobs") == 1

@@ -1,0 +1,183 @@
+"""Fine-tunes at a server on loopback that speaks the provider's API."""
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from pydantic import SecretStr
+
+from app.actor import LOCAL
+from app.config import Settings
+from app.db import Database
+from app.jobs import worker
+from app.models import Export, FineTune
+from app.models.columns import RunState
+from app.services import exports, fine_tunes, runs
+from app.services.exports import ExportChoices
+from tests.factories import make_dataset
+from tests.jobs.working import at_work, done, ended, failed
+from tests.providers.fake_openai import API_KEY, Failure, FakeOpenAI, fake_openai
+from tests.services.checking import event_names
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeOpenAI]:
+    with fake_openai() as server:
+        yield server
+
+
+@pytest.fixture
+def with_key(any_settings: Settings) -> Settings:
+    return any_settings.model_copy(
+        update={"openai_api_key": SecretStr(API_KEY), "fine_tune_poll_seconds": 0.05}
+    )
+
+
+def ask(database: Database, fake: FakeOpenAI) -> FineTune:
+    dataset_id = make_dataset(database)
+    with database.write() as session:
+        export = exports.request(session, dataset_id, ExportChoices(), actor=LOCAL)
+        return fine_tunes.request(
+            session, export.id, provider="openai", base_url=fake.url, model="small-1", actor=LOCAL
+        )
+
+
+def wait_for(database: Database, asked: FineTune, is_so: Callable[[FineTune], bool]) -> FineTune:
+    for _ in range(1200):
+        with database.read() as session:
+            fresh = fine_tunes.get(session, asked.id)
+        if is_so(fresh):
+            return fresh
+        time.sleep(0.05)
+    raise AssertionError(f"still {fresh.state} {fresh.remote_status}")
+
+
+def cancel(database: Database, asked: FineTune) -> None:
+    with database.write() as session:
+        runs.request_cancel(session, fine_tunes.get(session, asked.id), actor=LOCAL)
+
+
+def test_succeeded(with_key: Settings, any_database: Database, fake: FakeOpenAI) -> None:
+    asked = ask(any_database, fake)
+    with at_work(with_key, any_database):
+        finished = done(any_database, asked)
+    assert (finished.remote_status, finished.fine_tuned_model) == ("succeeded", "ft:small-1:test")
+    (job,) = fake.jobs.values()
+    assert job["metadata"] == {"setright_key": asked.key}
+    with any_database.read() as session:
+        export = exports.get(session, asked.export_id)
+        assert event_names(session)[-1] == "fine_tune.finished"
+    with open(export.path, "rb") as file:  # noqa: PTH123 — plain bytes
+        assert fake.contents[job["training_file"]] == file.read()
+    assert len(fake.files) == 1
+
+
+@pytest.mark.parametrize(
+    ("failure", "says"),
+    [
+        (
+            Failure(403, "Your organization may not create fine-tuning jobs.", "not_allowed"),
+            "127.0.0.1 refused (403): Your organization may not create fine-tuning jobs. (request id req-",
+        ),
+        (
+            Failure(429, "Slow down.", headers={"retry-after": "0"}, times=9),
+            "127.0.0.1 asks to wait: Slow down.",
+        ),
+        (Failure(200, raw=b"<html>Hello</html>", times=9), "answered something that is not OpenAI's API"),
+    ],
+)
+def test_refused(
+    with_key: Settings, any_database: Database, fake: FakeOpenAI, failure: Failure, says: str
+) -> None:
+    asked = ask(any_database, fake)
+    fake.fail_next(failure)
+    with at_work(with_key, any_database):
+        sentence = failed(any_database, asked)
+    assert says in sentence
+    assert API_KEY not in sentence
+    assert fake.jobs == {}
+    with any_database.read() as session:
+        assert event_names(session)[-1] == "fine_tune.failed"
+
+
+def test_failed_at_the_provider(with_key: Settings, any_database: Database, fake: FakeOpenAI) -> None:
+    asked = ask(any_database, fake)
+    fake.progress = ["running", "failed"]
+    with at_work(with_key, any_database):
+        assert failed(any_database, asked) == "The provider says: The file is too short. (job ftjob-1)"
+
+
+def test_out_of_reach_for_a_while(with_key: Settings, any_database: Database, fake: FakeOpenAI) -> None:
+    asked = ask(any_database, fake)
+    fake.progress = ["running"]
+    with at_work(with_key, any_database):
+        wait_for(any_database, asked, lambda fresh: fresh.remote_status == "running")
+        fake.fail_next(Failure(503, "Down for maintenance.", headers={"retry-after": "0"}, times=12))
+        wait_for(any_database, asked, lambda _: not fake.failures)
+        fake.progress = ["succeeded"]
+        done(any_database, asked)
+    assert len(fake.jobs) == 1
+
+
+def test_cancelled(with_key: Settings, any_database: Database, fake: FakeOpenAI) -> None:
+    asked = ask(any_database, fake)
+    fake.progress = ["running"]
+    with at_work(with_key, any_database):
+        wait_for(any_database, asked, lambda fresh: fresh.remote_status == "running")
+        cancel(any_database, asked)
+        assert ended(any_database, asked).state is RunState.CANCELLED
+    assert fake.jobs["ftjob-1"]["status"] == "cancelled"
+
+
+def test_cancelled_too_late_keeps_the_model(
+    with_key: Settings, any_database: Database, fake: FakeOpenAI
+) -> None:
+    asked = ask(any_database, fake)
+    fake.progress = ["running"]
+    with at_work(with_key, any_database):
+        wait_for(any_database, asked, lambda fresh: fresh.remote_status == "running")
+        fake.progress = ["succeeded"]
+        cancel(any_database, asked)
+        assert done(any_database, asked).fine_tuned_model == "ft:small-1:test"
+    assert fake.count("POST", "/v1/fine_tuning/jobs/ftjob-1/cancel") == 0
+
+
+def test_cancelled_before_the_start_sends_nothing(
+    with_key: Settings, any_database: Database, fake: FakeOpenAI
+) -> None:
+    asked = ask(any_database, fake)
+    cancel(any_database, asked)
+    with at_work(with_key, any_database):
+        assert ended(any_database, asked).state is RunState.CANCELLED
+    assert fake.requests == []
+
+
+def test_an_export_that_failed(with_key: Settings, any_database: Database, fake: FakeOpenAI) -> None:
+    asked = ask(any_database, fake)
+    with any_database.write() as session:
+        runs.end(session, Export, asked.export_id, state=RunState.FAILED, error="The disk is full.")
+    with at_work(with_key, any_database):
+        sentence = failed(any_database, asked)
+    assert "The disk is full." in sentence
+    assert fake.requests == []
+
+
+def test_without_a_key(settings: Settings, database: Database, fake: FakeOpenAI) -> None:
+    asked = ask(database, fake)
+    with at_work(settings, database):
+        sentence = failed(database, asked)
+    assert sentence == "There is no key for the provider openai: set SETRIGHT_OPENAI_API_KEY."
+
+
+def test_a_restart_goes_on_with_the_same_job(
+    with_key: Settings, any_database: Database, fake: FakeOpenAI
+) -> None:
+    asked = ask(any_database, fake)
+    fake.progress = ["running"]
+    with worker.running(with_key, any_database):
+        wait_for(any_database, asked, lambda fresh: fresh.remote_status == "running")
+    fake.progress = ["succeeded"]
+    with at_work(with_key, any_database):
+        done(any_database, asked)
+    assert fake.count("POST", "/v1/files") == 1
+    assert fake.count("POST", "/v1/fine_tuning/jobs") == 1
