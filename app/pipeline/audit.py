@@ -18,7 +18,7 @@ from app.pipeline.audit_writing import check_columns_free, write_audit, write_su
 from app.pipeline.scoring import FOLDS, OnProgress, Scoring, score
 from app.providers.embedders import DEFAULT_EMBEDDER, get_embedder
 
-VERSIONED = ("setright", "numpy", "scipy", "scikit-learn", "cleanlab")
+VERSIONED = ("setright", "numpy", "scipy", "scikit-learn")
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from app.pipeline.arrays import check_embeddings, check_pred_probs
 from app.pipeline.cache import embed_cached, hash_texts
 from app.pipeline.scoring import GIVEN, OnProgress, Progress, Scoring, score
 from app.providers.embedders import Embedder
-from app.science.crossval import fit_predict, unit_scale
+from app.science.crossval import Classifier, predict
 from app.science.label_issues import find_label_issues
 
 BINS = 20
@@ -109,9 +109,9 @@ def score_dataset(
     scoring.seconds["embed"] = embed_seconds
     if pred_probs is None and embeddings is None:
         scoring = replace(scoring, embedder=embedder.name, embedder_version=embedder.version)
-    if pred_probs is None:
-        assert vectors is not None  # noqa: S101 — one of the two is always there
-        pred_probs = _fill(scoring, vectors, labels, base, n_classes=n_classes)
+    if vectors is not None and scoring.chosen:
+        pred_probs = _fill(scoring.pred_probs, scoring.chosen, vectors, labels, base)
+    assert pred_probs is not None  # noqa: S101 — given, or just filled
     return _assemble(scoring, pred_probs.astype(np.float32), labels, is_train, base)
 
 
@@ -126,18 +126,17 @@ def _embed(
 
 
 def _fill(
-    scoring: Scoring,
+    out_of_sample: npt.NDArray[np.float32],
+    chosen: Classifier,
     vectors: npt.NDArray[np.float32],
     labels: npt.NDArray[np.int64],
     base: npt.NDArray[np.bool_],
-    *,
-    n_classes: int,
 ) -> npt.NDArray[np.float32]:
+    n_classes = out_of_sample.shape[1]
     filled = np.zeros((len(base), n_classes), dtype=np.float32)
-    filled[base] = scoring.pred_probs
+    filled[base] = out_of_sample
     if not base.all():
-        scaled = unit_scale(vectors)
-        filled[~base] = fit_predict(scaled[base], labels[base], scaled[~base], n_classes=n_classes)
+        filled[~base] = predict(chosen, vectors[base], labels[base], vectors[~base], n_classes=n_classes)
     return filled
 
 
@@ -203,6 +202,7 @@ def _report(scoring: Scoring, labels: npt.NDArray[np.int64], *, n_rows: int) -> 
         "embedder": scoring.embedder,
         "embedder_version": scoring.embedder_version,
         "classifier": scoring.classifier,
+        "classifier_reason": scoring.chosen.reason if scoring.chosen else "",
         "seconds": {name: round(value, 3) for name, value in scoring.seconds.items()},
         "given_pred_probs": scoring.classifier == GIVEN,
     }

@@ -8,8 +8,9 @@ import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from app.errors import InvalidInput
-from app.science.crossval import blas_threads, fit_predict, typical_length
 from app.science.evaluation import Evaluation, evaluate, wilson_interval
+from app.science.logistic import fit_predict, typical_length
+from app.science.threads import blas_threads
 
 # Each seed leaves out a tenth of the train rows.
 LEFT_OUT = 0.1

@@ -14,7 +14,7 @@ from app.pipeline.cache import embed_cached, hash_texts, text_groups
 from app.pipeline.checks import check_scorable, rare_class_warnings
 from app.providers.embedders import Embedder
 from app.science.autofix import AutofixAdvice, recommend
-from app.science.crossval import CLASSIFIER, out_of_sample_probabilities
+from app.science.crossval import CLASSIFIER, Classifier, out_of_sample_probabilities
 from app.science.label_issues import LabelIssues, find_label_issues
 
 GIVEN = "given"
@@ -44,6 +44,8 @@ class Scoring:
         None when probabilities were given without embeddings.
     embedder, embedder_version, classifier : str
         Where the numbers come from; `given` and an empty version for what the caller brought.
+    chosen : Classifier or None
+        What predicts further rows; None when probabilities were given.
     warnings : tuple of str
         Sentences for a person.
     seconds : dict of str to float
@@ -57,6 +59,7 @@ class Scoring:
     embedder: str
     embedder_version: str
     classifier: str
+    chosen: Classifier | None
     warnings: tuple[str, ...]
     seconds: dict[str, float]
 
@@ -122,7 +125,7 @@ def score(
         brought_vectors = check_embeddings(embeddings, n_examples=len(texts))
     seconds = {"embed": 0.0, "predict": 0.0, "issues": 0.0}
 
-    vectors, probabilities = brought_vectors, brought_probs
+    vectors, probabilities, chosen = brought_vectors, brought_probs, None
     if probabilities is None:
         if vectors is None:
             with _timed(seconds, "embed"):
@@ -130,9 +133,10 @@ def score(
                 vectors = embed_cached(texts, hashes, embedder, cache_dir, on_progress=tell)
         with _timed(seconds, "predict"):
             tell = _teller("predict", on_progress)
-            probabilities = out_of_sample_probabilities(
+            found = out_of_sample_probabilities(
                 vectors, labels, n_classes=n_classes, folds=folds, seed=seed, groups=groups, on_fold=tell
             )
+            probabilities, chosen = found.pred_probs, found.classifier
     with _timed(seconds, "issues"):
         tell = _teller("issues", on_progress)
         tell(0, len(texts))
@@ -146,7 +150,8 @@ def score(
         embeddings=vectors,
         embedder=embedder.name if brought_vectors is None and brought_probs is None else GIVEN,
         embedder_version=embedder.version if brought_vectors is None and brought_probs is None else "",
-        classifier=CLASSIFIER if brought_probs is None else GIVEN,
+        classifier=CLASSIFIER if chosen else GIVEN,
+        chosen=chosen,
         warnings=rare_class_warnings(labels, n_classes=n_classes),
         seconds=seconds,
     )

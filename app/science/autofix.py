@@ -5,17 +5,20 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from app.science.evaluation import wilson_interval
+from app.science.calibration import calibrate, softmax
 
 FEWEST_EXAMPLES = 500
 # A rarer class is not learned well enough to be taken from, and might vanish.
 FEWEST_IN_CLASS = 10
-ROWS_PER_BAND = 100
-MOST_BANDS = 20
 # Two of three replacements right: well above the half where replacing gains nothing.
 LEAST_PRECISION = 2 / 3
-# Where labels and model differ more often than this at the model's surest, neither can be trusted to judge.
-MOST_NOISE = 0.25
+# Labels e**10 times likelier with noise than without; a model's own mistakes alone reached e**6.5 in trials.
+LEAST_EVIDENCE = 10.0
+# On large clean datasets even a trace of noise has evidence; replacing would gain nothing to speak of.
+LEAST_NOISE = 0.02
+# With more of the labels wrong, model and labels are too far apart for either to judge the other.
+MOST_NOISE = 0.35
+TINY = 1e-12
 
 
 @dataclass(frozen=True)
@@ -59,51 +62,63 @@ def recommend(
 
     Notes
     -----
-    Where a model is surest its own mistakes die out, but wrong labels do not: the share of rows that disagree
-    with it there (lower end of a 95 % interval) is a cautious estimate of noise. Rows are cut into bands of
-    falling confidence; in each, noise / disagreement is the share of disagreements that are the label's
-    fault. Bands are accepted from the surest down while that share is at least LEAST_PRECISION. Without
-    noise, or with noise that sits only in hard rows, the disagreement keeps falling with confidence and
-    nothing is replaced: a model cannot tell such rows from its own mistakes.
+    A model's own mistakes die out where it is sure; labels given regardless of the text do not. `calibrate`
+    tells the two apart by likelihood. Where it finds such noise beyond doubt, Bayes' rule gives each row the
+    probability that the suggested label is the true one, *given* the label that it carries; issues where
+    that is at least LEAST_PRECISION are replaced. Without noise, or with noise that sits only in hard rows,
+    nothing is: a model cannot tell such rows from its own mistakes.
     """
     n_examples = len(labels)
     if n_examples < FEWEST_EXAMPLES:
         return _abstain(n_examples, f"Fewer than {FEWEST_EXAMPLES} rows are too little evidence.")
     if not is_issue.any():
         return _abstain(n_examples, "There are no label issues.")
-    disagrees = pred_probs.argmax(axis=1) != labels
-    surest_first = np.argsort(-pred_probs.max(axis=1), kind="stable")
-    bands = np.array_split(surest_first, min(MOST_BANDS, n_examples // ROWS_PER_BAND))
-    surest = bands[0]
-    share = float(disagrees[surest].mean())
-    noise, _ = wilson_interval(int(disagrees[surest].sum()), len(surest))
-    if share > MOST_NOISE:
-        return _abstain(
-            n_examples, f"Even where it is surest the model contradicts {share:.0%} of the labels."
-        )
-    accepted = _accepted(bands, disagrees, noise)
-    mask = np.zeros(n_examples, dtype=bool)
-    mask[accepted] = is_issue[accepted]
-    mask &= np.bincount(labels)[labels] >= FEWEST_IN_CLASS
-    if not mask.any():
+    scores = np.log(np.maximum(pred_probs, TINY))
+    found = calibrate(scores, labels)
+    frequency = np.bincount(labels, minlength=pred_probs.shape[1]) / n_examples
+    wrong = found.noise * (1 - float(frequency @ frequency))
+    if wrong > MOST_NOISE:
+        return _abstain(n_examples, f"The model contradicts too many labels: some {wrong:.0%} look random.")
+    if found.evidence < LEAST_EVIDENCE or wrong < LEAST_NOISE:
         return _abstain(n_examples, "The flagged rows cannot be told from the model's own mistakes.")
-    precision = min(1.0, noise * len(accepted) / int(disagrees[accepted].sum()))
+    true_probs = softmax(scores, sharpness=found.sharpness)
+    chance = suggestion_is_right(true_probs, labels, noise=found.noise)
+    mask = is_issue & (chance >= LEAST_PRECISION) & (np.bincount(labels)[labels] >= FEWEST_IN_CLASS)
+    if not mask.any():
+        return _abstain(n_examples, "No suggestion is sure enough to replace a label unseen.")
     reason = (
-        f"Where the model is surest it contradicts {share:.1%} of the labels, "
-        "more than its own mistakes explain."
+        f"Some {wrong:.0%} of the labels look random, which the model's own mistakes do not explain; each "
+        f"replacement is right with a probability of at least {LEAST_PRECISION:.0%}."
     )
-    return AutofixAdvice(mask, reason, precision)
+    return AutofixAdvice(mask, reason, float(chance[mask].mean()))
 
 
-def _accepted(
-    bands: list[npt.NDArray[np.intp]], disagrees: npt.NDArray[np.bool_], noise: float
-) -> npt.NDArray[np.intp]:
-    accepted = 0
-    for band in bands:
-        if noise < LEAST_PRECISION * disagrees[band].mean():
-            break
-        accepted += 1
-    return np.concatenate([*bands[:accepted], np.empty(0, dtype=np.intp)])
+def suggestion_is_right(
+    true_probs: npt.NDArray[np.floating], labels: npt.NDArray[np.int64], *, noise: float
+) -> npt.NDArray[np.float64]:
+    """Return the probability that the most probable label is the true one, given the label a row carries.
+
+    Parameters
+    ----------
+    true_probs : float array (n_examples, n_classes)
+        Probability of each true label before the given one was seen; rows sum to 1.
+    labels : int array (n_examples,)
+        Given labels.
+    noise : float
+        Share of rows, in [0, 1], that got a label by class frequency whatever their text.
+
+    Returns
+    -------
+    float64 array (n_examples,)
+        In [0, 1].
+    """
+    rows = np.arange(len(labels))
+    suggested = true_probs.argmax(axis=1)
+    by_chance = noise * (np.bincount(labels, minlength=true_probs.shape[1]) / len(labels))[labels]
+    given = (1 - noise) * true_probs[rows, labels].astype(np.float64) + by_chance
+    likelihood = np.where(suggested == labels, 1 - noise, 0) + by_chance
+    right: npt.NDArray[np.float64] = true_probs[rows, suggested] * likelihood / np.maximum(given, TINY)
+    return right
 
 
 def _abstain(n_examples: int, reason: str) -> AutofixAdvice:

@@ -1,19 +1,15 @@
 """Which given labels look wrong, by confident learning."""
 
-import threading
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from cleanlab.count import get_confident_thresholds
-from cleanlab.filter import find_label_issues as cleanlab_issues
+
+from app.science.confident_learning import class_thresholds, prune_by_noise_rate
 
 MATRIX = 2
 # A class whose own rows get less than a tenth of a blind guess (1 / n_classes) was not learned.
 LEARNED = 0.1
-# cleanlab passes its arrays through module globals: two calls at once would mix two datasets.
-_ONE_AT_A_TIME = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -68,20 +64,20 @@ def find_label_issues(labels: npt.NDArray[np.int64], pred_probs: npt.NDArray[np.
 
     Notes
     -----
-    Classes that the model did not learn (a single row, say) are kept out of cleanlab: their threshold near 0
-    would make it count ordinary rows as theirs and flag some 10 % too many. A row of such a class is an issue
+    Classes that the model did not learn (a single row, say) are kept out of the count: their threshold near 0
+    would make it take ordinary rows as theirs and flag some 10 % too many. A row of such a class is an issue
     where another class reaches that class's threshold, the rule by which confident learning counts.
 
     References
     ----------
-    Northcutt, Jiang and Chuang (2021), Confident Learning; cleanlab's `find_label_issues` with its default
-    filter `prune_by_noise_rate`, ordered by self-confidence.
+    Northcutt, Jiang and Chuang (2021), Confident Learning; the flags are those of the package cleanlab with
+    its default filter `prune_by_noise_rate`, ordered by self-confidence.
     """
     _check(labels, pred_probs)
     rows = np.arange(len(labels))
     suggested = pred_probs.argmax(axis=1)
     self_confidence = pred_probs[rows, labels].astype(np.float32)
-    thresholds = _thresholds(labels, pred_probs)
+    thresholds = class_thresholds(labels, pred_probs)
     is_issue = _flags(labels, pred_probs, thresholds) & (suggested != labels)
     return LabelIssues(
         self_confidence=self_confidence,
@@ -123,39 +119,15 @@ def _flags(
 ) -> npt.NDArray[np.bool_]:
     learned = ~(thresholds < LEARNED / pred_probs.shape[1])
     if learned.all():
-        return _cleanlab_flags(labels, pred_probs)
+        return prune_by_noise_rate(labels, pred_probs)
     flags = np.zeros(len(labels), dtype=bool)
     judged = learned[labels]
     if judged.any():
         number = np.cumsum(learned) - 1
-        flags[judged] = _cleanlab_flags(number[labels[judged]], pred_probs[judged][:, learned])
+        flags[judged] = prune_by_noise_rate(number[labels[judged]], pred_probs[judged][:, learned])
     confident = (pred_probs >= np.nan_to_num(thresholds, nan=np.inf)) & learned
     flags[~judged] = confident[~judged].any(axis=1)
     return flags
-
-
-def _cleanlab_flags(
-    labels: npt.NDArray[np.int64], pred_probs: npt.NDArray[np.floating]
-) -> npt.NDArray[np.bool_]:
-    flags = np.zeros(len(labels), dtype=bool)
-    if len(np.unique(labels)) <= 1:
-        return flags
-    with _ONE_AT_A_TIME, warnings.catch_warnings():
-        # "May not flag all label issues in class k, it has too few examples": true, and documented.
-        warnings.filterwarnings("ignore", message="May not flag all label issues")
-        worst_first = cleanlab_issues(
-            labels=labels, pred_probs=pred_probs, return_indices_ranked_by="self_confidence", n_jobs=1
-        )
-    flags[worst_first] = True
-    return flags
-
-
-def _thresholds(
-    labels: npt.NDArray[np.int64], pred_probs: npt.NDArray[np.floating]
-) -> npt.NDArray[np.float64]:
-    thresholds = np.asarray(get_confident_thresholds(labels, pred_probs), dtype=np.float64)
-    without_rows = np.bincount(labels, minlength=pred_probs.shape[1]) == 0
-    return np.where(without_rows, np.nan, thresholds)
 
 
 def _check(labels: npt.NDArray[np.int64], pred_probs: npt.NDArray[np.floating]) -> None:

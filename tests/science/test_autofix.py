@@ -5,7 +5,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from app.science.autofix import at_least, recommend, top
+from app.science.autofix import at_least, recommend, suggestion_is_right, top
 
 Labels = npt.NDArray[np.int64]
 
@@ -48,6 +48,27 @@ def test_a_model_that_contradicts_everything_is_not_believed() -> None:
     assert "contradicts" in advice.reason
 
 
+def test_noise_that_sits_only_in_hard_rows_is_left_to_people() -> None:
+    truth, given, pred_probs = trained(4000, noise=0)
+    given = np.where(pred_probs.max(axis=1) < 0.8, 1 - truth, given)
+    assert not recommend(given, pred_probs, pred_probs.argmax(axis=1) != given).mask.any()
+
+
+def test_the_expected_precision_is_kept() -> None:
+    truth, given, pred_probs = trained(20_000, noise=0.2)
+    advice = recommend(given, pred_probs, pred_probs.argmax(axis=1) != given)
+    right = (pred_probs.argmax(axis=1) == truth)[advice.mask].mean()
+    assert advice.expected_precision == pytest.approx(right, abs=0.05)
+
+
+def test_bayes_by_hand() -> None:
+    probs = np.array([[0.9, 0.1], [0.9, 0.1], [0.5, 0.5], [0.5, 0.5]])
+    found = suggestion_is_right(probs, np.array([1, 0, 0, 1]), noise=0.2)
+    assert found[0] == pytest.approx(0.9 * 0.1 / (0.8 * 0.1 + 0.1))
+    assert found[1] == pytest.approx(0.9 * 0.9 / (0.8 * 0.9 + 0.1))
+    assert (suggestion_is_right(probs, np.array([1, 1, 0, 0]), noise=0.0)[:2] == 0).all()
+
+
 def test_few_rows_and_no_issues_abstain_with_the_reason() -> None:
     _, given, pred_probs = trained(499, noise=0.15)
     assert "Fewer than 500" in recommend(given, pred_probs, np.ones(499, dtype=bool)).reason
@@ -80,7 +101,9 @@ def test_masks_by_confidence_and_by_count() -> None:
         top(np.array([1]), count=-1)
 
 
-@pytest.mark.parametrize("module", ["autofix", "probabilities", "evaluation"])
+@pytest.mark.parametrize(
+    "module", ["autofix", "calibration", "confident_learning", "label_issues", "probabilities", "evaluation"]
+)
 def test_light_modules_load_no_heavy_package(module: str) -> None:
     heavy = "[name for name in ('sklearn', 'cleanlab', 'scipy') if name in sys.modules]"
     code = f"import sys, app.science.{module}; print({heavy})"

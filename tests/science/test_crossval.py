@@ -2,7 +2,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from app.science.crossval import fit_predict, out_of_sample_probabilities, typical_length, unit_scale
+from app.science.calibration import softmax
+from app.science.crossval import Classifier, out_of_sample_probabilities, predict
+from app.science.folds import stratified_folds
+from app.science.ridge import class_weights, features, frame_of
 
 
 def clusters(
@@ -17,7 +20,7 @@ def clusters(
 
 def test_separable_classes_are_recognised() -> None:
     points, labels = clusters(300, 3)
-    pred_probs = out_of_sample_probabilities(points, labels, n_classes=3)
+    pred_probs = out_of_sample_probabilities(points, labels, n_classes=3).pred_probs
     assert pred_probs.shape == (300, 3)
     assert pred_probs.dtype == np.float32
     assert np.allclose(pred_probs.sum(axis=1), 1, atol=1e-6)
@@ -28,7 +31,7 @@ def test_a_row_is_predicted_without_its_own_label() -> None:
     points, labels = clusters(200, 2)
     flipped = labels.copy()
     flipped[0] = 1 - flipped[0]
-    pred_probs = out_of_sample_probabilities(points, flipped, n_classes=2)
+    pred_probs = out_of_sample_probabilities(points, flipped, n_classes=2).pred_probs
     assert pred_probs[0].argmax() == labels[0]
 
 
@@ -37,15 +40,17 @@ def test_equal_texts_do_not_predict_each_other() -> None:
     points = np.repeat(rng.normal(size=(60, 100)).astype(np.float32), 2, axis=0)
     labels = np.repeat(rng.integers(0, 2, 60), 2)
     groups = np.repeat(np.arange(60), 2)
-    leaking = out_of_sample_probabilities(points, labels, n_classes=2)
-    honest = out_of_sample_probabilities(points, labels, n_classes=2, groups=groups)
+    leaking = out_of_sample_probabilities(points, labels, n_classes=2).pred_probs
+    honest = out_of_sample_probabilities(points, labels, n_classes=2, groups=groups).pred_probs
     assert (leaking.argmax(axis=1) == labels).mean() > 0.7
     assert (honest.argmax(axis=1) == labels).mean() < 0.6
 
 
 def test_same_seed_same_bytes_and_another_seed_other_folds() -> None:
     points, labels = clusters(120, 3)
-    runs = [out_of_sample_probabilities(points, labels, n_classes=3, seed=seed) for seed in (0, 0, 1)]
+    runs = [
+        out_of_sample_probabilities(points, labels, n_classes=3, seed=seed).pred_probs for seed in (0, 0, 1)
+    ]
     assert runs[0].tobytes() == runs[1].tobytes()
     assert runs[0].tobytes() != runs[2].tobytes()
 
@@ -54,7 +59,7 @@ def test_rare_and_empty_classes_neither_crash_nor_vanish() -> None:
     points, labels = clusters(120, 2)
     labels[5] = 2
     labels[[7, 9, 11]] = 4
-    pred_probs = out_of_sample_probabilities(points, labels, n_classes=6)
+    pred_probs = out_of_sample_probabilities(points, labels, n_classes=6).pred_probs
     assert pred_probs.shape == (120, 6)
     assert np.allclose(pred_probs.sum(axis=1), 1, atol=1e-6)
     assert pred_probs[5, 2] == 0
@@ -64,22 +69,17 @@ def test_rare_and_empty_classes_neither_crash_nor_vanish() -> None:
 
 
 def test_two_rows_are_enough() -> None:
-    pred_probs = out_of_sample_probabilities(np.eye(2, dtype=np.float32), np.array([0, 1]), n_classes=2)
+    pred_probs = out_of_sample_probabilities(
+        np.eye(2, dtype=np.float32), np.array([0, 1]), n_classes=2
+    ).pred_probs
     assert pred_probs.tolist() == [[0, 1], [1, 0]]
 
 
 def test_the_size_of_the_vectors_does_not_matter() -> None:
     points, labels = clusters(120, 3)
-    small = out_of_sample_probabilities(points, labels, n_classes=3)
-    large = out_of_sample_probabilities(points.astype(np.float64) * 1e6, labels, n_classes=3)
+    small = out_of_sample_probabilities(points, labels, n_classes=3).pred_probs
+    large = out_of_sample_probabilities(points.astype(np.float64) * 1e6, labels, n_classes=3).pred_probs
     assert np.allclose(small, large, atol=1e-3)
-
-
-def test_unit_rows_keep_their_bytes() -> None:
-    points, _ = clusters(50, 3)
-    assert unit_scale(points).tobytes() == points.tobytes()
-    assert typical_length(points * 7) == pytest.approx(7, rel=1e-5)
-    assert typical_length(np.zeros((3, 2))) == 1
 
 
 def test_progress_is_told_and_may_stop_the_run() -> None:
@@ -99,7 +99,40 @@ def test_progress_is_told_and_may_stop_the_run() -> None:
 
 def test_one_class_in_training_is_certain() -> None:
     vectors = np.ones((3, 2), dtype=np.float32)
-    assert fit_predict(vectors, np.array([1, 1, 1]), vectors[:1], n_classes=3).tolist() == [[0, 1, 0]]
+    chosen = Classifier(penalty=1, sharpness=5)
+    found = predict(chosen, vectors, np.array([1, 1, 1]), vectors[:1], n_classes=3)
+    assert found.tolist() == [[0, 1, 0]]
+
+
+def test_folds_by_subtraction_equal_folds_refitted_one_by_one() -> None:
+    points, labels = clusters(203, 4)
+    groups = np.arange(203) // 2
+    found = out_of_sample_probabilities(points, labels, n_classes=5, seed=3, groups=groups)
+    fold_of_row = stratified_folds(labels, n_folds=10, seed=3, groups=groups)
+    frame = frame_of(points)
+    framed = features(points, frame).astype(np.float64)
+    weights = class_weights(labels, n_classes=5)[labels].astype(np.float64)
+    penalties = np.append(np.full(points.shape[1], found.classifier.penalty), 0)
+    scores = np.full((203, 5), -np.inf)
+    for fold in range(10):
+        train, test = fold_of_row != fold, fold_of_row == fold
+        products = (framed[train].T * weights[train]) @ framed[train] + np.diag(penalties)
+        targets = (framed[train].T * weights[train]) @ np.eye(4)[labels[train]]
+        scores[test, :4] = framed[test] @ np.linalg.solve(products, targets)
+    expected = softmax(scores, sharpness=found.classifier.sharpness)
+    assert np.allclose(found.pred_probs, expected, atol=1e-4)
+    assert (found.pred_probs[:, 4] == 0).all()
+
+
+def test_further_rows_are_predicted_by_the_chosen_classifier() -> None:
+    points, labels = clusters(300, 3)
+    others, truth = clusters(90, 3, seed=1)
+    found = out_of_sample_probabilities(points, labels, n_classes=3)
+    pred_probs = predict(found.classifier, points, labels, others, n_classes=3)
+    assert (pred_probs.argmax(axis=1) == truth).mean() > 0.95
+    twins = predict(found.classifier, points, labels, points, n_classes=3)
+    assert np.abs(twins - found.pred_probs).mean() < 0.05
+    assert f"penalty {found.classifier.penalty:g}" in found.classifier.reason
 
 
 @pytest.mark.parametrize(
