@@ -47,6 +47,16 @@ def enter(context: Context) -> None:
     _current[:] = [context]
 
 
+def leave() -> None:
+    """Forget the context: this process runs no more jobs."""
+    _current.clear()
+
+
+def is_current(context: Context) -> bool:
+    """Say whether the worker that this context belongs to is still at work."""
+    return bool(_current) and _current[0] is context
+
+
 def current() -> Context:
     """Return the context of this worker."""
     return _current[0]

@@ -14,7 +14,7 @@ import structlog
 from dbos import DBOS
 
 from app.errors import AppError, Cancelled
-from app.jobs.context import Context, current
+from app.jobs.context import Context, current, is_current
 from app.models.columns import RunState
 from app.queue import Job
 from app.services import runs
@@ -97,12 +97,15 @@ def workflow(
 
         @wraps(body)
         def run(run_id: int) -> None:
+            here = current()
             try:
                 body(run_id)
             except Ended as end:
                 if end.state is not None:
                     recorded_stop(run_id, end.state.value, end.error)
             except Exception:
+                if not is_current(here):
+                    raise SystemExit from None  # the worker is stopping: another goes on, nothing has failed
                 log.exception("job failed", job=str(job), run_id=run_id)
                 recorded_stop(run_id, RunState.FAILED.value, _crashed(job, run_id))
 

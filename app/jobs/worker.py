@@ -60,6 +60,7 @@ def running(settings: Settings, database: Database) -> Iterator[Slot]:
         yield slot
     finally:
         ended.set()
+        context.leave()
         DBOS.destroy()
         pulse.join(timeout=settings.worker_beat_seconds * 2)
         with database.write() as session:
