@@ -50,7 +50,6 @@ _FORM: dict[str, Any] = {
     response_model=ImportOut,
     responses={201: {"model": ImportOut, "description": "A draft that waits to be confirmed"}},
     openapi_extra=_FORM,
-    max_body_size=2**62,
 )
 async def create(
     request: Request,

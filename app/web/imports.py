@@ -96,7 +96,7 @@ def new(
     return html(request, "imports/new.html", dataset=into, max_bytes=settings.max_file_bytes)
 
 
-@router.post("/imports", name="imports.upload", max_body_size=2**62)
+@router.post("/imports", name="imports.upload")
 async def upload(
     request: Request,
     actor: CurrentActor,
