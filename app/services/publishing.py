@@ -8,7 +8,6 @@ from sqlalchemy.orm import Session
 
 from app import events
 from app.actor import Actor
-from app.db import now
 from app.errors import InvalidInput
 from app.models.columns import RunState, Split
 from app.models.datasets import Dataset, Label
@@ -211,9 +210,5 @@ def forget(session: Session, import_id: int, *, state: RunState, error: str) -> 
         session.execute(sa.delete(Label).where(Label.dataset_id == dataset_id, Label.import_seq == seq))
     runs.end(session, Import, import_id, state=state, error=error)
     import_.rows_new = import_.rows_changed = import_.rows_same = 0
-    import_.finished_at = now()
-    if import_.creates_dataset and dataset_id is not None:
-        import_.dataset_id = None
-        session.flush()
-        session.execute(sa.delete(Dataset).where(Dataset.id == dataset_id, Dataset.import_seq == 0))
+    runs.drop_unseen_dataset(session, import_)
     return Path(import_.path)

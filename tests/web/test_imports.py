@@ -264,6 +264,7 @@ def test_progress_polls_only_while_the_job_is_open(
 def test_cancelling_asks_the_job_to_stop(browser: Browser, database: Database, *, scripts: bool) -> None:
     page = upload(browser)
     page = browser.submit(page.form(f"/imports/{one_import(database).id}"), "Import")
+    change(database, state=RunState.RUNNING)
     browser.scripts = scripts
     after = browser.submit(page.form("/cancel"), "Cancel")
     assert after.status == 200
@@ -271,6 +272,19 @@ def test_cancelling_asks_the_job_to_stop(browser: Browser, database: Database, *
     assert "stopping" in after.text
     change(database, state=RunState.CANCELLED)
     assert browser.submit(page.form("/cancel"), "Cancel").status == 409
+
+
+@pytest.mark.parametrize("scripts", [False, True])
+def test_cancelling_before_a_worker_comes_ends_it(
+    browser: Browser, database: Database, *, scripts: bool
+) -> None:
+    page = upload(browser)
+    page = browser.submit(page.form(f"/imports/{one_import(database).id}"), "Import")
+    browser.scripts = scripts
+    after = browser.submit(page.form("/cancel"), "Cancel")
+    assert one_import(database).state is RunState.CANCELLED
+    assert "It was cancelled before it began." in after.text
+    assert ("hx-refresh" in after.headers) is scripts, "the page around it shows the report"
 
 
 def test_the_report_lists_rejected_rows_and_gives_them_as_a_file(
