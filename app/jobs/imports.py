@@ -13,7 +13,7 @@ from app.jobs.durable import Ended, step, workflow
 from app.models.columns import RunState
 from app.models.imports import Import
 from app.queue import Job
-from app.services import publishing, runs, staging
+from app.services import publishing, retraction, runs, staging
 from app.services.imports import limits_of
 from app.services.staging import Bounds, NumberedRow
 
@@ -23,11 +23,11 @@ CHUNK = 1000
 def _give_up(context: Context, import_id: int, state: RunState, error: str) -> None:
     while True:
         with context.database.write() as session:
-            if not publishing.take_back(session, import_id):
+            if not retraction.take_back(session, import_id):
                 break
         context.pause()
     with context.database.write() as session:
-        path = publishing.forget(session, import_id, state=state, error=error)
+        path = retraction.forget(session, import_id, state=state, error=error)
     _delete(path)
 
 
@@ -95,7 +95,10 @@ def _chunks(
 
 @step(Import, "import.publish")
 def publish(context: Context, import_: Import) -> None:
-    """Apply an update's changes and show the rows; from the first change on there is no way back."""
+    """Apply an update's changes and show the rows; from the first change on nobody can cancel any more.
+
+    A worker that dies leaves the rest to the next one; a failure takes back what was applied.
+    """
     with context.database.read() as session:
         publishing.check_has_rows(session, import_)
         sums = publishing.sums_of_new_rows(session, import_)

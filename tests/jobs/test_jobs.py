@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from app.actor import LOCAL
 from app.config import Settings
 from app.db import Database
-from app.models import Batch, Dataset, Event, Example, Export, Import, Score, ScoringRun
+from app.models import Batch, Dataset, Event, Example, Export, Import, Label, Score, ScoringRun
 from app.models.columns import RunState, Split
 from app.models.examples import ExampleState
 from app.models.exports import Variant
@@ -249,6 +249,31 @@ def test_a_job_cancelled_before_it_began(
     with any_database.read() as session:
         assert session.query(Example).filter_by(state=ExampleState.AUTO_FIXED).count() == 0
         assert {"import.cancelled", "scoring.cancelled", "batch.cancelled"} <= set(event_names(session))
+
+
+def test_an_update_that_fails_at_its_end_keeps_nothing(
+    settings: Settings, database: Database, tmp_path: Path
+) -> None:
+    rows = tickets(5)
+    first = ask_for_import(database, tmp_path, rows)
+    with at_work(settings, database):
+        dataset_id = done(database, first).dataset_id or 0
+    with database.write() as session:
+        session.execute(
+            sa.text(
+                "CREATE TRIGGER full BEFORE UPDATE OF import_seq ON datasets "
+                "BEGIN SELECT RAISE(ABORT, 'no more room'); END"
+            )
+        )
+    changed = [{**row, "text": f"{row['text']} again", "label": "other"} for row in rows]
+    second = ask_for_import(database, tmp_path, changed, update=True)
+    with at_work(settings, database):
+        assert failed(database, second)
+    check(database, dataset_id)
+    with database.read() as session:
+        now = {one.external_id: one.text for one in session.query(Example).filter_by(dataset_id=dataset_id)}
+        assert now == {row["id"]: row["text"] for row in rows}
+        assert {label.name for label in session.query(Label)} == {row["label"] for row in rows}
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:

@@ -13,7 +13,7 @@ from app.files.reading import read_rows
 from app.files.rows import Columns, Layout, Limits, Rejected, Row
 from app.models import Import
 from app.models.columns import RunState
-from app.services import imports, publishing, runs, staging
+from app.services import imports, publishing, retraction, runs, staging
 from app.services.imports import ImportChoices
 from app.services.staging import Bounds, NumberedRow
 
@@ -110,9 +110,9 @@ def give_up(database: Database, import_id: int, *, error: str = "It went wrong."
     taken = 1
     while taken:
         with database.write() as session:
-            taken = publishing.take_back(session, import_id)
+            taken = retraction.take_back(session, import_id)
     with database.write() as session:
-        publishing.forget(session, import_id, state=RunState.FAILED, error=error)
+        retraction.forget(session, import_id, state=RunState.FAILED, error=error)
 
 
 def import_rows(database: Database, folder: Path, rows: list[dict[str, Any]], **changes: Any) -> Import:
