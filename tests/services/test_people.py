@@ -66,7 +66,8 @@ def test_sign_in_refused(any_database: Database, ann: Actor, name: str, password
 
 
 def test_a_name_that_nobody_has_takes_no_longer(database: Database) -> None:
-    make_user(database, "Ann", Role.VIEWER)
+    with database.write() as session:
+        people.create_user(session, "Ann", Role.VIEWER, PASSWORD, actor=LOCAL)
 
     def best_of_five(name: str) -> float:
         seconds = []
