@@ -15,7 +15,7 @@ from app.models.columns import RunState
 from app.services import exports, fine_tunes, runs
 from app.services.exports import ExportChoices
 from tests.factories import make_dataset
-from tests.jobs.working import at_work, done, ended, failed
+from tests.jobs.working import PATIENCE_SECONDS, at_work, done, ended, failed
 from tests.providers.fake_openai import API_KEY, Failure, FakeOpenAI, fake_openai
 from tests.services.checking import event_names
 
@@ -46,7 +46,8 @@ def ask(database: Database, fake: FakeOpenAI) -> FineTune:
 
 
 def wait_for(database: Database, asked: FineTune, is_so: Callable[[FineTune], bool]) -> FineTune:
-    for _ in range(1200):
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
         with database.read() as session:
             fresh = fine_tunes.get(session, asked.id)
         if is_so(fresh):
