@@ -4,6 +4,7 @@ import datetime as dt
 
 from app.db import now
 from app.models.columns import RunState
+from app.models.evidence import IssueKind, kinds_of
 from app.models.examples import ExampleState
 
 STATES = {
@@ -23,11 +24,21 @@ RUN_STATES = {
     RunState.FAILED: "failed",
     RunState.CANCELLED: "cancelled",
 }
+KINDS = {
+    IssueKind.CONFLICT: "conflict",
+    IssueKind.NEAR_DUPLICATE: "near duplicate",
+    IssueKind.OUTLIER: "outlier",
+    IssueKind.AMBIGUOUS: "ambiguous",
+    IssueKind.LEAK: "leak",
+    IssueKind.BROKEN: "broken",
+}
 PHASES = {
     "embed": "Reading the texts",
     "predict": "Predicting rows from the others",
     "issues": "Finding label issues",
     "save": "Saving the scores",
+    "neighbours": "Finding similar rows",
+    "save_evidence": "Saving the evidence",
 }
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _NEARLY_NOW = 10
@@ -103,6 +114,11 @@ def state_name(state: ExampleState) -> str:
     return STATES[state]
 
 
+def kind_name(kind: IssueKind) -> str:
+    """Write what kind of issue a row has."""
+    return KINDS[kind]
+
+
 def run_state(state: RunState) -> str:
     """Write where a job stands."""
     return RUN_STATES[state]
@@ -124,6 +140,8 @@ FILTERS = {
     "moment": moment,
     "plural": plural,
     "state_name": state_name,
+    "kind_name": kind_name,
+    "kinds_of": kinds_of,
     "run_state": run_state,
 }
 """What templates may call on a value."""
