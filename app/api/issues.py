@@ -94,9 +94,7 @@ def list_issues(
     after, most = query.cursor or 0, query.limit + 1
     if query.kind is not None:
         rows, more = with_more(
-            issues.list_found(
-                session, dataset, query.kind, split=query.split, after_rank=after, limit=most
-            ),
+            issues.list_found(session, dataset, query.kind, split=query.split, after_rank=after, limit=most),
             query.limit,
         )
         found_rows = [FoundOut.model_validate(row) for row in rows]

@@ -103,7 +103,8 @@ def why(
     found = _findings(session, score)
     about = {other for one in found for other in unpack_ids(one.related)}
     rows = _rows(session, dataset, about | {other for other, _ in similar})
-    nearest = [replace(rows[other], similarity=value) for other, value in similar if other in rows]
+    rows |= {other: replace(rows[other], similarity=value) for other, value in similar if other in rows}
+    nearest = [rows[other] for other, _ in similar if other in rows]
     return Why(
         nearest=nearest[:NEAREST],
         findings=[_note(one, example, run, rows, given=given) for one in found],

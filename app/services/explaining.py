@@ -33,8 +33,7 @@ def explain(
         case IssueKind.CONFLICT:
             return f"The same text has other labels too: {_listed(other_labels)}."
         case IssueKind.NEAR_DUPLICATE:
-            how = "The same text" if score == 0 else f"Nearly the same text (similarity {1 - score:.2f})"
-            return f"{how} stands in {_rows(related_count)} of this split."
+            return f"{_rows(related_count)} of this split {_say_the_same(related_count, score)}."
         case IssueKind.OUTLIER:
             return (
                 f"Unlike the rest: only {_share(score)} of usual rows are this far from their nearest ones."
@@ -43,8 +42,7 @@ def explain(
             return "The model wavers between the two most probable labels: both may be defended."
         case IssueKind.LEAK:
             other = Split.TEST if split is Split.TRAIN else Split.TRAIN
-            how = "The same text" if score == 0 else f"Nearly the same text (similarity {1 - score:.2f})"
-            return f"{how} stands in {_rows(related_count)} of the {other.value} split."
+            return f"{_rows(related_count)} of the {other.value} split {_say_the_same(related_count, score)}."
         case IssueKind.BROKEN:
             found = why_broken(text, long_chars=long_chars)
             is_known = found is not None and found[0] in _BROKEN
@@ -58,7 +56,12 @@ def _long(text: str, long_chars: float) -> str:
 
 
 def _rows(count: int) -> str:
-    return "one other row" if count == 1 else f"{count:,} other rows"
+    return "One row" if count == 1 else f"{count:,} rows"
+
+
+def _say_the_same(count: int, score: float) -> str:
+    verb = "says" if count == 1 else "say"
+    return f"{verb} the same" if score == 0 else f"{verb} nearly the same (similarity {1 - score:.2f})"
 
 
 def _share(score: float) -> str:

@@ -32,6 +32,14 @@ KINDS = {
     IssueKind.LEAK: "leak",
     IssueKind.BROKEN: "broken",
 }
+KIND_MEANINGS = {
+    IssueKind.CONFLICT: "the same text has different labels",
+    IssueKind.NEAR_DUPLICATE: "the split has the same or nearly the same text again",
+    IssueKind.OUTLIER: "unlike all other rows",
+    IssueKind.AMBIGUOUS: "the model wavers between two labels",
+    IssueKind.LEAK: "the text stands in train and in test",
+    IssueKind.BROKEN: "empty, garbled or far too long",
+}
 PHASES = {
     "embed": "Reading the texts",
     "predict": "Predicting rows from the others",
@@ -119,6 +127,11 @@ def kind_name(kind: IssueKind) -> str:
     return KINDS[kind]
 
 
+def kind_meaning(kind: IssueKind) -> str:
+    """Write what a kind of issue means."""
+    return KIND_MEANINGS[kind]
+
+
 def run_state(state: RunState) -> str:
     """Write where a job stands."""
     return RUN_STATES[state]
@@ -141,6 +154,7 @@ FILTERS = {
     "plural": plural,
     "state_name": state_name,
     "kind_name": kind_name,
+    "kind_meaning": kind_meaning,
     "kinds_of": kinds_of,
     "run_state": run_state,
 }

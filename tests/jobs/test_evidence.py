@@ -136,9 +136,7 @@ def _decide_and_undo(database: Database, dataset_id: int) -> None:
         first, second = review.list_queue(session, dataset, wanted).rows
     with database.write() as session:
         example = first.example
-        decisions.decide(
-            session, dataset_id, example.id, Verdict.KEEP, version=example.version, actor=LOCAL
-        )
+        decisions.decide(session, dataset_id, example.id, Verdict.KEEP, version=example.version, actor=LOCAL)
     check(database, dataset_id)
     with database.read() as session:
         dataset = datasets.get(session, dataset_id)
