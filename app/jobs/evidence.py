@@ -16,6 +16,7 @@ from app.models.scoring import ScoringRun
 from app.pipeline.arrays import check_embeddings, load_array
 from app.pipeline.cache import embed_cached, hash_texts
 from app.providers.embedders import get_embedder
+from app.science.approximate import is_available
 from app.science.neighbours import NOBODY, pack, pack_ids
 from app.science.probabilities import unpack_rows
 from app.services import findings
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 CHUNK = 1000
 UNLABELLED = -1
+LEFT_OUT = "outliers, and near duplicates and leaks whose texts differ, are left out."
 
 Vectors = npt.NDArray[np.floating]
 
@@ -58,10 +60,14 @@ def gather(context: Context, run: ScoringRun) -> dict[str, Any]:
         np.array(rows.are_train, bool),
         np.concatenate(rows.second) if rows.second else np.empty(0, np.float32),
         None if without else _vectors(context, run, rows.texts),
+        exact_rows=context.settings.exact_neighbour_rows,
         on_progress=lambda done, all_: report("neighbours", done, all_),
     )
     _save(context, run, rows, found, report)
-    return {"evidence": found.report, "notes": [without] if without else []}
+    notes = [without] if without else []
+    if not without and total > context.settings.exact_neighbour_rows:
+        notes.append("Similar rows were looked for approximately, as there are so many: a few are missing.")
+    return {"evidence": found.report, "notes": notes}
 
 
 def with_evidence(report: dict[str, Any], gathered: dict[str, Any]) -> dict[str, Any]:
@@ -85,16 +91,21 @@ def _forget(context: Context, run: ScoringRun) -> None:
 
 
 def _why_without_vectors(context: Context, run: ScoringRun, rows: int) -> str | None:
-    most = context.settings.neighbour_rows
+    most, exact = context.settings.neighbour_rows, context.settings.exact_neighbour_rows
     if rows > most:
         return (
             f"With {rows:,} rows, similar rows were not looked for (SETRIGHT_NEIGHBOUR_ROWS is {most:,}): "
-            "outliers, and near duplicates and leaks whose texts differ, are left out."
+            f"{LEFT_OUT}"
+        )
+    if rows > exact and not is_available():
+        return (
+            f"With {rows:,} rows, similar rows are only looked for after `pip install 'setright[ann]'`: "
+            f"{LEFT_OUT}"
         )
     if run.pred_probs_path and not run.embeddings_path:
         return (
-            "The probabilities were given without embeddings, so similar rows were not looked for: outliers, "
-            "and near duplicates and leaks whose texts differ, are left out."
+            "The probabilities were given without embeddings, so similar rows were not looked for: "
+            f"{LEFT_OUT}"
         )
     return None
 

@@ -13,11 +13,13 @@ from app.pipeline import related
 from app.pipeline.related import Related
 from app.pipeline.texts import TextFacts
 from app.science import issue_kinds
+from app.science.approximate import Graph
 from app.science.issue_kinds import NO_GROUP, Flags
 from app.science.neighbours import NOBODY, Neighbours, nearest, nearest_among_themselves
 from app.science.threads import blas_threads
 
 K = 10
+EXACT_ROWS = 200_000
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -80,6 +82,7 @@ def find_evidence(
     second: npt.NDArray[np.floating],
     vectors: Vectors | None,
     *,
+    exact_rows: int = EXACT_ROWS,
     on_progress: OnProgress | None = None,
 ) -> DatasetEvidence:
     """Find neighbours and every kind of issue; test rows have no part in what is flagged in train but leaks.
@@ -95,6 +98,8 @@ def find_evidence(
     vectors : float array (n_rows, n_dimensions) or None
         None leaves out neighbours and what needs them: outliers, and all but equal texts among near
         duplicates and leaks.
+    exact_rows : int
+        Up to so many rows every pair is compared; beyond, most of the nearest are found.
     on_progress : callable, optional
         Called as ``on_progress(done, total)`` during the search; may raise to stop.
 
@@ -103,7 +108,9 @@ def find_evidence(
     DatasetEvidence
     """
     started = time.perf_counter()
-    found = _search(vectors, is_train, on_progress) if vectors is not None and is_train.any() else None
+    found = None
+    if vectors is not None and is_train.any():
+        found = _search(vectors, is_train, exact_rows, on_progress)
     searched = time.perf_counter() - started
     same = issue_kinds.same_similarity(_part(found.in_train, is_train)) if found else 1.0
     split = np.where(is_train, 0, 1)
@@ -141,21 +148,34 @@ def find_evidence(
     return DatasetEvidence(found.in_train if found else None, kinds, report)
 
 
-def _search(vectors: Vectors, is_train: Bools, on_progress: OnProgress | None) -> _Found:
+def _search(vectors: Vectors, is_train: Bools, exact_rows: int, on_progress: OnProgress | None) -> _Found:
     train, test = np.flatnonzero(is_train), np.flatnonzero(~is_train)
     n = len(is_train)
     with threadpool_limits(blas_threads(n), user_api="blas"):
         # Copied only where there are test rows: a memory-mapped file stays one.
         ours = vectors if not len(test) else vectors[train]
-        in_train = _numbered(nearest_among_themselves(ours, k=K, on_progress=on_progress), train, train, n)
+        theirs = vectors[test]
+        if n > exact_rows:
+            graph = Graph(ours, on_progress=on_progress)
+            near = graph.nearest(ours, k=K, are_rows=True, on_progress=on_progress)
+            near_test = graph.nearest(theirs, k=K)
+        else:
+            near = nearest_among_themselves(ours, k=K, on_progress=on_progress)
+            near_test = nearest(theirs, ours, k=K, on_progress=on_progress)
+        in_train = _numbered(near, train, train, n)
         own, other = in_train, _nobody(n)
         if len(test):
-            theirs = vectors[test]
-            across = _numbered(nearest(theirs, ours, k=K, on_progress=on_progress), test, train, n)
-            among_test = _numbered(nearest_among_themselves(theirs, k=K), test, test, n)
+            across = _numbered(near_test, test, train, n)
+            among_test = _numbered(_themselves(theirs, exact_rows), test, test, n)
             own, in_train = _either(in_train, among_test, is_train), _either(in_train, across, is_train)
             other = _either(related.turned_round(across, similarity=-1), across, is_train)
     return _Found(in_train, own, other)
+
+
+def _themselves(vectors: Vectors, exact_rows: int) -> Neighbours:
+    if len(vectors) > exact_rows:
+        return Graph(vectors).nearest(vectors, k=K, are_rows=True)
+    return nearest_among_themselves(vectors, k=K)
 
 
 def _numbered(found: Neighbours, queries: Ints, rows: Ints, n: int) -> Neighbours:

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.science.broken_texts import Broken, too_long, why_broken
@@ -33,6 +33,7 @@ def test_conflicts_are_equal_texts_with_different_labels() -> None:
     assert found.group.tolist() == [0, 0, 0, -1, -1, -1, -1, -1]
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(-1, 3)), min_size=1, max_size=40))
 def test_a_conflict_is_never_alone(rows: list[tuple[int, int]]) -> None:
     group, labels = (np.array(column) for column in zip(*rows, strict=True))
@@ -144,6 +145,7 @@ def test_too_long_follows_the_median() -> None:
     assert too_long(500) == 5000
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.text())
 def test_any_text_can_be_looked_at(text: str) -> None:
     found = why_broken(text)
