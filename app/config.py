@@ -60,7 +60,7 @@ class Settings(BaseSettings):
     exact_neighbour_rows: int = Field(
         200_000,
         ge=0,
-        description="Most rows for which every pair is compared; beyond, the extra `ann` finds most of the similar.",
+        description="Most rows for which every pair is compared; beyond, the extra `ann` finds most.",
     )
     threads: int = Field(0, ge=0, description="Threads for embedding; 0 means one per core.")
 

@@ -8,7 +8,9 @@ the package usearch 39 s for 98 %, with 8-bit numbers 24 s for 94 %.
 """
 
 from collections.abc import Callable
+from importlib import import_module
 from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -43,9 +45,8 @@ class Graph:
     """
 
     def __init__(self, vectors: npt.NDArray[np.floating], *, on_progress: OnProgress | None = None) -> None:
-        import faiss  # noqa: PLC0415 — an extra that only very large datasets need
-
-        self._vectors, self._faiss = vectors, faiss
+        faiss: Any = import_module("faiss")  # an extra: only very large datasets need it
+        self._vectors = vectors
         self._index = faiss.IndexHNSWSQ(
             vectors.shape[1], faiss.ScalarQuantizer.QT_fp16, LINKS, faiss.METRIC_INNER_PRODUCT
         )

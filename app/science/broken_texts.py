@@ -52,7 +52,10 @@ def why_broken(text: str, *, long_chars: float = LONG_CHARS) -> tuple[Broken, fl
         return Broken.ADDRESS, 0.0
     if not _WORD.search(text) and not any(unicodedata.category(sign) in {"So", "Sm"} for sign in text):
         return Broken.NO_WORDS, 0.0
-    for reason, pattern in ((Broken.CONTROL, _CONTROL), (Broken.MOJIBAKE, _MOJIBAKE)):
+    patterns = {Broken.CONTROL: _CONTROL}
+    if not text.isascii():
+        patterns[Broken.MOJIBAKE] = _MOJIBAKE
+    for reason, pattern in patterns.items():
         faults = sum(len(found) for found in pattern.findall(text))
         if faults:
             return reason, max(1 - faults / len(text), 0.0)

@@ -1,5 +1,6 @@
 """Why a row is suspect: what resembles it, what was decided about that, and the kinds of issue it has."""
 
+import re
 from collections import Counter as Tally
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,8 @@ from app.science.neighbours import unpack, unpack_ids
 from app.services.explaining import explain
 
 NEAREST = 5
+# What the database stores for a character that it refuses, where the beginning of a text ends within it.
+_ESCAPE_CUT_SHORT = re.compile("\x10[0-9a-f]{0,3}$")
 SHOWN_CHARS = 300
 AT_ONCE = 1000
 
@@ -154,7 +157,8 @@ def _some_rows(session: Session, dataset: Dataset, example_ids: list[int]) -> di
         .outerjoin(current, current.id == Example.label_id)
         .where(Example.id.in_(example_ids), Example.dataset_id == dataset.id)
     )
-    return {row[0]: SimilarRow(*row) for row in found}
+    similar = (SimilarRow(*row) for row in found)
+    return {one.example_id: replace(one, text=_ESCAPE_CUT_SHORT.sub("", one.text)) for one in similar}
 
 
 def _note(

@@ -1,5 +1,7 @@
 """The evidence of a scoring run: stored out of sight, published with it, gone with its dataset."""
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ from sqlalchemy.orm import Session
 from app.actor import LOCAL
 from app.config import Settings
 from app.db import Database
-from app.models import Evidence, Example, Finding, Score, ScoringRun
+from app.models import Dataset, Evidence, Example, Finding, Score, ScoringRun
 from app.models.columns import Split
 from app.models.evidence import IssueKind, kinds_of
 from app.models.review import Verdict
@@ -45,6 +47,19 @@ def ids_by_kind(session: Session, run_id: int, split: Split) -> dict[IssueKind, 
     return found
 
 
+def is_gone(database: Database, dataset_id: int) -> bool:
+    with database.read() as session:
+        return session.get(Dataset, dataset_id) is None
+
+
+def wait_for(is_done: Callable[[], bool]) -> None:
+    for _ in range(1200):
+        if is_done():
+            return
+        time.sleep(0.05)
+    raise AssertionError("nothing came of it")
+
+
 def scored(database: Database, folder: Path, **changes: Any) -> tuple[int, ScoringRun]:
     first = done(database, ask_for_import(database, folder, odd_rows()))
     leaked = [{"id": "leaked", "text": f"  {TWIN} ", "label": "fault"}, *tickets(5)]
@@ -76,10 +91,9 @@ def test_evidence_comes_with_the_scores(
             batches.request_undo(session, batch.id, actor=LOCAL)
         done(any_database, batch)
         check(any_database, dataset_id)
-    with any_database.write() as session:
-        datasets.request_delete(session, dataset_id, actor=LOCAL)
-    with at_work(any_settings, any_database):
-        pass
+        with any_database.write() as session:
+            datasets.request_delete(session, dataset_id, actor=LOCAL)
+        wait_for(lambda: is_gone(any_database, dataset_id))
     with any_database.read() as session:
         for kind in (Finding, Evidence):
             assert session.scalar(sa.select(sa.func.count()).select_from(kind)) == 0

@@ -125,14 +125,29 @@ def test_groups_stay_together_in_the_order() -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("", Broken.BLANK), (" \n\u200b\ufeff", Broken.BLANK), ("?!... --", Broken.NO_WORDS), (":)", Broken.NO_WORDS),
-        ("https://example.org/a?b", Broken.ADDRESS), ("www.a.b www.c.d", Broken.ADDRESS), ("a\x00b", Broken.CONTROL),
-        ("turn \u202eround", Broken.CONTROL), ("half \ud83d", Broken.CONTROL), ("cafÃ©", Broken.MOJIBAKE),
-        ("itâ€™s", Broken.MOJIBAKE), ("no \ufffd", Broken.MOJIBAKE), ("ðŸ˜€ hi", Broken.MOJIBAKE),
-        ("word " * 500, Broken.LONG), ("ok", None), ("👍", None), ("Spaß… NÃO à 50 °C", None),
-        ("مرحبا", None), ("see https://example.org", None), ("tab\tand\nline", None), ("русский", None),
+        ("", Broken.BLANK),
+        (" \n\u200b\ufeff", Broken.BLANK),
+        ("?!... --", Broken.NO_WORDS),
+        (":)", Broken.NO_WORDS),
+        ("https://example.org/a?b", Broken.ADDRESS),
+        ("www.a.b www.c.d", Broken.ADDRESS),
+        ("a\x00b", Broken.CONTROL),
+        ("turn \u202eround", Broken.CONTROL),
+        ("half \ud83d", Broken.CONTROL),
+        ("cafÃ©", Broken.MOJIBAKE),
+        ("itâ€™s", Broken.MOJIBAKE),
+        ("no \ufffd", Broken.MOJIBAKE),
+        ("ðŸ˜€ hi", Broken.MOJIBAKE),
+        ("word " * 500, Broken.LONG),
+        ("ok", None),
+        ("👍", None),
+        ("Spaß… NÃO à 50 °C", None),
+        ("مرحبا", None),
+        ("see https://example.org", None),
+        ("tab\tand\nline", None),
+        ("русский", None),
     ],
-)  # fmt: skip
+)
 def test_what_makes_a_text_broken(text: str, reason: Broken | None) -> None:
     found = why_broken(text)
     assert (found[0] if found else None) is reason

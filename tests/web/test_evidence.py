@@ -2,6 +2,7 @@
 
 import pytest
 
+from app.actor import LOCAL
 from app.db import Database
 from app.models.columns import Split
 from app.models.evidence import IssueKind
@@ -89,7 +90,7 @@ def test_what_people_made_of_similar_rows(browser: Browser, dataset_id: int, dat
     for name, verdict in (("r6", Verdict.KEEP), ("r5", Verdict.KEEP), ("r4", Verdict.EXCLUDE)):
         row = example(database, name)
         with database.write() as session:
-            decisions.decide(session, dataset_id, row.id, verdict, version=row.version, actor=factories.LOCAL)
+            decisions.decide(session, dataset_id, row.id, verdict, version=row.version, actor=LOCAL)
     page = browser.open(f"/datasets/{dataset_id}/review")
     assert "people decided 2: now 1 × order, 1 × refund." in shown(page)
 
