@@ -99,6 +99,13 @@ def forget_chunk(session: Session, run: ScoringRun) -> bool:
             .execution_options(synchronize_session=False)
         )
         found = found or bool(ids)
+        if kind is Finding:
+            session.execute(
+                sa.update(Score)
+                .where(Score.run_id == run.id, Score.example_id.in_(ids))
+                .values(kinds=0)
+                .execution_options(synchronize_session=False)
+            )
     return found
 
 

@@ -5,10 +5,10 @@ import sqlalchemy as sa
 
 from app.db import Database
 from app.errors import InvalidInput
-from app.models import Example
-from app.models.columns import Split
+from app.models import Dataset, Evidence, Example, Finding, Score, ScoringRun
+from app.models.columns import RunState, Split
 from app.models.evidence import IssueKind, kinds_of
-from app.services import datasets, evidence, issues, review
+from app.services import datasets, evidence, findings, issues, review
 from app.services.explaining import explain
 from app.services.queue_filter import Preset, QueueFilter
 from tests.conftest import QueryRecorder
@@ -111,6 +111,24 @@ def test_found_rows_are_listed_with_their_explanation(any_database: Database) ->
         rest = issues.list_found(session, dataset, IssueKind.CONFLICT, after_rank=2, limit=1)
         assert [one.id for one in rest] == ["r3"]
         assert issues.list_found(session, dataset, IssueKind.CONFLICT, split=Split.TEST) == []
+
+
+def test_a_second_attempt_begins_with_nothing(any_database: Database) -> None:
+    dataset_id = many(any_database)
+    with any_database.write() as session:
+        run = session.get_one(ScoringRun, session.get_one(Dataset, dataset_id).current_run_id)
+        run.state = RunState.RUNNING
+        session.flush()
+        while findings.forget_chunk(session, run):
+            pass
+        run.state = RunState.DONE
+        session.flush()
+        findings.set_counters(session, dataset_id, run.id)
+    check(any_database, dataset_id)
+    with any_database.read() as session:
+        marked = sa.select(Score.run_id).where(Score.kinds != 0)
+        for left in (sa.select(Finding.run_id), sa.select(Evidence.run_id), marked):
+            assert session.scalar(left.limit(1)) is None
 
 
 @pytest.mark.parametrize("length", [*range(294, 302), 1000])
