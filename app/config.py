@@ -52,6 +52,16 @@ class Settings(BaseSettings):
 
     embedder: str = Field("use", description="Embedder of a scoring run that names none.")
     folds: int = Field(10, ge=2, description="Folds of the cross-validation.")
+    neighbour_rows: int = Field(
+        500_000,
+        ge=0,
+        description="Most rows of a dataset for which similar rows are looked for; 0 never looks for them.",
+    )
+    exact_neighbour_rows: int = Field(
+        200_000,
+        ge=0,
+        description="Most rows for which every pair is compared; beyond, the extra `ann` finds most.",
+    )
     threads: int = Field(0, ge=0, description="Threads for embedding; 0 means one per core.")
 
     openai_api_key: SecretStr | None = Field(

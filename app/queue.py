@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from dbos import DBOSClient, EnqueueOptions
 
 APPLICATION = "setright"
-APPLICATION_VERSION = "1"
+APPLICATION_VERSION = "2"
 """Bumped only when the order of a job's steps changes: workers run only jobs of their own version."""
 
 

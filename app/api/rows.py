@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from app.api.answers import Exact, In, Out, RowId
 from app.models.columns import Split
 from app.models.datasets import Dataset
+from app.models.evidence import IssueKind, kinds_of
 from app.models.examples import ExampleState
 from app.models.scoring import Score, ScoringRun
 from app.services import datasets, review, scoring
@@ -25,7 +26,8 @@ class FilterIn(In):
     model_config = ConfigDict(json_schema_extra={"examples": [{"preset": "issues", "max_confidence": 0.2}]})
 
     preset: Preset = Preset.ISSUES
-    """Which rows to begin with: open issues, those set aside, decided, without a label, or all."""
+    """Which rows to begin with: open label issues, open rows of another kind of issue in its own order,
+    those set aside, decided, without a label, or all."""
     split: Literal["train", "test", "both"] = "train"
     """The split they are in."""
     given: RowId | None = None
@@ -88,6 +90,8 @@ class ScoreOut(Out):
     """Whether the recommended auto-fix would change the row."""
     issue_rank: int | None
     """Place among the split's issues; 1 is the worst."""
+    kinds: list[IssueKind]
+    """The other kinds of issue it has."""
     probabilities: list[ProbabilityOut]
     """Every label of the run with its probability, in the order of the labels."""
 
@@ -170,6 +174,7 @@ def _score_out(score: Score, suggested_id: int, names: dict[int, str], run: Scor
         is_issue=score.is_issue,
         is_recommended=score.is_recommended,
         issue_rank=score.issue_rank,
+        kinds=kinds_of(score.kinds),
         probabilities=[
             ProbabilityOut(label_id=label_id, label=names[label_id], probability=round(probability, 6))
             for label_id, probability in review.probabilities_of(score, run).items()

@@ -13,6 +13,7 @@ from app.commands.session import finish_job, load_settings, opened, say, say_jso
 from app.errors import NotFound
 from app.files.rows import Layout
 from app.models.columns import Split
+from app.models.evidence import IssueKind
 from app.models.scoring import ScoringRun
 from app.services import datasets, issues, scoring
 from app.services.imports import limits_of
@@ -138,22 +139,44 @@ def list_issues(
     name: Annotated[str, typer.Argument(help="Name of the dataset.")],
     limit: Annotated[int | None, typer.Option(min=1, help="How many; all with --json, else 20.")] = None,
     split: Annotated[Split, typer.Option(help="Which split.")] = Split.TRAIN,
+    kind: Annotated[IssueKind | None, typer.Option(help="Another kind of issue than wrong labels.")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print an array of issues.")] = False,
 ) -> None:
-    """List the label issues of a dataset, the worst first."""
+    """List the label issues of a dataset, or the rows of another kind of issue, the worst first."""
+    shown = limit if json_ else limit or SHOWN_ISSUES
+    if kind is not None:
+        _list_found(name, kind, split=split, limit=shown, json_=json_)
+        return
     with opened() as here, here.database.read() as session:
         dataset = datasets.get_by_name(session, name)
-        shown = limit if json_ else limit or SHOWN_ISSUES
         found = issues.list_issues(session, dataset, split=split, limit=shown)
         counts = datasets.counts(session, dataset.id, split=split)
     if json_:
         say_json([asdict(issue) for issue in found])
         return
     for issue in found:
-        text = " ".join(issue.text.split())
-        text = text if len(text) <= TEXT_WIDTH else text[: TEXT_WIDTH - 1] + "…"
         say(
             f"{issue.rank:>5}  {issue.self_confidence:.3f}  {issue.id}  {issue.given_label} → "
-            f"{issue.suggested_label} ({issue.suggested_confidence:.2f})  {issue.state}  {text}"
+            f"{issue.suggested_label} ({issue.suggested_confidence:.2f})  {issue.state}  "
+            f"{_shortened(issue.text)}"
         )
     say(f"{counts.issues:,} label issues, {counts.open_issues:,} of them open.")
+
+
+def _list_found(name: str, kind: IssueKind, *, split: Split, limit: int | None, json_: bool) -> None:
+    with opened() as here, here.database.read() as session:
+        dataset = datasets.get_by_name(session, name)
+        found = issues.list_found(session, dataset, kind, split=split, limit=limit)
+        counts = datasets.counts(session, dataset.id, split=split)
+    if json_:
+        say_json([asdict(row) for row in found])
+        return
+    for row in found:
+        label = row.given_label or "(none)"
+        say(f"{row.rank:>5}  {row.id}  {label}  {row.state}  {row.explanation}  {_shortened(row.text)}")
+    say(f"{len(found):,} shown, {counts.open_of(kind):,} open in all.")
+
+
+def _shortened(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= TEXT_WIDTH else line[: TEXT_WIDTH - 1] + "…"

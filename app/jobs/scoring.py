@@ -11,6 +11,7 @@ from app import __version__
 from app.errors import Unavailable
 from app.jobs.context import Context, Reporter
 from app.jobs.durable import step, workflow
+from app.jobs.evidence import gather, with_evidence
 from app.models.scoring import ScoringRun
 from app.pipeline.arrays import load_array
 from app.pipeline.cache import embed_cached
@@ -36,7 +37,7 @@ def score(run_id: int) -> None:
     """Score a dataset."""
     embed(run_id)
     report = compute(run_id)
-    publish(run_id, report)
+    publish(run_id, with_evidence(report, gather(run_id)))
 
 
 @step(ScoringRun, "scoring.embed")

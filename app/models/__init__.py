@@ -2,6 +2,7 @@
 
 from app.models.datasets import Counter, Dataset, Label
 from app.models.events import Event
+from app.models.evidence import Evidence, Finding
 from app.models.examples import Example
 from app.models.experiments import Experiment
 from app.models.exports import Export
@@ -19,9 +20,11 @@ __all__ = [
     "Dataset",
     "Decision",
     "Event",
+    "Evidence",
     "Example",
     "Experiment",
     "Export",
+    "Finding",
     "FineTune",
     "Import",
     "ImportMatch",

@@ -55,6 +55,13 @@ class CounterName(StrEnum):
     EXCLUDED = "excluded"
     CHANGED = "changed"  # rows whose current label differs from the given one
     AUTO_FIXED = "auto_fixed"
+    # Rows of the other kinds of issue that nobody has decided, named after the kinds.
+    OPEN_CONFLICT = "open_conflict"
+    OPEN_NEAR_DUPLICATE = "open_near_duplicate"
+    OPEN_OUTLIER = "open_outlier"
+    OPEN_AMBIGUOUS = "open_ambiguous"
+    OPEN_LEAK = "open_leak"
+    OPEN_BROKEN = "open_broken"
 
 
 class Counter(Base):

@@ -18,7 +18,7 @@ from app.models.datasets import Dataset, Label
 from app.models.examples import Example, ExampleState
 from app.models.review import Batch, BatchKind, Decision, Verdict
 from app.models.scoring import Score, ScoringRun
-from app.services import datasets, review, runs, versions
+from app.services import datasets, findings, review, runs, versions
 from app.services.counting import Standing, Sums
 from app.services.queue_filter import QueueFilter, conditions
 from app.services.review import QueueRow
@@ -214,7 +214,12 @@ def _change(
     session.flush()
     for (example, score), decision in zip(rows, decisions, strict=True):
         before = Standing(
-            example.split, example.given_label_id, example.label_id, example.state, score.is_issue
+            example.split,
+            example.given_label_id,
+            example.label_id,
+            example.state,
+            score.is_issue,
+            score.kinds,
         )
         example.label_id, example.state = score.suggested_label_id, ExampleState.AUTO_FIXED
         example.last_decision_id, example.decided_by_id = decision.id, actor.user_id
@@ -222,6 +227,7 @@ def _change(
         score.state, score.is_open = example.state, False
         sums.move(before, replace(before, label_id=example.label_id, state=example.state))
     session.flush()
+    findings.follow(session, [score for _, score in rows])
     sums.save(session, dataset.id)
 
 

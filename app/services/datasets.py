@@ -10,6 +10,7 @@ from app.actor import Actor, Role
 from app.errors import Conflict, InvalidInput, NotFound
 from app.models.columns import OPEN_STATES, RunState, Split
 from app.models.datasets import Counter, CounterName, Dataset, Label
+from app.models.evidence import IssueKind
 from app.models.experiments import Experiment
 from app.models.exports import Export
 from app.models.fine_tunes import FineTune
@@ -17,6 +18,7 @@ from app.models.imports import Import
 from app.models.review import Batch
 from app.models.scoring import ScoringRun
 from app.services import runs
+from app.services.counting import open_counter
 
 MAX_NAME_CHARS = 200
 BUSY: dict[type[runs.AnyRun], str] = {
@@ -44,6 +46,17 @@ class Counts:
     excluded: int = 0
     changed: int = 0
     auto_fixed: int = 0
+    open_conflict: int = 0
+    open_near_duplicate: int = 0
+    open_outlier: int = 0
+    open_ambiguous: int = 0
+    open_leak: int = 0
+    open_broken: int = 0
+
+    def open_of(self, kind: IssueKind) -> int:
+        """Return how many rows of a kind nobody has decided."""
+        found: int = getattr(self, open_counter(kind).value)
+        return found
 
     @property
     def rows(self) -> int:

@@ -14,7 +14,7 @@ from app.models.examples import Example, ExampleState, text_hash
 from app.models.imports import Import, ImportMatch, MatchKind, RejectedRow
 from app.models.review import Decision
 from app.models.scoring import Score
-from app.services import datasets, runs, scoring, versions
+from app.services import datasets, findings, runs, scoring, versions
 from app.services.counting import Standing, Sums
 
 CHUNK = 1000
@@ -100,6 +100,7 @@ def apply_changes(session: Session, import_: Import) -> int:
         before = standing_of(example, score)
         _apply(match, example, score, decision_id=newest.get(example.id, 0))
         sums.move(before, standing_of(example, score))
+    findings.follow(session, [score for _, _, score in found if score is not None])
     sums.save(session, dataset.id)
     return len(found)
 
@@ -112,6 +113,7 @@ def standing_of(example: Example, score: Score | None) -> Standing:
         label_id=example.label_id,
         state=example.state,
         is_issue=score is not None and score.is_issue,
+        kinds=score.kinds if score is not None else 0,
     )
 
 

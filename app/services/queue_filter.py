@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from app.errors import InvalidInput
 from app.models.columns import Split
+from app.models.evidence import IssueKind
 from app.models.examples import Example, ExampleState
 from app.models.scoring import Score
 
@@ -23,6 +24,20 @@ class Preset(StrEnum):
     RESOLVED = "resolved"
     UNLABELLED = "unlabelled"
     ALL = "all"
+    CONFLICT = "conflict"
+    NEAR_DUPLICATE = "near_duplicate"
+    OUTLIER = "outlier"
+    AMBIGUOUS = "ambiguous"
+    LEAK = "leak"
+    BROKEN = "broken"
+
+    @property
+    def kind(self) -> IssueKind | None:
+        """Return the kind of issue whose open rows the tab shows, where it is one of these."""
+        return _KINDS.get(self.value)
+
+
+_KINDS = {kind.value: kind for kind in IssueKind}
 
 
 @dataclass(frozen=True)
@@ -126,6 +141,12 @@ def _preset(preset: Preset, *, scored: bool) -> list[sa.ColumnElement[bool]]:
             return [Example.label_id.is_(None)]
         case Preset.ALL:
             return []
+        case _:
+            return [*_has_kind(preset), Score.is_open.is_(True)] if scored else [sa.false()]
+
+
+def _has_kind(preset: Preset) -> list[sa.ColumnElement[bool]]:
+    return [Score.kinds.bitwise_and(preset.kind.bit) != 0] if preset.kind else []
 
 
 def _confidences(wanted: QueueFilter, *, scored: bool) -> list[sa.ColumnElement[bool]]:

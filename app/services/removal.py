@@ -12,6 +12,7 @@ from app.models.experiments import Experiment
 from app.models.exports import Export
 from app.models.fine_tunes import FineTune
 from app.models.imports import Import
+from app.services import findings
 
 CHUNK = 1000
 
@@ -27,6 +28,7 @@ class Leftovers:
 def remove_chunk(session: Session, dataset_id: int) -> bool:
     """Delete some examples with their scores and decisions; say whether there were any."""
     doomed = session.scalars(sa.select(Example.id).where(Example.dataset_id == dataset_id).limit(CHUNK)).all()
+    findings.remove(session, dataset_id, doomed)
     session.execute(
         sa.delete(Example).where(Example.id.in_(doomed)).execution_options(synchronize_session=False)
     )

@@ -8,13 +8,15 @@ from sqlalchemy.orm import Session, aliased
 
 from app.errors import InvalidInput, NotFound
 from app.models.datasets import Dataset, Label
+from app.models.evidence import Finding, IssueKind
 from app.models.examples import Example
 from app.models.people import User
 from app.models.review import Decision
 from app.models.scoring import Score, ScoringRun
 from app.science.probabilities import unpack
-from app.services import datasets
-from app.services.queue_filter import QueueFilter, conditions
+from app.services import datasets, evidence
+from app.services.evidence import Why
+from app.services.queue_filter import Preset, QueueFilter, conditions
 
 PAGE = 50
 MAX_ID = 2**63
@@ -29,7 +31,7 @@ class QueueRow:
     given: str | None
     suggested: str | None
     current: str | None
-    rank_key: float | None = None
+    rank_key: float | None = None  # where the row stands in the order of its preset
 
     @property
     def cursor(self) -> str:
@@ -74,6 +76,7 @@ class Resolver:
     choices: list[Choice]
     history: list[DecisionLine]
     decided_by: str | None
+    why: Why
 
 
 _given, _suggested, _current = aliased(Label), aliased(Label), aliased(Label)
@@ -91,11 +94,14 @@ def list_queue(
     limit: int = PAGE,
 ) -> QueuePage:
     """Return a page of the queue, worst self-confidence first; it costs the same at any depth."""
+    kind = queue_filter.preset.kind
     query = _rows(dataset, queue_filter)
-    keys = _keys(dataset)
+    keys = _keys(dataset, kind)
     if cursor:
         query = query.where(_beyond(keys, cursor, backwards=backwards))
     order = [key.desc() if backwards else key.asc() for key in keys]
+    if kind is not None:
+        query = query.add_columns(keys[0])
     found = [_queue_row(*row) for row in session.execute(query.order_by(*order).limit(limit + 1))]
     more, found = len(found) > limit, found[:limit]
     if backwards:
@@ -112,8 +118,7 @@ def next_row(
     session: Session, dataset: Dataset, queue_filter: QueueFilter, *, after: QueueRow | None
 ) -> QueueRow | None:
     """Return the row that follows in the queue, or the first one where there is none left behind it."""
-    has_place = after is not None and (after.score is None) == (dataset.current_run_id is None)
-    cursor = after.cursor if after is not None and has_place else None
+    cursor = after.cursor if after is not None and _has_place(after, dataset, queue_filter) else None
     page = list_queue(session, dataset, queue_filter, cursor=cursor, limit=1)
     if not page.rows and cursor:
         page = list_queue(session, dataset, queue_filter, limit=1)
@@ -124,15 +129,27 @@ def previous_row(
     session: Session, dataset: Dataset, queue_filter: QueueFilter, *, before: QueueRow
 ) -> QueueRow | None:
     """Return the row that precedes in the queue."""
-    if (before.score is None) != (dataset.current_run_id is None):
+    if not _has_place(before, dataset, queue_filter):
         return None
     page = list_queue(session, dataset, queue_filter, cursor=before.cursor, backwards=True, limit=1)
     return page.rows[0] if page.rows else None
 
 
-def get_row(session: Session, dataset: Dataset, example_id: int) -> QueueRow:
-    """Return one row, whether or not a filter shows it."""
-    found = session.execute(_rows_of(dataset).where(Example.id == example_id)).one_or_none()
+def _has_place(row: QueueRow, dataset: Dataset, queue_filter: QueueFilter) -> bool:
+    if queue_filter.preset.kind is not None and row.rank_key is None:
+        return False
+    return (row.score is None) == (dataset.current_run_id is None)
+
+
+def get_row(
+    session: Session, dataset: Dataset, example_id: int, *, place_in: Preset | None = None
+) -> QueueRow:
+    """Return one row, whether or not a filter shows it; `place_in` says whose order its place is of."""
+    query = _rows_of(dataset).where(Example.id == example_id)
+    if place_in is not None and place_in.kind is not None:
+        of_run = (Finding.example_id == Example.id) & (Finding.run_id == Score.run_id)
+        query = query.outerjoin(Finding, of_run & (Finding.kind == place_in.kind)).add_columns(Finding.rank)
+    found = session.execute(query).one_or_none()
     if found is None:
         raise NotFound(f"There is no row {example_id} in {dataset.name}.")
     return _queue_row(*found)
@@ -146,10 +163,17 @@ def get_rows(session: Session, dataset: Dataset, example_ids: list[int]) -> list
 
 
 def _queue_row(
-    example: Example, score: Score | None, given: str | None, suggested: str | None, current: str | None
+    example: Example,
+    score: Score | None,
+    given: str | None,
+    suggested: str | None,
+    current: str | None,
+    *rank: int | None,
 ) -> QueueRow:
     is_scored = score is not None and score.suggested_label_id is not None
-    rank_key = score.rank_key if score is not None else None
+    rank_key: float | None = score.rank_key if score is not None else None
+    if rank:
+        rank_key = rank[0]
     return QueueRow(example, score if is_scored else None, given, suggested, current, rank_key)
 
 
@@ -159,7 +183,18 @@ def _rows(dataset: Dataset, queue_filter: QueueFilter) -> _Rows:
     # The queue is one range of an index of the scores. A run scores rows of its dataset alone; to say so of
     # the examples again would tempt SQLite to begin with them and to sort them all.
     query = sa.select(*_COLUMNS).select_from(Score).join(Example, Example.id == Score.example_id)
-    return _named(query).where(Score.run_id == dataset.current_run_id, *conditions(queue_filter, scored=True))
+    wanted = conditions(queue_filter, scored=True)
+    kind = queue_filter.preset.kind
+    if kind is None:
+        return _named(query).where(Score.run_id == dataset.current_run_id, *wanted)
+    of_kind = sa.select(*_COLUMNS).select_from(Finding)
+    of_kind = of_kind.join(
+        Score, (Score.run_id == Finding.run_id) & (Score.example_id == Finding.example_id)
+    ).join(Example, Example.id == Finding.example_id)
+    place = [Finding.run_id == dataset.current_run_id, Finding.kind == kind, Finding.is_open.is_(True)]
+    if queue_filter.split is not None:
+        place.append(Finding.split == queue_filter.split)
+    return _named(of_kind).where(*place, *wanted)
 
 
 def _rows_of(dataset: Dataset) -> _Rows:
@@ -177,7 +212,9 @@ def _named(query: _Rows) -> _Rows:
     )
 
 
-def _keys(dataset: Dataset) -> list[sa.ColumnElement[object]]:
+def _keys(dataset: Dataset, kind: IssueKind | None) -> list[sa.ColumnElement[object]]:
+    if kind is not None and dataset.current_run_id is not None:
+        return [Finding.rank, Finding.example_id]  # type: ignore[list-item]
     if dataset.current_run_id is None:
         return [Example.id]  # type: ignore[list-item]
     return [Score.rank_key, Score.example_id]  # type: ignore[list-item]
@@ -204,6 +241,7 @@ def resolver(session: Session, dataset: Dataset, example_id: int) -> Resolver:
         choices=_choices(session, dataset, row),
         history=_history(session, example_id),
         decided_by=decider.name if decider else None,
+        why=evidence.why(session, dataset, row.example, row.score, given=row.given),
     )
 
 

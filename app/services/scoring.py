@@ -16,7 +16,7 @@ from app.models.examples import Example, ExampleState
 from app.models.imports import Import, ImportMatch
 from app.models.review import Batch, Decision
 from app.models.scoring import UNSCORED, Score, ScoringRun
-from app.services import counting, datasets, runs, versions
+from app.services import counting, datasets, findings, runs, versions
 
 CHUNK = 5000
 
@@ -156,6 +156,7 @@ def publish(session: Session, run: ScoringRun, report: dict[str, Any], *, actor:
     session.flush()
     sums = _issue_counts(session, fresh.id)
     counting.set_counters(session, dataset.id, (CounterName.ISSUES, CounterName.OPEN_ISSUES), sums)
+    findings.set_counters(session, dataset.id, fresh.id)
     fresh.report = report
     fresh.rows = report["rows"]
     fresh.issues = report["issues"]
@@ -191,11 +192,12 @@ def _catch_up(session: Session, run: ScoringRun) -> None:
             sa.select(Score, Example)
             .join(Example, Example.id == Score.example_id)
             .where(Score.run_id == run.id, Score.example_id.in_(changed[start : start + 1000]))
-        )
+        ).all()
         for score, example in rows:
             score.state, score.is_open = example.state, example.state is ExampleState.OPEN
             score.split, score.given_label_id = example.split, example.given_label_id
-    session.flush()
+        session.flush()
+        findings.follow(session, [score for score, _ in rows])
 
 
 def add_unscored(

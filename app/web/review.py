@@ -27,8 +27,15 @@ _TITLES = {
     Preset.NEEDS_REVIEW: "Needs review",
     Preset.RESOLVED: "Resolved",
     Preset.UNLABELLED: "Unlabelled",
+    Preset.CONFLICT: "Conflicts",
+    Preset.NEAR_DUPLICATE: "Near duplicates",
+    Preset.OUTLIER: "Outliers",
+    Preset.AMBIGUOUS: "Ambiguous",
+    Preset.LEAK: "Leaks",
+    Preset.BROKEN: "Broken",
     Preset.ALL: "All rows",
 }
+_ONLY_WHERE_FOUND = {Preset.UNLABELLED, *(preset for preset in Preset if preset.kind)}
 
 
 @dataclass(frozen=True)
@@ -112,7 +119,7 @@ def undo(
     wanted = QueueFilter.from_query(request.query_params)
     decision = decisions.undo(session, dataset_id, actor=actor)
     dataset = datasets.get(session, dataset_id)
-    row = review.get_row(session, dataset, decision.example_id)
+    row = review.get_row(session, dataset, decision.example_id, place_in=wanted.preset)
     return _after(request, session, dataset, wanted, place, settings, row=row, opened=row, flash="Undone.")
 
 
@@ -141,7 +148,7 @@ def decide(
         actor=actor,
     )
     dataset = datasets.get(session, dataset_id)
-    row = review.get_row(session, dataset, example_id)
+    row = review.get_row(session, dataset, example_id, place_in=wanted.preset)
     opened = review.next_row(session, dataset, wanted, after=row)
     flash = _said(decision, row)
     return _after(request, session, dataset, wanted, place, settings, row=row, opened=opened, flash=flash)
@@ -231,6 +238,7 @@ def _presets(request: Request, session: Session, dataset: Dataset, wanted: Queue
     splits = {None: counts.rows, "train": counts.train, "test": counts.test}
     numbers = {
         Preset.ISSUES: counts.open_issues,
+        **{preset: counts.open_of(preset.kind) for preset in _TITLES if preset.kind},
         Preset.NEEDS_REVIEW: counts.needs_review,
         Preset.RESOLVED: counts.resolved,
         Preset.UNLABELLED: counts.unlabelled,
@@ -249,7 +257,7 @@ def _presets(request: Request, session: Session, dataset: Dataset, wanted: Queue
             is_current=preset is wanted.preset,
         )
         for preset, count in numbers.items()
-        if count or preset is not Preset.UNLABELLED or wanted.preset is preset
+        if count or preset not in _ONLY_WHERE_FOUND or wanted.preset is preset
     ]
 
 
