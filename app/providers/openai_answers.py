@@ -1,0 +1,62 @@
+"""What a server that speaks OpenAI's API says when it does not do what was asked, as our errors."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import openai
+
+from app.errors import Unavailable
+from app.providers.errors import ProviderRefused
+
+SERVER_ERROR = 500
+TOO_MANY_REQUESTS = 429
+NO_QUOTA = "insufficient_quota"
+
+
+@contextmanager
+def translated(server: str, api_key: str) -> Iterator[None]:
+    """Turn the client's errors into ours.
+
+    Parameters
+    ----------
+    server : str
+        Its host, named in every sentence.
+    api_key : str
+        Cut out of what the server says.
+
+    Raises
+    ------
+    ProviderRefused
+        The server said no: its words, code and request id.
+    Unavailable
+        It cannot be reached, has a problem of its own or asks to wait.
+    """
+    try:
+        yield
+    except openai.APITimeoutError:
+        raise Unavailable(f"{server} did not answer in time.") from None
+    except openai.APIConnectionError as problem:
+        raise Unavailable(f"{server} cannot be reached: {problem.__cause__ or problem}.") from None
+    except openai.APIStatusError as problem:
+        raise _refusal(problem, server, api_key) from None
+    except (openai.APIError, ValueError, TypeError, AttributeError):
+        raise ProviderRefused(f"{server} answered something that is not OpenAI's API.") from None
+
+
+def _refusal(problem: openai.APIStatusError, server: str, api_key: str) -> ProviderRefused | Unavailable:
+    words = _words(problem).replace(api_key, "…")
+    request = f" (request id {problem.request_id})" if problem.request_id else ""
+    if problem.status_code == TOO_MANY_REQUESTS and problem.code != NO_QUOTA:
+        wait = problem.response.headers.get("retry-after")
+        pause = f" Try again in {wait} seconds." if wait else ""
+        return Unavailable(f"{server} asks to wait: {words}{request}{pause}")
+    if problem.status_code >= SERVER_ERROR:
+        return Unavailable(f"{server} has a problem of its own ({problem.status_code}): {words}{request}")
+    message = f"{server} refused ({problem.status_code}): {words}{request}"
+    return ProviderRefused(message, code=problem.code, request_id=problem.request_id)
+
+
+def _words(problem: openai.APIStatusError) -> str:
+    if isinstance(problem.body, dict) and isinstance(problem.body.get("message"), str):
+        return str(problem.body["message"])
+    return f"HTTP status {problem.status_code} without an explanation"
