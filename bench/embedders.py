@@ -98,7 +98,8 @@ def child(name: str, folder: Path) -> None:
                 "ap": [_average_precision(_with_flips(one, name, folder)) for one in known],
                 "texts_per_s": count / seconds,
                 "texts_per_cpu_s": count / cpu_seconds,
-                "characters_per_cpu_s": sum(len(text) for one in texts.values() for text in one) / cpu_seconds,
+                "characters_per_cpu_s": sum(len(text) for one in texts.values() for text in one)
+                / cpu_seconds,
                 "rss_mib": rss,
             }
         )
