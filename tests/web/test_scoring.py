@@ -135,6 +135,20 @@ def test_the_overview_says_where_texts_go(settings: Settings, database: Database
             assert words in Browser(client).open(f"/datasets/{made}").text
 
 
+def test_the_overview_shows_doubts_and_what_was_paid(browser: Browser, database: Database) -> None:
+    made = factories.make_dataset(database)
+    with database.write() as session:
+        run = session.query(ScoringRun).one()
+        run.report = {
+            **run.report,
+            "warnings": ["Perhaps yours was trained on these very labels."],
+            "spent": {"tokens": 1234, "price": 0.0617},
+        }
+    page = browser.open(f"/datasets/{made}")
+    assert "trained on these very labels" in page.text
+    assert "234 tokens, 0.0617" in page.text
+
+
 def test_who_may_and_what_is_not_there(web: FastAPI, browser: Browser, database: Database) -> None:
     made = factories.make_dataset(database, scored=False)
     assert browser.open(f"/datasets/{made + 1}/scoring").status == 404
