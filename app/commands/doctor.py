@@ -93,10 +93,13 @@ def _workers(settings: Settings, database: Database) -> str:
 
 
 def _weights(settings: Settings) -> str:
-    from app.providers.embedders import get_embedder
+    from app.providers.catalogue import KINDS
+    from app.providers.embedders import get_embedder, options_of
 
-    vector = get_embedder(settings.embedder).embed(["one text", "another text"])
-    return f"{settings.embedder} gives {vector.shape[1]} numbers a text"
+    options = options_of(settings, name=settings.embedder)
+    vector = get_embedder(settings.embedder, options).embed(["one text", "another text"])
+    missing = [f"{kind.name} would need: {kind.install}" for kind in KINDS if not kind.is_installed]
+    return "; ".join([f"{settings.embedder} gives {vector.shape[1]} numbers a text", *missing])
 
 
 def _disk(settings: Settings) -> str:

@@ -3,6 +3,8 @@
 import hashlib
 import secrets
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from app.files.annotations import merge_annotations
 from app.files.rows import Columns, Layout
 from app.models.columns import Split
 from app.models.imports import Import
-from app.services import datasets, imports
+from app.services import brought, datasets, imports
 from app.services.imports import ImportChoices, limits_of
 
 
@@ -49,6 +51,23 @@ def import_file(here: Here, file: Path, wanted: Wanted, *, dataset: str) -> Impo
         upload.unlink(missing_ok=True)
         raise
     return finish_job(here, run)
+
+
+@contextmanager
+def kept_copies(here: Here, **files: Path | None) -> Iterator[dict[str, str]]:
+    """Copy files of arrays to the uploads and yield their paths; delete them if the rest is refused."""
+    copies: dict[str, Path] = {}
+    try:
+        for name, file in files.items():
+            if file is not None:
+                suffix = brought.suffix_of(file.name)
+                copies[name] = here.settings.uploads / f"{secrets.token_hex(16)}{suffix}"
+                _copy(file, copies[name], here.settings.max_file_bytes)
+        yield {name: str(copy) for name, copy in copies.items()}
+    except BaseException:
+        for copy in copies.values():
+            copy.unlink(missing_ok=True)
+        raise
 
 
 def _copy(file: Path, upload: Path, max_bytes: int) -> None:

@@ -5,9 +5,10 @@ from contextlib import suppress
 
 from dbos import DBOS
 
+from app.jobs.brought import delete
 from app.jobs.context import current
 from app.queue import Job
-from app.services import removal
+from app.services import brought, removal
 
 
 @DBOS.step(name="delete_dataset.rows", retries_allowed=True, max_attempts=4)
@@ -20,7 +21,9 @@ def remove(dataset_id: int) -> None:
             more = removal.remove_chunk(session, dataset_id)
         context.pause()
     with context.database.write() as session:
+        paths = brought.all_paths(session, dataset_id)
         left = removal.remove_rest(session, dataset_id)
+    delete(context, paths)
     for export_id in left.export_ids:
         shutil.rmtree(context.settings.exports / str(export_id), ignore_errors=True)
     for upload in left.uploads:

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from app.pipeline.arrays import check_embeddings, check_pred_probs
 from app.pipeline.cache import embed_cached, hash_texts
-from app.pipeline.scoring import GIVEN, OnProgress, Progress, Scoring, score
+from app.pipeline.scoring import OnProgress, Progress, Scoring, score
+from app.providers.catalogue import FILE
 from app.providers.embedders import Embedder
 from app.science.crossval import Classifier, predict
 from app.science.label_issues import find_label_issues
@@ -204,5 +205,5 @@ def _report(scoring: Scoring, labels: npt.NDArray[np.int64], *, n_rows: int) -> 
         "classifier": scoring.classifier,
         "classifier_reason": scoring.chosen.reason if scoring.chosen else "",
         "seconds": {name: round(value, 3) for name, value in scoring.seconds.items()},
-        "given_pred_probs": scoring.classifier == GIVEN,
+        "given_pred_probs": scoring.classifier == FILE,
     }

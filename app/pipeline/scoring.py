@@ -12,12 +12,12 @@ import numpy.typing as npt
 from app.pipeline.arrays import check_embeddings, check_pred_probs
 from app.pipeline.cache import embed_cached, hash_texts, text_groups
 from app.pipeline.checks import check_scorable, rare_class_warnings
+from app.providers.catalogue import FILE
 from app.providers.embedders import Embedder
 from app.science.autofix import AutofixAdvice, recommend
 from app.science.crossval import CLASSIFIER, Classifier, out_of_sample_probabilities
 from app.science.label_issues import LabelIssues, find_label_issues
 
-GIVEN = "given"
 FOLDS = 10
 
 
@@ -43,7 +43,7 @@ class Scoring:
     embeddings : float32 array (n_examples, n_dimensions) or None
         None when probabilities were given without embeddings.
     embedder, embedder_version, classifier : str
-        Where the numbers come from; `given` and an empty version for what the caller brought.
+        Where the numbers come from; `file` and an empty version for what the caller brought.
     chosen : Classifier or None
         What predicts further rows; None when probabilities were given.
     warnings : tuple of str
@@ -148,9 +148,9 @@ def score(
         issues=issues,
         advice=advice,
         embeddings=vectors,
-        embedder=embedder.name if brought_vectors is None and brought_probs is None else GIVEN,
+        embedder=embedder.name if brought_vectors is None and brought_probs is None else FILE,
         embedder_version=embedder.version if brought_vectors is None and brought_probs is None else "",
-        classifier=CLASSIFIER if chosen else GIVEN,
+        classifier=CLASSIFIER if chosen else FILE,
         chosen=chosen,
         warnings=rare_class_warnings(labels, n_classes=n_classes),
         seconds=seconds,

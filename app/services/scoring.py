@@ -16,6 +16,7 @@ from app.models.examples import Example, ExampleState
 from app.models.imports import Import, ImportMatch
 from app.models.review import Batch, Decision
 from app.models.scoring import UNSCORED, Score, ScoringRun
+from app.providers.catalogue import FILE, check_name
 from app.services import counting, datasets, findings, runs, versions
 
 CHUNK = 5000
@@ -55,7 +56,7 @@ def request(
         raise InvalidInput("A seed is a whole number from 0 to 2147483647.")
     run = ScoringRun(
         dataset_id=dataset_id,
-        embedder=embedder,
+        embedder=_embedder_of(embedder, embeddings_path),
         seed=seed,
         folds=folds,
         pred_probs_path=pred_probs_path,
@@ -65,10 +66,17 @@ def request(
     session.add(run)
     session.flush()
     events.record(
-        session, "scoring.requested", actor=actor, dataset_id=dataset_id, subject_id=run.id, new=embedder
+        session, "scoring.requested", actor=actor, dataset_id=dataset_id, subject_id=run.id, new=run.embedder
     )
     queue.enqueue(session, queue.Job.SCORING, run.id)
     return run
+
+
+def _embedder_of(name: str, embeddings_path: str | None) -> str:
+    check_name(name)
+    if name == FILE and embeddings_path is None:
+        raise InvalidInput("The embedder file needs a file of embeddings: send one along.")
+    return name if embeddings_path is None else FILE
 
 
 def get(session: Session, run_id: int) -> ScoringRun:

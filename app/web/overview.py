@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.models.columns import Split
-from app.services import datasets, imports, overview, runs, scoring
+from app.services import datasets, estimating, imports, overview, runs, scoring
 from app.services.overview import PairRow
 from app.web.deps import CurrentSettings, Id, ReadSession
 from app.web.render import html
@@ -57,6 +57,7 @@ def show(request: Request, dataset_id: Id, session: ReadSession, settings: Curre
         kinds=overview.kind_rows(run, train, both),
         noise=overview.noise(classes),
         histogram=overview.histogram(run),
+        sent_to=estimating.sent_to(settings.embedder, settings),
         imports=imports.list_imports(session, dataset_id)[:10],
     )
 
