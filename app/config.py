@@ -52,6 +52,12 @@ class Settings(BaseSettings):
 
     embedder: str = Field("use", description="Embedder of a scoring run that names none.")
     folds: int = Field(10, ge=2, description="Folds of the cross-validation.")
+    learn_every: int = Field(
+        20,
+        ge=0,
+        description="Decisions after which the rows still open are ranked anew from what was decided; "
+        "0 keeps the order of the scoring run.",
+    )
     threads: int = Field(0, ge=0, description="Threads for embedding; 0 means one per core.")
 
     openai_api_key: SecretStr | None = Field(

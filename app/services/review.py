@@ -1,23 +1,23 @@
 """Review: the ranked queue and what stands beside one row of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
 
-from app.errors import InvalidInput, NotFound
+from app.errors import NotFound
 from app.models.datasets import Dataset, Label
-from app.models.examples import Example
+from app.models.examples import Example, ExampleState
 from app.models.people import User
 from app.models.review import Decision
 from app.models.scoring import Score, ScoringRun
 from app.science.probabilities import unpack
-from app.services import datasets
+from app.services import datasets, queue_order
 from app.services.queue_filter import QueueFilter, conditions
+from app.services.queue_order import Place
 
 PAGE = 50
-MAX_ID = 2**63
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,12 @@ class QueueRow:
     given: str | None
     suggested: str | None
     current: str | None
-    rank_key: float | None = None
+    place: Place | None = None
 
     @property
     def cursor(self) -> str:
-        return f"{'' if self.rank_key is None else repr(self.rank_key)}:{self.example.id}"
+        """The row's place in the order it was read in."""
+        return str(self.place)
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class QueuePage:
     rows: list[QueueRow]
     before: str | None
     after: str | None
+    order: int = 0
 
 
 @dataclass(frozen=True)
@@ -87,47 +89,87 @@ def list_queue(
     queue_filter: QueueFilter,
     *,
     cursor: str | None = None,
+    order: int | None = None,
     backwards: bool = False,
     limit: int = PAGE,
 ) -> QueuePage:
-    """Return a page of the queue, worst self-confidence first; it costs the same at any depth."""
-    query = _rows(dataset, queue_filter)
-    keys = _keys(dataset)
-    if cursor:
-        query = query.where(_beyond(keys, cursor, backwards=backwards))
-    order = [key.desc() if backwards else key.asc() for key in keys]
-    found = [_queue_row(*row) for row in session.execute(query.order_by(*order).limit(limit + 1))]
+    """Return a page of the queue, the worst first; it costs the same at any depth.
+
+    A page after a cursor is in the cursor's order, else in `order`, else in the newest.
+    """
+    scored = dataset.current_run_id is not None
+    border = Place.read(cursor, scored=scored) if cursor else None
+    wanted = border.order if border else order
+    order = queue_order.resolve(session, dataset, wanted)
+    if border and border.order != order:  # an order that is no longer kept: begin anew
+        border, backwards = None, False
+    rows = queue_order.read(
+        session, _rows(dataset, queue_filter), scored=scored, order=order, border=border,
+        backwards=backwards, limit=limit + 1,
+    )  # fmt: skip
+    found = [_queue_row(place, *columns) for place, columns in rows]
     more, found = len(found) > limit, found[:limit]
     if backwards:
         found.reverse()
-    has_before, has_after = (more, bool(cursor)) if backwards else (bool(cursor), more)
+    has_before, has_after = (more, border is not None) if backwards else (border is not None, more)
     return QueuePage(
         rows=found,
         before=found[0].cursor if found and has_before else None,
         after=found[-1].cursor if found and has_after else None,
+        order=order,
     )
 
 
 def next_row(
-    session: Session, dataset: Dataset, queue_filter: QueueFilter, *, after: QueueRow | None
+    session: Session,
+    dataset: Dataset,
+    queue_filter: QueueFilter,
+    *,
+    after: QueueRow | None,
+    order: int | None = None,
 ) -> QueueRow | None:
-    """Return the row that follows in the queue, or the first one where there is none left behind it."""
-    has_place = after is not None and (after.score is None) == (dataset.current_run_id is None)
-    cursor = after.cursor if after is not None and has_place else None
-    page = list_queue(session, dataset, queue_filter, cursor=cursor, limit=1)
+    """Return the row that follows in an order, or its first one where there is none left behind it."""
+    order = queue_order.resolve(session, dataset, order)
+    cursor = _cursor_in(session, dataset, after, order)
+    page = list_queue(session, dataset, queue_filter, cursor=cursor, order=order, limit=1)
     if not page.rows and cursor:
-        page = list_queue(session, dataset, queue_filter, limit=1)
+        page = list_queue(session, dataset, queue_filter, order=order, limit=1)
+    return page.rows[0] if page.rows else None
+
+
+def first_open(session: Session, dataset: Dataset, queue_filter: QueueFilter) -> QueueRow | None:
+    """Return the first row of the newest order that nobody has decided; where a walk in it begins."""
+    if queue_filter.state not in {None, ExampleState.OPEN}:
+        return None
+    is_open = replace(queue_filter, state=ExampleState.OPEN)
+    page = list_queue(session, dataset, is_open, limit=1)
     return page.rows[0] if page.rows else None
 
 
 def previous_row(
-    session: Session, dataset: Dataset, queue_filter: QueueFilter, *, before: QueueRow
+    session: Session,
+    dataset: Dataset,
+    queue_filter: QueueFilter,
+    *,
+    before: QueueRow,
+    order: int | None = None,
 ) -> QueueRow | None:
-    """Return the row that precedes in the queue."""
-    if (before.score is None) != (dataset.current_run_id is None):
+    """Return the row that precedes in an order."""
+    order = queue_order.resolve(session, dataset, order)
+    cursor = _cursor_in(session, dataset, before, order)
+    if cursor is None:
         return None
-    page = list_queue(session, dataset, queue_filter, cursor=before.cursor, backwards=True, limit=1)
+    page = list_queue(session, dataset, queue_filter, cursor=cursor, backwards=True, limit=1)
     return page.rows[0] if page.rows else None
+
+
+def _cursor_in(session: Session, dataset: Dataset, row: QueueRow | None, order: int) -> str | None:
+    if row is not None and row.place is not None and row.place.order == order:
+        return row.cursor
+    if row is None or (row.score is None) != (dataset.current_run_id is None):
+        return None
+    rank_key = row.score.rank_key if row.score else None
+    return str(queue_order.place_of(session, order, row.example.id, rank_key))
 
 
 def get_row(session: Session, dataset: Dataset, example_id: int) -> QueueRow:
@@ -135,22 +177,26 @@ def get_row(session: Session, dataset: Dataset, example_id: int) -> QueueRow:
     found = session.execute(_rows_of(dataset).where(Example.id == example_id)).one_or_none()
     if found is None:
         raise NotFound(f"There is no row {example_id} in {dataset.name}.")
-    return _queue_row(*found)
+    return _queue_row(None, *found)
 
 
 def get_rows(session: Session, dataset: Dataset, example_ids: list[int]) -> list[QueueRow]:
     """Return these rows, in this order."""
     found = session.execute(_rows_of(dataset).where(Example.id.in_(example_ids)))
-    rows = {row.example.id: row for row in (_queue_row(*columns) for columns in found)}
+    rows = {row.example.id: row for row in (_queue_row(None, *columns) for columns in found)}
     return [rows[example_id] for example_id in example_ids if example_id in rows]
 
 
 def _queue_row(
-    example: Example, score: Score | None, given: str | None, suggested: str | None, current: str | None
+    place: Place | None,
+    example: Example,
+    score: Score | None,
+    given: str | None,
+    suggested: str | None,
+    current: str | None,
 ) -> QueueRow:
     is_scored = score is not None and score.suggested_label_id is not None
-    rank_key = score.rank_key if score is not None else None
-    return QueueRow(example, score if is_scored else None, given, suggested, current, rank_key)
+    return QueueRow(example, score if is_scored else None, given, suggested, current, place)
 
 
 def _rows(dataset: Dataset, queue_filter: QueueFilter) -> _Rows:
@@ -175,24 +221,6 @@ def _named(query: _Rows) -> _Rows:
         .outerjoin(_suggested, _suggested.id == Score.suggested_label_id)
         .outerjoin(_current, _current.id == Example.label_id)
     )
-
-
-def _keys(dataset: Dataset) -> list[sa.ColumnElement[object]]:
-    if dataset.current_run_id is None:
-        return [Example.id]  # type: ignore[list-item]
-    return [Score.rank_key, Score.example_id]  # type: ignore[list-item]
-
-
-def _beyond(keys: list[sa.ColumnElement[object]], cursor: str, *, backwards: bool) -> sa.ColumnElement[bool]:
-    confidence, _, example_id = cursor.partition(":")
-    try:
-        values: list[float] = [int(example_id)] if len(keys) == 1 else [float(confidence), int(example_id)]
-    except ValueError:
-        values = []
-    if not values or not 0 < values[-1] < MAX_ID:
-        raise InvalidInput(f"{cursor[:50]!r} is not a place in the queue.")
-    at, border = sa.tuple_(*keys), sa.tuple_(*(sa.literal(value) for value in values))
-    return at < border if backwards else at > border
 
 
 def resolver(session: Session, dataset: Dataset, example_id: int) -> Resolver:

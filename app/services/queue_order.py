@@ -1,0 +1,154 @@
+"""In which order the queue is read: the run's own, or one that was learned from decisions.
+
+The run's order never changes. A learned order puts some rows, its front, before all others; it never changes
+either, and whoever is within one goes on in it. So a walk through the queue shows every row once, whatever
+was learned in the meantime.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.errors import InvalidInput
+from app.models.columns import RunState
+from app.models.datasets import Dataset
+from app.models.examples import Example
+from app.models.learning import FrontRow, Learning
+from app.models.scoring import Score
+
+MAX_ID = 2**63
+BEFORE_ALL = 1_000_000.0
+"""The key of a row of the front is its place less this: below any key of the run."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a row stands in an order; written into addresses."""
+
+    key: float | None
+    example_id: int
+    order: int = 0
+
+    def __str__(self) -> str:
+        key = "" if self.key is None else repr(self.key)
+        return f"{key}:{self.example_id}" + (f"@{self.order}" if self.order else "")
+
+    @property
+    def in_front(self) -> bool:
+        """Whether the row is one that decisions have put before all others."""
+        return self.key is not None and self.key < 0
+
+    @classmethod
+    def read(cls, written: str, *, scored: bool) -> "Place":
+        """Read a place from an address, or say that it is none."""
+        key, _, rest = written.partition(":")
+        example_id, _, order = rest.partition("@")
+        try:
+            place = cls(float(key) if scored else None, int(example_id), int(order or 0))
+        except ValueError:
+            place = cls(None, 0)
+        if not (0 < place.example_id < MAX_ID and 0 <= place.order < MAX_ID):
+            raise InvalidInput(f"{written[:50]!r} is not a place in the queue.")
+        return place
+
+
+def resolve(session: Session, dataset: Dataset, order: int | None) -> int:
+    """Return the order to read in: the one asked for while it is kept, else the newest."""
+    newest = dataset.learning_id or 0
+    if order is None or order == newest or dataset.current_run_id is None:
+        return newest
+    known = sa.select(Learning.id).where(
+        Learning.id == order, Learning.run_id == dataset.current_run_id, Learning.state == RunState.DONE
+    )
+    return order if order == 0 or session.scalar(known) else newest
+
+
+def place_of(session: Session, order: int, example_id: int, rank_key: float | None) -> Place:
+    """Return where a row stands in an order."""
+    if order:
+        found = sa.select(FrontRow.place).where(
+            FrontRow.learning_id == order, FrontRow.example_id == example_id
+        )
+        if (place := session.scalar(found)) is not None:
+            return Place(place - BEFORE_ALL, example_id, order)
+    return Place(rank_key, example_id, order)
+
+
+def read(
+    session: Session,
+    query: sa.Select[*tuple[Any, ...]],
+    *,
+    scored: bool,
+    order: int,
+    border: Place | None,
+    backwards: bool,
+    limit: int,
+) -> list[tuple[Place, Any]]:
+    """Return the next rows of a query beyond a place, each with its own place, in the direction of reading.
+
+    The query's first two columns are an example and its score. A dataset without scores is read by row.
+    """
+    parts = [_tail] if not order else [_tail, _front] if backwards else [_front, _tail]
+    found: list[tuple[Place, Any]] = []
+    for part in parts:
+        if len(found) < limit:
+            found += part(
+                session, query, scored=scored, order=order, border=border, backwards=backwards,
+                limit=limit - len(found),
+            )  # fmt: skip
+    return found
+
+
+def _front(
+    session: Session,
+    query: sa.Select[*tuple[Any, ...]],
+    *,
+    scored: bool,
+    order: int,
+    border: Place | None,
+    backwards: bool,
+    limit: int,
+) -> list[tuple[Place, Any]]:
+    if not scored or (border is not None and not border.in_front and not backwards):
+        return []
+    query = query.join(
+        FrontRow, (FrontRow.example_id == Score.example_id) & (FrontRow.learning_id == order)
+    ).add_columns(FrontRow.place)
+    if border is not None and border.in_front:
+        at = round((border.key or 0) + BEFORE_ALL)
+        query = query.where(FrontRow.place < at if backwards else FrontRow.place > at)
+    query = query.order_by(FrontRow.place.desc() if backwards else FrontRow.place).limit(limit)
+    return [
+        (Place(place - BEFORE_ALL, row[0].id, order), tuple(row)) for *row, place in session.execute(query)
+    ]
+
+
+def _tail(
+    session: Session,
+    query: sa.Select[*tuple[Any, ...]],
+    *,
+    scored: bool,
+    order: int,
+    border: Place | None,
+    backwards: bool,
+    limit: int,
+) -> list[tuple[Place, Any]]:
+    if border is not None and border.in_front:
+        if backwards:
+            return []
+        border = None
+    keys: list[sa.ColumnElement[Any]] = [Score.rank_key, Score.example_id] if scored else [Example.id]  # type: ignore[list-item]
+    if order:
+        in_front = sa.exists().where(FrontRow.learning_id == order, FrontRow.example_id == Score.example_id)
+        query = query.where(~in_front)
+    if border is not None:
+        values = [border.key, border.example_id] if scored else [border.example_id]
+        at, limits = sa.tuple_(*keys), sa.tuple_(*(sa.literal(value) for value in values))
+        query = query.where(at < limits if backwards else at > limits)
+    query = query.order_by(*(key.desc() if backwards else key.asc() for key in keys)).limit(limit)
+    return [
+        (Place(row[1].rank_key if scored else None, row[0].id, order), tuple(row))
+        for row in session.execute(query)
+    ]
