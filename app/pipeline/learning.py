@@ -92,10 +92,10 @@ def rescore(live: Live, given: Labels, decided: Decided) -> npt.NDArray[np.float
 
 
 def suspicion(pred_probs: npt.NDArray[np.floating], given: Labels, decided: Decided) -> Ranking:
-    """Say how suspect the given label of each row is, going by past verdicts; 0 for a row without one."""
+    """Say how suspect the given label of each row is, going by past verdicts; -1 where nothing is judged."""
     labelled = np.flatnonzero((given != OUTSIDE) & ~decided.excluded)
     found = rank(pred_probs[labelled], given[labelled], decided.labels[labelled])
-    everyone = np.zeros(len(given))
+    everyone = np.full(len(given), -1.0)  # without a label, or excluded
     everyone[labelled] = found.suspicion
     return Ranking(everyone, learned=found.learned, verdicts=found.verdicts)
 
@@ -122,7 +122,7 @@ def front(
         Row numbers; ties keep the order of the rows.
     """
     order = np.argsort(-suspect, kind="stable")
-    order = order[is_open[order] & (suspect[order] > 0)]
+    order = order[is_open[order] & (suspect[order] >= 0)]
     chosen = np.zeros(len(suspect), dtype=bool)
     chosen[order[:most]] = True
     chosen[order[is_issue[order]][:most]] = True

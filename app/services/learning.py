@@ -180,24 +180,27 @@ def save_front(session: Session, learning: Learning, example_ids: Sequence[int],
         session.execute(sa.insert(FrontRow), rows)
 
 
-def publish(session: Session, learning: Learning, report: dict[str, Any]) -> bool:
-    """Show the new order, unless another run's scores are shown by now; say whether it is shown."""
+def publish(session: Session, learning: Learning, report: dict[str, Any], *, kept: int = KEPT) -> bool:
+    """Show the new order, unless another run's scores are shown by now; say whether it is shown.
+
+    Of the orders before it the newest are kept, so that a walk in one of them can go on.
+    """
     dataset = datasets.lock(session, learning.dataset_id)
     fresh = runs.finish(session, learning)
     fresh.report = report
     if dataset.current_run_id != fresh.run_id:
         return False
     dataset.learning_id = fresh.id
-    _forget_old(session, fresh)
+    _forget_old(session, fresh, kept=kept)
     return True
 
 
-def _forget_old(session: Session, learning: Learning) -> None:
+def _forget_old(session: Session, learning: Learning, *, kept: int) -> None:
     oldest_kept = session.scalar(
         sa.select(Learning.id)
         .where(Learning.dataset_id == learning.dataset_id)
         .order_by(Learning.id.desc())
-        .offset(KEPT - 1)
+        .offset(kept - 1)
         .limit(1)
     )
     if oldest_kept is not None:
