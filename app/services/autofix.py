@@ -19,7 +19,7 @@ from app.models.scoring import Score, ScoringRun
 from app.services import datasets, review, reviewed, runs, samples, versions
 from app.services.autofix_rows import Fixed, Rule, RuleKind, chosen
 from app.services.counting import Standing, Sums
-from app.services.queue_filter import QueueFilter, conditions
+from app.services.queue_filter import Preset, QueueFilter, conditions
 from app.services.review import QueueRow
 from app.services.reviewed import Evidence
 
@@ -245,10 +245,15 @@ def _pairs(session: Session, chosen: sa.Subquery) -> list[Pair]:
 
 def _protected(session: Session, dataset: Dataset, wanted: QueueFilter) -> Protected:
     may_change = sa.case((Score.is_issue.is_(True) | Score.given_label_id.is_(None), 1), else_=0)
+    # The usual filter shows open rows of the train split only: what it hides is protected all the same.
+    of_filter = conditions(replace(wanted, split=None), scored=True)
+    if wanted.preset is Preset.ISSUES:
+        everything = replace(wanted, preset=Preset.ALL, split=None)
+        of_filter = [Score.is_issue.is_(True), *conditions(everything, scored=True)]
     rows = session.execute(
         sa.select(Score.split, Score.state, may_change, sa.func.count())
         .join(Example, Example.id == Score.example_id)
-        .where(Score.run_id == dataset.current_run_id, *conditions(wanted, scored=True))
+        .where(Score.run_id == dataset.current_run_id, *of_filter)
         .group_by(Score.split, Score.state, may_change)
     ).all()
     train = [(state, is_chosen, count) for split, state, is_chosen, count in rows if split is Split.TRAIN]

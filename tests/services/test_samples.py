@@ -93,7 +93,9 @@ def test_people_who_took_the_worst_first_say_nothing_of_the_rest(
 ) -> None:
     for at in range(1, 11):
         decide(any_database, dataset_id, f"r{at}", Verdict.ACCEPT)
+    decide(any_database, dataset_id, "r11", Verdict.EXCLUDE)
     seen = previewed(any_database, dataset_id)
+    assert (seen.protected.decided, seen.protected.excluded) == (10, 1)
     assert seen.evidence is not None
     assert (seen.evidence.estimate.reviewed, seen.evidence.estimate.aside) == (0, 10)
 
