@@ -105,7 +105,7 @@ class EvidenceOut(Out):
     drawn: int
     """Those of them that were drawn at random from such rows."""
     aside: int
-    """Reviewed rows that were more suspect than any row left, and so say nothing."""
+    """Reviewed rows outside the range of those left, most often worse: they say nothing."""
 
 
 class AutofixPreviewOut(Out):

@@ -72,8 +72,8 @@ def list_examples(
     """List rows in the queue's order, the worst first, each with the probability of every label.
 
     The order follows what people decide; pages that hang together by `next` stay in the order in which they
-    began, so that no row is listed twice or left out. A page costs the same at any depth. Rows imported after the current scoring run show up here once the
-    dataset is scored again.
+    began, so that no row is listed twice or left out. A page costs the same at any depth. Rows imported after
+    the current scoring run show up here once the dataset is scored again.
     """
     dataset = datasets.get(session, dataset_id)
     page = review.list_queue(session, dataset, query.queue_filter(), cursor=query.cursor, limit=query.limit)

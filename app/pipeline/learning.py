@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from app.pipeline.cache import embed_cached, hash_texts, text_groups
 from app.providers.embedders import Embedder
 from app.science.ranker import UNKNOWN, Ranking, rank
 from app.science.rescoring import OUTSIDE, TRUST, Live, begin, probabilities, relabel
+from app.science.threads import blas_threads
 
 # Vectors and sums of more rows than this are not kept in a worker's memory: 300,000 take some 0.6 GB.
 MOST_REFITTED = 300_000
@@ -94,7 +96,8 @@ def rescore(live: Live, given: Labels, decided: Decided) -> npt.NDArray[np.float
 def suspicion(pred_probs: npt.NDArray[np.floating], given: Labels, decided: Decided) -> Ranking:
     """Say how suspect the given label of each row is, going by past verdicts; -1 where nothing is judged."""
     labelled = np.flatnonzero((given != OUTSIDE) & ~decided.excluded)
-    found = rank(pred_probs[labelled], given[labelled], decided.labels[labelled])
+    with threadpool_limits(blas_threads(len(labelled)), user_api="blas"):
+        found = rank(pred_probs[labelled], given[labelled], decided.labels[labelled])
     everyone = np.full(len(given), -1.0)  # without a label, or excluded
     everyone[labelled] = found.suspicion
     return Ranking(everyone, learned=found.learned, verdicts=found.verdicts)

@@ -150,17 +150,20 @@ def relabel(live: Live, rows: npt.NDArray[np.intp], labels: Labels, *, trust: fl
     """
     trusts = np.broadcast_to(np.asarray(trust, dtype=np.float64), rows.shape)
     folds = np.searchsorted(live.starts, live.place[rows], side="right") - 1
-    n_classes = len(live.weights)
-    for fold in np.unique(folds).tolist():
-        mine = rows[folds == fold]
-        vectors = live.framed[live.place[mine]].astype(np.float64)
-        before = _weighted(live.labels[mine], live.trust[mine], live.weights, n_classes)
-        after = _weighted(labels[folds == fold], trusts[folds == fold], live.weights, n_classes)
-        change = after - before
-        part = live.parts[fold]
-        products = part.products + (vectors * change.sum(axis=1)[:, None]).T @ vectors
-        live.parts[fold] = Sums(products, part.targets + vectors.T @ change)
+    with threadpool_limits(blas_threads(len(rows)), user_api="blas"):
+        for fold in np.unique(folds).tolist():
+            mine = folds == fold
+            live.parts[fold] = _changed(live, live.parts[fold], rows[mine], labels[mine], trusts[mine])
     live.labels[rows], live.trust[rows] = labels, trusts
+
+
+def _changed(live: Live, part: Sums, rows: npt.NDArray[np.intp], labels: Labels, trusts: Float) -> Sums:
+    n_classes = len(live.weights)
+    vectors = live.framed[live.place[rows]].astype(np.float64)
+    before = _weighted(live.labels[rows], live.trust[rows], live.weights, n_classes)
+    change = _weighted(labels, trusts, live.weights, n_classes) - before
+    products = part.products + (vectors * change.sum(axis=1)[:, None]).T @ vectors
+    return Sums(products, part.targets + vectors.T @ change)
 
 
 def probabilities(live: Live) -> npt.NDArray[np.float32]:
