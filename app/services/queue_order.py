@@ -79,6 +79,7 @@ def place_of(session: Session, order: int, example_id: int, rank_key: float | No
 def read(
     session: Session,
     query: sa.Select[*tuple[Any, ...]],
+    front: sa.Select[*tuple[Any, ...]],
     *,
     scored: bool,
     order: int,
@@ -88,16 +89,20 @@ def read(
 ) -> list[tuple[Place, Any]]:
     """Return the next rows of a query beyond a place, each with its own place, in the direction of reading.
 
-    The query's first two columns are an example and its score. A dataset without scores is read by row.
+    The first two columns of both queries are an example and its score; `front` is the query over the rows of
+    the order's front alone. A dataset without scores is read by row.
     """
-    parts = [_tail] if not order else [_tail, _front] if backwards else [_front, _tail]
     found: list[tuple[Place, Any]] = []
-    for part in parts:
-        if len(found) < limit:
-            found += part(
-                session, query, scored=scored, order=order, border=border, backwards=backwards,
-                limit=limit - len(found),
-            )  # fmt: skip
+    has_front = bool(order) and scored
+    if has_front and not backwards:
+        found += _front(session, front, order=order, border=border, backwards=False, limit=limit)
+    if len(found) < limit:
+        found += _tail(
+            session, query, scored=scored, order=order, border=border, backwards=backwards,
+            limit=limit - len(found),
+        )  # fmt: skip
+    if has_front and backwards and len(found) < limit:
+        found += _front(session, front, order=order, border=border, backwards=True, limit=limit - len(found))
     return found
 
 
@@ -105,17 +110,14 @@ def _front(
     session: Session,
     query: sa.Select[*tuple[Any, ...]],
     *,
-    scored: bool,
     order: int,
     border: Place | None,
     backwards: bool,
     limit: int,
 ) -> list[tuple[Place, Any]]:
-    if not scored or (border is not None and not border.in_front and not backwards):
+    if border is not None and not border.in_front and not backwards:
         return []
-    query = query.join(
-        FrontRow, (FrontRow.example_id == Score.example_id) & (FrontRow.learning_id == order)
-    ).add_columns(FrontRow.place)
+    query = query.add_columns(FrontRow.place)
     if border is not None and border.in_front:
         at = round((border.key or 0) + BEFORE_ALL)
         query = query.where(FrontRow.place < at if backwards else FrontRow.place > at)

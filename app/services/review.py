@@ -9,11 +9,14 @@ from sqlalchemy.orm import Session, aliased
 from app.errors import NotFound
 from app.models.datasets import Dataset, Label
 from app.models.examples import Example, ExampleState
+from app.models.learning import FrontRow
 from app.models.people import User
 from app.models.review import Decision
+from app.models.samples import SampleRow
 from app.models.scoring import Score, ScoringRun
 from app.science.probabilities import unpack
 from app.services import datasets, queue_order
+from app.services.few_first import FewFirst
 from app.services.queue_filter import QueueFilter, conditions
 from app.services.queue_order import Place
 
@@ -104,8 +107,8 @@ def list_queue(
     if border and border.order != order:  # an order that is no longer kept: begin anew
         border, backwards = None, False
     rows = queue_order.read(
-        session, _rows(dataset, queue_filter), scored=scored, order=order, border=border,
-        backwards=backwards, limit=limit + 1,
+        session, _rows(dataset, queue_filter), _rows(dataset, queue_filter, order=order), scored=scored,
+        order=order, border=border, backwards=backwards, limit=limit + 1,
     )  # fmt: skip
     found = [_queue_row(place, *columns) for place, columns in rows]
     more, found = len(found) > limit, found[:limit]
@@ -199,12 +202,22 @@ def _queue_row(
     return QueueRow(example, score if is_scored else None, given, suggested, current, place)
 
 
-def _rows(dataset: Dataset, queue_filter: QueueFilter) -> _Rows:
+def _rows(dataset: Dataset, queue_filter: QueueFilter, *, order: int = 0) -> _Rows:
+    """Return the rows of a filter; with an order, those of its front, beginning with it."""
     if dataset.current_run_id is None:
         return _rows_of(dataset).where(*conditions(queue_filter, scored=False))
     # The queue is one range of an index of the scores. A run scores rows of its dataset alone; to say so of
     # the examples again would tempt SQLite to begin with them and to sort them all.
-    query = sa.select(*_COLUMNS).select_from(Score).join(Example, Example.id == Score.example_id)
+    start: sa.FromClause = Score.__table__
+    if order:
+        start = FewFirst(FrontRow.__table__, start, FrontRow.example_id == Score.example_id)
+    elif queue_filter.sample is not None:
+        start = FewFirst(SampleRow.__table__, start, SampleRow.example_id == Score.example_id)
+    query = sa.select(*_COLUMNS).select_from(start).join(Example, Example.id == Score.example_id)
+    if order:
+        query = query.where(FrontRow.learning_id == order)
+    elif queue_filter.sample is not None:
+        query = query.where(SampleRow.sample_id == queue_filter.sample)
     return _named(query).where(Score.run_id == dataset.current_run_id, *conditions(queue_filter, scored=True))
 
 

@@ -2,6 +2,8 @@
 
 import datetime as dt
 import random
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from itertools import pairwise
 
 import pytest
@@ -263,3 +265,21 @@ def test_a_restart_leaves_nothing_of_the_first_try(
     with any_database.write() as session:
         assert learnings.publish(session, second, {})
     assert names_of(any_database, dataset_id, ISSUES)[:3] == ["r4", "r3", "r2"]
+
+
+@pytest.mark.parametrize("wanted", [ISSUES, QueueFilter(preset=Preset.ALL, sample=1)])
+def test_few_rows_are_read_whatever_the_size_of_the_dataset(
+    database: Database, queries: Callable[[Database], AbstractContextManager[list[str]]], wanted: QueueFilter
+) -> None:
+    """SQLite begins with the front, or with the sample, and looks the scores up one by one."""
+    dataset_id = make_dataset(database)
+    decide(database, dataset_id, "r1")
+    put_in_front(database, dataset_id, ["r3", "r2"])
+    with database.read() as session, queries(database) as statements:
+        review.list_queue(session, datasets.get(session, dataset_id), wanted, limit=1)
+    statement = next(one for one in statements if "CROSS JOIN" in one)
+    with database.engine.connect() as connection:
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", (1,) * statement.count("?"))
+        steps = [step[-1] for step in plan]
+    assert steps[0].startswith(("SEARCH front_rows", "SEARCH sample_rows"))
+    assert "SEARCH scores USING INDEX sqlite_autoindex_scores_1 (run_id=? AND example_id=?)" in steps
