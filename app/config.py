@@ -62,6 +62,12 @@ class Settings(BaseSettings):
         ge=0,
         description="Most rows for which every pair is compared; beyond, the extra `ann` finds most.",
     )
+    learn_every: int = Field(
+        20,
+        ge=0,
+        description="Decisions after which the rows still open are ranked anew from what was decided; "
+        "0 keeps the order of the scoring run.",
+    )
     threads: int = Field(0, ge=0, description="Threads for embedding; 0 means one per core.")
 
     openai_api_key: SecretStr | None = Field(

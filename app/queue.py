@@ -25,6 +25,7 @@ class Job(StrEnum):
     EXPERIMENT = "experiment"
     FINE_TUNE = "fine_tune"
     DELETE_DATASET = "delete_dataset"
+    LEARNING = "learning"
 
 
 QUEUES = {
@@ -35,6 +36,7 @@ QUEUES = {
     Job.SCORING: "training",
     Job.EXPERIMENT: "training",
     Job.FINE_TUNE: "remote",
+    Job.LEARNING: "learning",
 }
 """Which queue a job waits in, so that a long training never holds up an import."""
 

@@ -113,10 +113,11 @@ class ExampleWithHistoryOut(ExampleOut):
 def list_examples(
     request: Request, dataset_id: Id, session: ReadSession, query: Annotated[ExampleQuery, Query()]
 ) -> Response:
-    """List rows, the worst self-confidence first, each with the probability of every label.
+    """List rows in the queue's order, the worst first, each with the probability of every label.
 
-    A page costs the same at any depth. Rows imported after the current scoring run show up here once the
-    dataset is scored again.
+    The order follows what people decide; pages that hang together by `next` stay in the order in which they
+    began, so that no row is listed twice or left out. A page costs the same at any depth. Rows imported after
+    the current scoring run show up here once the dataset is scored again.
     """
     dataset = datasets.get(session, dataset_id)
     page = review.list_queue(session, dataset, query.queue_filter(), cursor=query.cursor, limit=query.limit)

@@ -44,6 +44,8 @@ class FilterIn(In):
     """Greatest self-confidence."""
     search: Annotated[str, Field(max_length=MAX_SEARCH_CHARS)] = ""
     """Letters that stand in the text, in upper or lower case."""
+    sample: RowId | None = None
+    """Number of a sample: only the rows drawn for it."""
 
     def queue_filter(self) -> QueueFilter:
         """Return the filter as services take it."""
@@ -57,6 +59,7 @@ class FilterIn(In):
             min_confidence=self.min_confidence,
             max_confidence=self.max_confidence,
             search=self.search,
+            sample=self.sample,
         )
 
 

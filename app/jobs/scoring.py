@@ -79,6 +79,7 @@ def compute(context: Context, run: ScoringRun) -> dict[str, Any]:
     number = {label_id: position for position, label_id in enumerate(label_ids)}
     labels = [UNLABELLED if row.given_label_id is None else number[row.given_label_id] for row in rows]
     pred_probs, embeddings = brought.arrays(context, run, label_ids=label_ids, n_rows=len(rows))
+    decided = [number.get(row.decided_label_id or 0, UNLABELLED) for row in rows]
     found = score_dataset(
         [row.text for row in rows],
         np.array(labels, dtype=np.int64),
@@ -88,6 +89,8 @@ def compute(context: Context, run: ScoringRun) -> dict[str, Any]:
         cache_dir=context.settings.embeddings,
         seed=run.seed,
         folds=run.folds,
+        decided=np.array(decided, dtype=np.int64),
+        excluded=np.array([row.is_excluded for row in rows], dtype=bool),
         pred_probs=pred_probs,
         embeddings=embeddings,
         on_progress=on_progress,

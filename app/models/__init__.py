@@ -8,8 +8,10 @@ from app.models.experiments import Experiment
 from app.models.exports import Export
 from app.models.fine_tunes import FineTune
 from app.models.imports import Import, ImportMatch, RejectedRow
+from app.models.learning import FrontRow, Learning
 from app.models.people import LoginSession, Token, User
 from app.models.review import Batch, Decision
+from app.models.samples import Sample, SampleRow
 from app.models.scoring import Score, ScoringRun
 from app.models.versions import Version
 from app.models.workers import Worker
@@ -26,11 +28,15 @@ __all__ = [
     "Export",
     "Finding",
     "FineTune",
+    "FrontRow",
     "Import",
     "ImportMatch",
     "Label",
+    "Learning",
     "LoginSession",
     "RejectedRow",
+    "Sample",
+    "SampleRow",
     "Score",
     "ScoringRun",
     "Token",

@@ -24,6 +24,8 @@ class Dataset(Base):
     import_seq: Mapped[int] = mapped_column(default=0)
     # No foreign key: the pointer would make a circle, and a run is only deleted with its dataset.
     current_run_id: Mapped[int | None] = mapped_column(sa.BigInteger)
+    # The learning whose order the queue shows; none while it shows the run's own. No foreign key either.
+    learning_id: Mapped[int | None] = mapped_column(sa.BigInteger)
     created_by_id: Mapped[UserId]
     created_at: Mapped[Created]
 

@@ -73,6 +73,7 @@ def score(
     *,
     n_classes: int,
     embedder: Embedder,
+    learned: npt.NDArray[np.int64] | None = None,
     cache_dir: Path | None = None,
     seed: int = 0,
     folds: int = FOLDS,
@@ -90,6 +91,8 @@ def score(
         Given labels, 0 .. n_classes - 1; every row is labelled.
     n_classes : int
         Classes without rows are allowed.
+    learned : int array (n_texts,), optional
+        Labels to learn from where a person knows better; the given ones are judged all the same.
     embedder : Embedder
         Not called when pred_probs or embeddings are given.
     cache_dir : Path, optional
@@ -117,7 +120,8 @@ def score(
     """
     hashes = hash_texts(texts)
     groups = text_groups(hashes)
-    check_scorable(texts, labels, n_classes=n_classes, folds=folds, groups=groups)
+    learned = labels if learned is None else learned
+    check_scorable(texts, learned, n_classes=n_classes, folds=folds, groups=groups)
     brought_probs = brought_vectors = None
     if pred_probs is not None:
         brought_probs = check_pred_probs(pred_probs, n_examples=len(texts), n_classes=n_classes)
@@ -134,7 +138,7 @@ def score(
         with _timed(seconds, "predict"):
             tell = _teller("predict", on_progress)
             found = out_of_sample_probabilities(
-                vectors, labels, n_classes=n_classes, folds=folds, seed=seed, groups=groups, on_fold=tell
+                vectors, learned, n_classes=n_classes, folds=folds, seed=seed, groups=groups, on_fold=tell
             )
             probabilities, chosen = found.pred_probs, found.classifier
     with _timed(seconds, "issues"):

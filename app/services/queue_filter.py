@@ -11,6 +11,7 @@ from app.errors import InvalidInput
 from app.models.columns import Split
 from app.models.evidence import IssueKind
 from app.models.examples import Example, ExampleState
+from app.models.samples import SampleRow
 from app.models.scoring import Score
 
 MAX_SEARCH_CHARS = 200
@@ -53,6 +54,7 @@ class QueueFilter:
     min_confidence: float | None = None
     max_confidence: float | None = None
     search: str = ""
+    sample: int | None = None  # rows drawn at random, see services/samples
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "split": self.split or "both"}
@@ -108,6 +110,7 @@ _READERS: dict[str, Any] = {
     "min_confidence": _confidence,
     "max_confidence": _confidence,
     "search": lambda text: text[:MAX_SEARCH_CHARS],
+    "sample": _identifier,
 }
 
 
@@ -122,6 +125,9 @@ def conditions(wanted: QueueFilter, *, scored: bool) -> list[sa.ColumnElement[bo
         found.append((Score if scored else Example).state == wanted.state)
     if wanted.person is not None:
         found.append(Example.decided_by_id == wanted.person)
+    if wanted.sample is not None:
+        drawn = sa.select(SampleRow.example_id).where(SampleRow.sample_id == wanted.sample)
+        found.append((Score.example_id if scored else Example.id).in_(drawn))
     if wanted.search:
         found.append(Example.text.icontains(wanted.search, autoescape=True))
     return found + _confidences(wanted, scored=scored)

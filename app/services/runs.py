@@ -10,10 +10,21 @@ from app import events
 from app.actor import Actor, Role
 from app.db import now
 from app.errors import Cancelled, Conflict, NotFound
-from app.models import Batch, Dataset, Experiment, Export, FineTune, Import, ScoringRun, User, Worker
+from app.models import (
+    Batch,
+    Dataset,
+    Experiment,
+    Export,
+    FineTune,
+    Import,
+    Learning,
+    ScoringRun,
+    User,
+    Worker,
+)
 from app.models.columns import OPEN_STATES, RunState
 
-AnyRun = Import | ScoringRun | Batch | Export | Experiment | FineTune
+AnyRun = Import | ScoringRun | Batch | Export | Experiment | FineTune | Learning
 Run = TypeVar("Run", bound=AnyRun)
 
 NOUNS: dict[type, str] = {
@@ -23,6 +34,7 @@ NOUNS: dict[type, str] = {
     Export: "export",
     Experiment: "experiment",
     FineTune: "fine_tune",
+    Learning: "learning",
 }
 """The first word of a job's events."""
 STOPPED = "Stopped on request."

@@ -20,6 +20,8 @@ from app.providers.catalogue import FILE, check_name
 from app.services import counting, datasets, findings, runs, versions
 
 CHUNK = 5000
+DECIDED = (ExampleState.KEPT, ExampleState.ACCEPTED, ExampleState.OVERRIDDEN)
+"""States in which a person has found a label right, so that the next run learns from it."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class ScoredRow:
     text_hash: bytes
     given_label_id: int | None
     split: Split
+    decided_label_id: int | None  # what a person found right, else none
+    is_excluded: bool
 
 
 def request(
@@ -113,11 +117,14 @@ def read_rows(session: Session, run: ScoringRun) -> Iterator[ScoredRow]:
     """Yield the rows of a run's dataset, in the order in which they came."""
     dataset = datasets.get(session, run.dataset_id)
     query = (
-        sa.select(Example.id, Example.text, Example.text_hash, Example.given_label_id, Example.split)
+        sa.select(
+            Example.id, Example.text, Example.text_hash, Example.given_label_id, Example.split,
+            sa.case((Example.state.in_(DECIDED), Example.label_id)), Example.state == ExampleState.EXCLUDED,
+        )
         .where(Example.dataset_id == dataset.id, Example.import_seq <= dataset.import_seq)
         .order_by(Example.id)
         .execution_options(yield_per=CHUNK)
-    )
+    )  # fmt: skip
     for row in session.execute(query):
         yield ScoredRow(*row)
 
@@ -160,7 +167,7 @@ def publish(session: Session, run: ScoringRun, report: dict[str, Any], *, actor:
         versions.create(session, dataset, name=f"before scoring {run.id}", reason="scoring", actor=actor)
     _catch_up(session, fresh)
     add_unscored(session, dataset, fresh.id, after_seq=fresh.import_seq, up_to_seq=dataset.import_seq)
-    dataset.current_run_id = fresh.id
+    dataset.current_run_id, dataset.learning_id = fresh.id, None
     session.flush()
     sums = _issue_counts(session, fresh.id)
     counting.set_counters(session, dataset.id, (CounterName.ISSUES, CounterName.OPEN_ISSUES), sums)

@@ -157,7 +157,7 @@ def _decide_and_undo(database: Database, dataset_id: int) -> None:
         assert [row.example.id for row in review.list_queue(session, dataset, wanted).rows] == [
             second.example.id
         ]
-        decided = review.get_row(session, dataset, first.example.id, place_in=wanted.preset)
+        decided = review.get_row(session, dataset, first.example.id, within=wanted)
         following = review.next_row(session, dataset, wanted, after=decided)
         assert following is not None
         assert following.example.id == second.example.id

@@ -321,3 +321,15 @@ def test_bounds_that_are_none(kind: RuleKind, value: Any) -> None:
 def test_a_rule_comes_back_from_its_row() -> None:
     for rule in (Rule(), ALL, Rule(RuleKind.TOP, 7), Rule(RuleKind.MIN_CONFIDENCE, 0.5)):
         assert Rule.from_json(rule.to_json()) == rule
+
+
+def test_the_worst_rows_are_those_at_the_time_of_asking(
+    any_database: Database, dataset_id: int, ann: Actor
+) -> None:
+    """A row that somebody decides meanwhile is not replaced by the next one."""
+    batch_id = request(any_database, dataset_id, Rule(RuleKind.TOP, 2))
+    decide(any_database, dataset_id, "r1", Verdict.KEEP, ann)
+    batch = run(any_database, batch_id)
+    check(any_database, dataset_id)
+    assert fixed(any_database, dataset_id) == ["r2"]
+    assert (batch.total, batch.rows_changed, batch.rows_skipped) == (1, 1, 1)

@@ -131,7 +131,7 @@ def routes(web: FastAPI) -> list[APIRoute]:
 
 
 def filled(path: str) -> str:
-    for name in ("dataset", "example", "import", "batch", "export", "fine_tune", "run"):
+    for name in ("dataset", "example", "import", "batch", "export", "fine_tune", "run", "sample"):
         path = path.replace(f"{{{name}_id:int}}", "1")
     return path.replace("{kind}", "scoring")
 
