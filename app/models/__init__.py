@@ -1,6 +1,6 @@
 """The tables. Importing this package registers all of them with `Base.metadata`."""
 
-from app.models.datasets import Counter, Dataset, Label
+from app.models.datasets import Counter, Dataset, Label, LabelRename
 from app.models.events import Event
 from app.models.examples import Example
 from app.models.experiments import Experiment
@@ -26,6 +26,7 @@ __all__ = [
     "Import",
     "ImportMatch",
     "Label",
+    "LabelRename",
     "LoginSession",
     "RejectedRow",
     "Score",

@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from app.errors import NotFound
 from app.models.review import Batch
-from app.services import batches, datasets, runs
+from app.services import batches, datasets, leftovers, runs
 from app.services.queue_filter import QueueFilter
 from app.web.deps import CurrentActor, CurrentSettings, Id, ReadSession, WriteSession
 from app.web.render import go_to, html, url
@@ -30,7 +30,7 @@ def show(
         dataset=datasets.get(session, dataset_id),
         batch=batch,
         query=QueueFilter.from_json(batch.filter).to_query(),
-        left=batches.rows_left(session, batch_id, limit=20) if batch.rows_left else [],
+        left=leftovers.rows_left(session, batch_id, limit=20) if batch.rows_left else [],
         worker_alive=runs.is_worker_alive(session, stale_seconds=settings.worker_stale_seconds),
     )
 
