@@ -42,9 +42,7 @@ def require_idle(session: Session, dataset: Dataset) -> None:
     )
     if batch is not None:
         who = session.get_one(User, batch.created_by_id).name
-        raise Conflict(
-            f"Another bulk change, batch {batch.id} by {who}, is on its way: wait until it is done."
-        )
+        raise Conflict(f"A bulk change by {who}, batch {batch.id}, is on its way: wait until it is done.")
 
 
 def require_quiet(session: Session, dataset: Dataset) -> None:
@@ -57,9 +55,7 @@ def require_quiet(session: Session, dataset: Dataset) -> None:
     for kind, what in waits:
         is_open = sa.select(kind.id).where(kind.dataset_id == dataset.id, kind.state.in_(OPEN_STATES))
         if session.scalar(is_open.limit(1)):
-            raise Conflict(
-                f"{dataset.name} {what}: wait until that is done, or cancel it, then change labels."
-            )
+            raise Conflict(f"{dataset.name} {what}: wait until that is done, or cancel it first.")
 
 
 def refuse_while_labels_change(session: Session, dataset: Dataset) -> None:
@@ -72,9 +68,7 @@ def refuse_while_labels_change(session: Session, dataset: Dataset) -> None:
         .limit(1)
     )
     if batch_id is not None:
-        raise Conflict(
-            f"Labels of {dataset.name} are being changed (batch {batch_id}): wait until that is done."
-        )
+        raise Conflict(f"Labels of {dataset.name} are changing (batch {batch_id}): wait until that is done.")
 
 
 def start(session: Session, dataset: Dataset, batch: Batch, *, actor: Actor) -> Batch:

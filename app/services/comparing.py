@@ -160,7 +160,19 @@ def list_changes(
 ) -> list[ChangedRow]:
     """Return the next changed rows after the one with the id `beyond`."""
     fitting = (one for one in changes(session, old, new, beyond=beyond) if pair.fits(one))
-    found = list(islice(fitting, limit))
+    return _rows(session, list(islice(fitting, limit)))
+
+
+def pages(
+    session: Session, old: Version, new: Version, *, pair: PairFilter = EVERY_PAIR
+) -> Iterator[list[ChangedRow]]:
+    """Yield every changed row, some at a time."""
+    fitting = (one for one in changes(session, old, new) if pair.fits(one))
+    while part := list(islice(fitting, CHUNK)):
+        yield _rows(session, part)
+
+
+def _rows(session: Session, found: Sequence[Change]) -> list[ChangedRow]:
     known = {
         example_id: (external_id, text)
         for example_id, external_id, text in session.execute(

@@ -10,6 +10,7 @@ from app.actor import Actor, Role
 from app.errors import Conflict, InvalidInput, NotFound
 from app.models.columns import OPEN_STATES, RunState, Split
 from app.models.datasets import Counter, CounterName, Dataset, Label
+from app.models.examples import Example
 from app.models.imports import Import
 from app.models.scoring import ScoringRun
 
@@ -115,6 +116,15 @@ def label_names(session: Session, dataset_id: int) -> dict[int, str]:
     """Return the name of every label by its id, of those that were merged or deleted too."""
     found = session.execute(sa.select(Label.id, Label.name).where(Label.dataset_id == dataset_id))
     return dict(found.all())
+
+
+def source_name(session: Session, dataset: Dataset, example_id: int) -> str | None:
+    """Return the label of a row as its file has it."""
+    return session.scalar(
+        sa.select(Label.source_name)
+        .join(Example, Example.source_label_id == Label.id)
+        .where(Example.id == example_id, Example.dataset_id == dataset.id)
+    )
 
 
 def visible_labels(dataset: Dataset) -> tuple[sa.ColumnElement[bool], ...]:

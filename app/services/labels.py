@@ -67,23 +67,30 @@ def add(
     max_classes: int,
     actor: Actor,
 ) -> Label:
-    """Add a class that has no rows yet."""
+    """Add a class that has no rows yet; a deleted one of that name comes back."""
     dataset = _locked(session, dataset_id, actor)
-    name = _free_name(session, dataset, name)
+    known = _deleted(session, dataset, name.strip())
+    name = _free_name(session, dataset, name, but=known)
     in_use = session.scalar(sa.select(sa.func.count()).where(*datasets.visible_labels(dataset))) or 0
     if in_use >= max_classes:
         raise Conflict(f"{dataset.name} has {in_use} labels, the most there may be. (SETRIGHT_MAX_CLASSES)")
-    label = Label(
-        dataset_id=dataset_id,
-        name=name,
-        description=_valid_description(description),
-        colour=colour,
-        import_seq=dataset.import_seq,
-    )
+    label = known or Label(dataset_id=dataset_id, name=name, import_seq=dataset.import_seq)
+    label.description, label.colour, label.retired_after = _valid_description(description), colour, None
     session.add(label)
     session.flush()
     events.record(session, "label.added", actor=actor, dataset_id=dataset_id, subject_id=label.id, new=name)
     return label
+
+
+def _deleted(session: Session, dataset: Dataset, name: str) -> Label | None:
+    return session.scalar(
+        sa.select(Label).where(
+            Label.dataset_id == dataset.id,
+            Label.name == name,
+            Label.retired_after.is_not(None),
+            Label.merged_into_id.is_(None),
+        )
+    )
 
 
 def change(
@@ -102,7 +109,7 @@ def change(
     No row changes: the label keeps its number, and earlier versions and the original files their name.
     """
     dataset = _locked(session, dataset_id, actor)
-    label = session.merge(get_in_use(session, dataset, label_id))
+    label = get_in_use(session, dataset, label_id)
     session.refresh(label)
     if label.name != was:
         raise Conflict(f"Somebody has renamed {was} to {label.name} in the meantime.")
@@ -199,9 +206,7 @@ def _why_taken(session: Session, dataset: Dataset, label: Label, name: str) -> s
     classes = datasets.class_ids(session, dataset.id)
     means = session.get_one(Label, classes.get(label.id, label.id)).name
     if label.retired_after is not None and label.merged_into_id is None:
-        return (
-            f"{dataset.name} had a label called {name} that was deleted; it comes back with rows of its own."
-        )
+        return f"{dataset.name} had a label {name} that was deleted: add it again instead."
     if means == name:
         return f"{dataset.name} already has a label called {name}."
     return f"Files that say {name} mean {means} here, so no other label can take that name."

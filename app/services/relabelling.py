@@ -147,6 +147,15 @@ def request_split(
     return _request(session, dataset, BatchKind.SPLIT, rule, choices.filter, total=total, actor=actor)
 
 
+def request_split_off(
+    session: Session, dataset_id: int, choices: SplitChoices, name: str, *, max_classes: int, actor: Actor
+) -> Batch:
+    """Ask to move the rows of a filter to a label that is added for them."""
+    _locked(session, dataset_id, actor)
+    label = labels.add(session, dataset_id, name, max_classes=max_classes, actor=actor)
+    return request_split(session, dataset_id, choices, label.id, actor=actor)
+
+
 def _locked(session: Session, dataset_id: int, actor: Actor) -> Dataset:
     actor.require(Role.LEAD, datasets.get(session, dataset_id))
     dataset = datasets.lock(session, dataset_id)

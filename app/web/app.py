@@ -28,6 +28,7 @@ from app.web import (
     review,
     runs,
     scoring,
+    versions,
 )
 from app.web.deps import current_actor
 from app.web.middleware import Guard
@@ -44,6 +45,7 @@ PAGES = (
     fine_tunes,
     experiments,
     history,
+    versions,
     labels,
     scoring,
     runs,
