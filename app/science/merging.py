@@ -5,8 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-NOBODY = -1
-
 
 @dataclass(frozen=True)
 class MergedScores:

@@ -68,6 +68,11 @@ class SourceLine:
     relabels: bool
 
 
+def people(session: Session) -> dict[int, str]:
+    """Return everybody who may have done something, by number, in the order of their names."""
+    return dict(session.execute(sa.select(User.id, User.name).order_by(User.name)).all())
+
+
 def list_events(
     session: Session,
     dataset_id: int,

@@ -74,8 +74,12 @@ def trails(
     )  # fmt: skip
     if example_ids is not None:
         query = query.where(Decision.example_id.in_(example_ids))
-    for example_id, group in groupby(session.execute(query), key=lambda row: row.example_id):
-        yield _trail(example_id, list(group))
+    found = session.execute(query)
+    try:
+        for example_id, group in groupby(found, key=lambda row: row.example_id):
+            yield _trail(example_id, list(group))
+    finally:  # a page takes only the first ones
+        found.close()
 
 
 def _trail(example_id: int, rows: Sequence[Any]) -> Trail:

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from app.errors import NotFound
 from app.models.review import Batch, BatchKind
-from app.services import batches, datasets, leftovers, people, runs
+from app.services import batches, datasets, history, leftovers, runs
 from app.services.queue_filter import QueueFilter
 from app.web.csv_answer import csv_answer
 from app.web.deps import CurrentActor, CurrentDatabase, CurrentSettings, Id, ReadSession, WriteSession
@@ -31,7 +31,7 @@ def index(request: Request, dataset_id: Id, session: ReadSession, before: Before
         "batches/index.html",
         dataset=dataset,
         batches=found,
-        people={user.id: user.name for user in people.list_users(session)},
+        people=history.people(session),
         more=found[-1].id if len(found) == PAGE else None,
         is_first=before is None,
     )

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from app import events
 from app.errors import InvalidInput
 from app.models.events import Event
-from app.services import datasets, history, people, review
+from app.services import datasets, history, review
 from app.services.history import EventFilter
 from app.web.deps import Id, ReadSession
 from app.web.render import html, url
@@ -90,7 +90,7 @@ def index(
         meanings=events.NAMES,
         nouns=[noun for noun in history.NOUNS if noun not in HIDDEN_NOUNS],
         names=_names_of(wanted.noun),
-        users=people.list_users(session),
+        people=history.people(session),
         wanted=wanted,
         query=wanted.to_query(),
         more=found[-1].id if len(found) == history.PAGE else None,
@@ -146,8 +146,9 @@ def _subject(request: Request, event: Event) -> tuple[str, str]:
     if noun not in PLACES:
         return f"{noun.replace('_', '-')} {number}", ""
     word, route, parameter, of_dataset = PLACES[noun]
-    told = {"dataset_id": event.dataset_id} if of_dataset else {}
-    return f"{word} {number}", url(request, route, **told, **{parameter: number})
+    told: dict[str, Any] = {"dataset_id": event.dataset_id} if of_dataset else {}
+    told[parameter] = number
+    return f"{word} {number}", url(request, route, **told)
 
 
 def _shown(event: Event, labels: Mapping[int, str]) -> str:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from app.errors import InvalidInput
 from app.models.datasets import Dataset
 from app.models.versions import Version
-from app.services import comparing, datasets, label_names, people, restoring, versions
+from app.services import comparing, datasets, history, label_names, restoring, versions
 from app.services.comparing import ChangedRow, Comparison, PairFilter
 from app.web.csv_answer import csv_answer
 from app.web.deps import CurrentActor, CurrentDatabase, Id, ReadSession, WriteSession
@@ -37,7 +37,7 @@ def index(request: Request, dataset_id: Id, session: ReadSession, before: Before
         "versions/index.html",
         dataset=dataset,
         versions=found,
-        people={user.id: user.name for user in people.list_users(session)},
+        people=history.people(session),
         choices=versions.list_versions(session, dataset_id, limit=200),
         more=found[-1].id if len(found) == PAGE else None,
         is_first=before is None,

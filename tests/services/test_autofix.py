@@ -261,7 +261,10 @@ def test_one_batch_at_a_time(any_database: Database, dataset_id: int) -> None:
     request(any_database, dataset_id, ALL)
     with pytest.raises(Conflict, match="Another auto-fix is being applied"):
         request(any_database, dataset_id, ALL)
-    with any_database.write() as session, pytest.raises(Conflict, match="Another batch is being applied"):
+    with (
+        any_database.write() as session,
+        pytest.raises(Conflict, match="is on its way: wait until it is done"),
+    ):
         batches.request_undo(session, first.id, actor=LOCAL)
 
 
