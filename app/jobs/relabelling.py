@@ -31,6 +31,7 @@ def end_separation(context: Context, batch: Batch) -> None:
     with context.database.read() as session:
         run_id = merged_scores.run_before(session, batch)
     if run_id is None:
+        _discard(context, batch)
         return
     added = 1
     while added:
@@ -40,6 +41,14 @@ def end_separation(context: Context, batch: Batch) -> None:
     mark = _catch_up(context, batch, run_id)
     with context.database.write() as session:
         merged_scores.show(session, batch, run_id, since=mark)
+
+
+def _discard(context: Context, batch: Batch) -> None:
+    gone = 1
+    while gone:
+        with context.database.write() as session:
+            gone = merged_scores.discard_chunk(session, batch, limit=CHUNK)
+        context.pause()
 
 
 def _score(context: Context, batch: Batch, run_id: int, report: Reporter) -> None:

@@ -172,6 +172,25 @@ def run_before(session: Session, batch: Batch) -> int | None:
     return batch.run_id if shown is not None and shown.batch_id == batch.id else None
 
 
+def discard_chunk(session: Session, batch: Batch, *, limit: int) -> int:
+    """Delete the next scores of a merge that was stopped before they were shown; return how many."""
+    runs.guard(session, batch)
+    run = session.scalar(
+        sa.select(ScoringRun).where(ScoringRun.batch_id == batch.id, ScoringRun.state == RunState.DRAFT)
+    )
+    if run is None:
+        return 0
+    doomed = session.scalars(sa.select(Score.example_id).where(Score.run_id == run.id).limit(limit)).all()
+    session.execute(
+        sa.delete(Score)
+        .where(Score.run_id == run.id, Score.example_id.in_(doomed))
+        .execution_options(synchronize_session=False)
+    )
+    if not doomed:
+        session.delete(run)
+    return len(doomed)
+
+
 def progress(session: Session, batch: Batch, run_id: int) -> tuple[int, int]:
     """Return how many scores were copied already, and how many there are."""
     counts = [
@@ -186,6 +205,7 @@ def show(session: Session, batch: Batch, run_id: int, *, since: int) -> None:
     dataset = datasets.lock(session, batch.dataset_id)
     later = sa.select(Decision.example_id).where(Decision.dataset_id == dataset.id, Decision.id > since)
     _repeat(session, run_id, sorted(set(session.scalars(later))))
+    session.get_one(ScoringRun, run_id).state = RunState.DONE
     scoring.show(session, dataset, run_id)
 
 
@@ -237,12 +257,12 @@ def report(session: Session, batch: Batch, run_id: int) -> dict[str, Any]:
 
 
 def finish(session: Session, batch: Batch, run_id: int, facts: dict[str, Any]) -> None:
-    """Keep the report of a merge's run and mark it as done."""
+    """Keep the report of a merge's run."""
     fresh = runs.guard(session, batch)
     run, parent = session.get_one(ScoringRun, run_id), session.get_one(ScoringRun, fresh.run_id)
     run.report, run.rows = facts, parent.rows
     run.issues, run.recommended = facts["issues"], facts["recommended"]
-    run.state, run.finished_at = RunState.DONE, parent.finished_at
+    run.finished_at = parent.finished_at
 
 
 def _warning(batch: Batch) -> str:

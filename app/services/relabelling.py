@@ -320,7 +320,8 @@ def settle_merge(session: Session, batch: Batch, *, actor: Actor) -> bool:
         fresh.cursor = 0
         return False
     into = labels.get_in_use(session, dataset, fresh.rule["into_id"])
-    label.merged_into_id, label.retired_after = into.id, fresh.version_id
+    # Not the version before the merge: one that somebody froze in its midst has rows of the label, too.
+    label.merged_into_id, label.retired_after = into.id, labels.newest_version_id(session, dataset)
     events.record(
         session, "label.merged", actor=actor, dataset_id=dataset.id, subject_id=label.id,
         old=label.name, new=into.name,

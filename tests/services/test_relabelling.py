@@ -23,11 +23,13 @@ from app.services import (
     decisions,
     exports,
     leftovers,
+    merged_scores,
     relabelling,
     runs,
     scoring,
     versions,
 )
+from app.services.label_names import labels_at
 from app.services.queue_filter import Preset, QueueFilter
 from app.services.relabelling import SplitChoices
 from app.services.review import probabilities_of
@@ -236,6 +238,35 @@ def test_a_crash_in_the_middle_goes_on(
     done = work(any_settings, any_database, batch)
     assert (done.rows_changed, done.state) == (3, RunState.DONE)
     check(any_database, dataset_id)
+
+
+def test_a_merge_stopped_among_its_scores(
+    any_settings: Settings, any_database: Database, dataset_id: int
+) -> None:
+    """Half of the scores are copied when somebody cancels; undoing leaves nothing of them."""
+    shown = scores(any_database, dataset_id)
+    batch = merge(any_database, dataset_id, "a", "b")
+    with any_database.write() as session:
+        taken = runs.begin(session, Batch, batch.id)
+    assert taken is not None
+    with any_database.write() as session:
+        relabelling.move_chunk(session, taken, limit=2, actor=LOCAL)
+        during = versions.create(session, datasets.get(session, dataset_id), actor=LOCAL).id
+    with any_database.write() as session:
+        run_id = merged_scores.begin(session, taken)
+        assert merged_scores.copy_chunk(session, taken, run_id or 0, limit=3) == 3
+    with any_database.write() as session:
+        runs.end(session, Batch, batch.id, state=RunState.CANCELLED, error=None)
+    undone = undo(any_settings, any_database, batch)
+    assert (undone.rows_undone, undone.rows_left) == (2, 0)
+    assert scores(any_database, dataset_id) == shown
+    check(any_database, dataset_id)
+    with any_database.read() as session:
+        assert session.get(ScoringRun, run_id) is None
+    work(any_settings, any_database, merge(any_database, dataset_id, "a", "b"))
+    with any_database.read() as session:
+        names = labels_at(session, versions.get(session, during))
+    assert list(names.values()) == ["a", "b", "c"], "it was frozen before the label was gone"
 
 
 def test_rows_chosen_meanwhile_are_moved_too(
