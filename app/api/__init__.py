@@ -14,6 +14,7 @@ from app.api import (
     fine_tunes,
     imports,
     issues,
+    labels,
     me,
     scoring_runs,
     versions,
@@ -22,6 +23,7 @@ from app.api import (
 NOUNS = (
     me,
     datasets,
+    labels,
     imports,
     scoring_runs,
     issues,

@@ -1,18 +1,32 @@
 """Batches: what an auto-fix would change, changing it, taking it back."""
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import Query, Request
 from pydantic import ConfigDict, Field
 from starlette.responses import Response
 
-from app.api.answers import Exact, In, Listing, Out, RunOut, accepted, answer, listing
+from app.api.answers import (
+    CurrentPage,
+    Exact,
+    In,
+    Listing,
+    Out,
+    RunOut,
+    accepted,
+    answer,
+    listing,
+    with_more,
+)
 from app.api.deps import CurrentActor, in_dataset, router_of
 from app.api.rows import ExampleOut, FilterIn, rows_out
+from app.models.examples import ExampleState
 from app.models.review import BatchKind
-from app.services import autofix, batches, datasets, runs
+from app.services import autofix, batches, datasets, leftovers, runs
 from app.services.autofix import AutofixPreview, Rule, RuleKind
+from app.services.leftovers import LeftRow
 from app.web.deps import Id, ReadSession, WriteSession
 
 router = router_of("batches")
@@ -157,7 +171,7 @@ class BatchOut(RunOut):
     run_id: int | None
     """The scoring run whose suggestions it takes."""
     rule: Any
-    """Which of the flagged rows it changes."""
+    """What it was told: the rule of an auto-fix, the labels of a merge, the version restored."""
     filter: Any
     """The rows it looks at."""
     is_undo: bool
@@ -176,6 +190,23 @@ class BatchOut(RunOut):
     """When it was taken back, in UTC."""
     undone_by_id: int | None
     """Who took it back."""
+
+
+class LeftRowOut(Out):
+    """A row that an undone batch left as it is."""
+
+    example_id: int
+    """Number of the row."""
+    external_id: Exact
+    """The row's id as it stands in the file."""
+    batch_label_id: int | None
+    """Number of the label the batch gave it."""
+    label_id: int | None
+    """Number of the label it has now."""
+    state: ExampleState
+    """What was last decided."""
+    who: Exact | None
+    """Who changed it since."""
 
 
 @router.get(
@@ -275,6 +306,24 @@ def list_batches(request: Request, dataset_id: Id, session: ReadSession) -> Resp
 def get(batch_id: Id, session: ReadSession) -> Response:
     """Show how far a batch is, or what became of it."""
     return answer(BatchOut.model_validate(in_dataset(session, batches.get(session, batch_id))))
+
+
+@router.get(
+    "/batches/{batch_id:int}/left",
+    name="api.batches.left",
+    summary="List the rows that an undo left",
+    response_model=Listing[LeftRowOut],
+)
+def left(request: Request, batch_id: Id, session: ReadSession, page: CurrentPage) -> Response:
+    """List rows of an undone batch that were changed since, and so were left as they are."""
+    batch = in_dataset(session, batches.get(session, batch_id))
+    found: Sequence[LeftRow] = []
+    more = False
+    if batch.undone_at is not None:
+        rows = leftovers.rows_left(session, batch_id, after=page.cursor or 0, limit=page.limit + 1)
+        found, more = with_more(rows, page.limit)
+    items = [LeftRowOut.model_validate(row) for row in found]
+    return listing(request, items, cursor=found[-1].decision_id if more else None)
 
 
 @router.post(

@@ -1,4 +1,4 @@
-"""Datasets: listing, renaming, deleting, and their labels."""
+"""Datasets: listing, renaming, deleting."""
 
 import datetime as dt
 from typing import Annotated
@@ -71,19 +71,6 @@ class DatasetOut(Out):
     """When it was made, in UTC."""
 
 
-class LabelOut(Out):
-    """A class of a dataset."""
-
-    id: int
-    """Number of the label: what filters and decisions take."""
-    name: Exact
-    """The label as it stands in the file."""
-    given_count: int
-    """Rows that came with this label."""
-    current_count: int
-    """Rows that have it now."""
-
-
 class DatasetIn(In):
     """What can be changed about a dataset."""
 
@@ -132,18 +119,6 @@ def delete(dataset_id: Id, actor: CurrentActor, session: WriteSession) -> Respon
     """Hide a dataset at once; a job removes its rows. Needs the role admin; 409 while a job works on it."""
     datasets.request_delete(session, dataset_id, actor=actor)
     return Response(status_code=202)
-
-
-@router.get(
-    "/datasets/{dataset_id:int}/labels",
-    name="api.labels.list",
-    summary="List labels",
-    response_model=Listing[LabelOut],
-)
-def list_labels(request: Request, dataset_id: Id, session: ReadSession) -> Response:
-    """List the classes by the code points of their names: the order of the columns of probabilities."""
-    found = datasets.labels(session, datasets.get(session, dataset_id))
-    return listing(request, [LabelOut.model_validate(label) for label in found])
 
 
 def _read(session: Session, dataset: Dataset) -> DatasetOut:

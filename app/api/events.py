@@ -7,9 +7,10 @@ from fastapi import Query, Request
 from pydantic import Field
 from starlette.responses import Response
 
-from app.api.answers import Exact, Listing, Out, PageQuery, listing, with_more
+from app.api.answers import Exact, Listing, Out, PageQuery, RowId, listing, with_more
 from app.api.deps import router_of
 from app.services import datasets, history
+from app.services.history import EventFilter
 from app.web.deps import Id, ReadSession
 
 router = router_of("events")
@@ -43,6 +44,20 @@ class EventQuery(PageQuery):
 
     name: Annotated[str, Field(pattern=r"^[a-z_.]{0,60}$")] = ""
     """Only events of this name."""
+    noun: Annotated[str, Field(pattern=r"^[a-z_]{0,60}$")] = ""
+    """Only events of which the name begins with this word."""
+    who: RowId | None = None
+    """Only what this person did, by their number."""
+    subject: RowId | None = None
+    """Only what happened to the row, batch, label, ... of this number; say which by `noun`."""
+    since: dt.date | None = None
+    """Only from this day on, in UTC."""
+    until: dt.date | None = None
+    """Only up to this day, in UTC."""
+
+    def wanted(self) -> EventFilter:
+        """Return the filter as services take it."""
+        return EventFilter(self.noun, self.name, self.who, self.subject, self.since, self.until)
 
 
 @router.get(
@@ -58,7 +73,7 @@ def list_events(
     dataset = datasets.get(session, dataset_id)
     found, more = with_more(
         history.list_events(
-            session, dataset.id, before_id=query.cursor, name=query.name, limit=query.limit + 1
+            session, dataset.id, before_id=query.cursor, wanted=query.wanted(), limit=query.limit + 1
         ),
         query.limit,
     )

@@ -7,14 +7,14 @@ from fastapi import Query, Request
 from pydantic import Field
 from starlette.responses import Response
 
-from app.api.answers import Exact, Listing, Out, answer, listing
+from app.api.answers import CurrentPage, Exact, Listing, Out, answer, listing, with_more
 from app.api.deps import router_of
 from app.api.rows import ExampleOut, FilterIn, rows_out
 from app.models.columns import Split
 from app.models.evidence import IssueKind
 from app.models.examples import ExampleState
 from app.models.review import Verdict
-from app.services import datasets, review
+from app.services import datasets, history, review
 from app.services.queue_filter import Preset
 from app.services.review import DecisionLine
 from app.web.deps import Id, ReadSession
@@ -143,7 +143,25 @@ def get(dataset_id: Id, example_id: Id, session: ReadSession) -> Response:
     )
 
 
-def _line_out(line: DecisionLine) -> PastDecisionOut:
+@router.get(
+    "/datasets/{dataset_id:int}/examples/{example_id:int}/decisions",
+    name="api.examples.decisions",
+    summary="List a row's decisions",
+    response_model=Listing[PastDecisionOut],
+)
+def list_decisions(
+    request: Request, dataset_id: Id, example_id: Id, session: ReadSession, page: CurrentPage
+) -> Response:
+    """List everything that was decided about a row, newest first."""
+    review.get_row(session, datasets.get(session, dataset_id), example_id)
+    lines, more = with_more(
+        history.decisions_of(session, example_id, before_id=page.cursor, limit=page.limit + 1), page.limit
+    )
+    items = [_line_out(line) for line in lines]
+    return listing(request, items, cursor=lines[-1].decision.id if more else None)
+
+
+def _line_out(line: DecisionLine | history.DecisionLine) -> PastDecisionOut:
     return PastDecisionOut(
         id=line.decision.id,
         who=line.who,

@@ -138,7 +138,7 @@ class ExampleOut(Out):
 
 def rows_out(session: Session, dataset: Dataset, rows: Sequence[QueueRow]) -> list[ExampleOut]:
     """Return rows as the API shows them."""
-    names = {label.id: label.name for label in datasets.labels(session, dataset)}
+    names = datasets.label_names(session, dataset.id)
     run = scoring.current(session, dataset)
     return [_row_out(row, names, run) for row in rows]
 

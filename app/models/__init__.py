@@ -1,6 +1,6 @@
 """The tables. Importing this package registers all of them with `Base.metadata`."""
 
-from app.models.datasets import Counter, Dataset, Label
+from app.models.datasets import Counter, Dataset, Label, LabelRename
 from app.models.events import Event
 from app.models.evidence import Evidence, Finding
 from app.models.examples import Example
@@ -32,6 +32,7 @@ __all__ = [
     "Import",
     "ImportMatch",
     "Label",
+    "LabelRename",
     "Learning",
     "LoginSession",
     "RejectedRow",

@@ -1,6 +1,7 @@
 """Datasets, their labels and their counters."""
 
 from enum import StrEnum
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
@@ -30,19 +31,63 @@ class Dataset(Base):
     created_at: Mapped[Created]
 
 
+def _own_name(context: Any) -> str:
+    name: str = context.get_current_parameters()["name"]
+    return name
+
+
+class Colour(StrEnum):
+    """The colours a label can have; each is a pair for light and dark pages."""
+
+    NONE = ""
+    BLUE = "blue"
+    TEAL = "teal"
+    GREEN = "green"
+    YELLOW = "yellow"
+    ORANGE = "orange"
+    RED = "red"
+    PINK = "pink"
+    PURPLE = "purple"
+    BROWN = "brown"
+
+
 class Label(Base):
-    """A class of a dataset; labels are ordered by the code points of their names."""
+    """A class of a dataset; labels are ordered by the code points of their names.
+
+    A label that was merged or deleted stays as a row: files may go on using it, and versions show it.
+    """
 
     __tablename__ = "labels"
-    __table_args__ = (sa.UniqueConstraint("dataset_id", "name"),)
+    __table_args__ = (
+        sa.UniqueConstraint("dataset_id", "name"),
+        sa.Index("uq_labels_source_name", "dataset_id", "source_name", unique=True),
+    )
 
     id: Mapped[Id]
     dataset_id: Mapped[DatasetId]
     name: Mapped[Exact]
+    source_name: Mapped[str] = mapped_column(ExactText, default=_own_name)  # what files call it, for ever
     description: Mapped[str] = mapped_column(ExactText, default="")
+    colour: Mapped[Colour] = mapped_column(choice(Colour), default=Colour.NONE)
+    # No foreign key: it points into its own table, and no label is deleted before its dataset.
+    merged_into_id: Mapped[int | None] = mapped_column(sa.BigInteger)
+    retired_after: Mapped[int | None] = mapped_column(sa.BigInteger)  # the last version that still has it
     import_seq: Mapped[int] = mapped_column(default=0)
     given_count: Mapped[int] = mapped_column(sa.BigInteger, default=0)
     current_count: Mapped[int] = mapped_column(sa.BigInteger, default=0)
+
+
+class LabelRename(Base):
+    """A label's earlier name, which versions up to `last_version_id` go on showing."""
+
+    __tablename__ = "label_renames"
+    __table_args__ = (sa.Index("ix_label_renames_dataset", "dataset_id", "last_version_id"),)
+
+    id: Mapped[Id]
+    dataset_id: Mapped[DatasetId]
+    label_id: Mapped[int] = mapped_column(sa.ForeignKey("labels.id", ondelete="CASCADE"))
+    old_name: Mapped[Exact]
+    last_version_id: Mapped[BigInt]
 
 
 class CounterName(StrEnum):

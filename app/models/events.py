@@ -14,6 +14,8 @@ class Event(Base):
     __table_args__ = (
         sa.Index("ix_events_dataset", "dataset_id", "id"),
         sa.Index("ix_events_name", "name", "id"),
+        sa.Index("ix_events_actor", "dataset_id", "actor_id", "id"),
+        sa.Index("ix_events_subject", "dataset_id", "subject_id", "id"),
     )
 
     id: Mapped[Id]

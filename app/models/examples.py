@@ -3,6 +3,7 @@
 import datetime as dt
 import hashlib
 from enum import StrEnum
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
@@ -38,6 +39,11 @@ def text_hash(text: str) -> bytes:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
+def _as_given(context: Any) -> int | None:
+    label_id: int | None = context.get_current_parameters().get("given_label_id")
+    return label_id
+
+
 class Example(Base):
     """One text with the label it was given and the label it has now."""
 
@@ -59,6 +65,9 @@ class Example(Base):
     split: Mapped[Split] = mapped_column(choice(Split))
     text: Mapped[Exact]
     text_hash: Mapped[bytes] = mapped_column(sa.LargeBinary(16))
+    # The label as the file has it; only imports change it, and the original comes back by it.
+    source_label_id: Mapped[int | None] = mapped_column(sa.BigInteger, default=_as_given)
+    # The same in today's label set: it moves when a label is merged or split.
     given_label_id: Mapped[int | None] = mapped_column(sa.ForeignKey("labels.id"))
     label_id: Mapped[int | None] = mapped_column(sa.ForeignKey("labels.id"))
     state: Mapped[ExampleState] = mapped_column(choice(ExampleState), default=ExampleState.OPEN)

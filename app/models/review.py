@@ -20,6 +20,8 @@ class Verdict(StrEnum):
     EXCLUDE = "exclude"
     NEEDS_REVIEW = "needs_review"
     UNDO = "undo"
+    RELABEL = "relabel"  # its label was merged or split; what was decided stands
+    RESTORE = "restore"  # back to what it was at a version
 
 
 class Decision(Base):
@@ -47,15 +49,35 @@ class Decision(Base):
     # An example's last decision before this one: undoing this makes that one the last again.
     previous_id: Mapped[int | None] = mapped_column(sa.BigInteger)
     undoes_id: Mapped[int | None] = mapped_column(sa.BigInteger, unique=True)
+    # Whether the given label moved along, as it does when labels are merged or split.
+    moves_given: Mapped[bool] = mapped_column(default=False)
+    old_given_id: Mapped[int | None] = mapped_column(sa.BigInteger)
+    new_given_id: Mapped[int | None] = mapped_column(sa.BigInteger)
+    # Who stands behind the row's state after a bulk change that keeps or brings back somebody's verdict.
+    decided_by_id: Mapped[int | None] = mapped_column(sa.BigInteger)
     note: Mapped[str] = mapped_column(ExactText, default="")
     idempotency_key: Mapped[str | None] = mapped_column(sa.String(100), unique=True)
     created_at: Mapped[Created]
+
+    @property
+    def decider_id(self) -> int | None:
+        """Who stands behind the state that this decision leaves."""
+        is_theirs = self.verdict in {Verdict.RELABEL, Verdict.RESTORE}
+        return self.decided_by_id if is_theirs else self.user_id
 
 
 class BatchKind(StrEnum):
     """What a batch does."""
 
     AUTO_FIX = "auto_fix"
+    MERGE = "merge"
+    SPLIT = "split"
+    RESTORE = "restore"
+
+    @property
+    def changes_labels(self) -> bool:
+        """Whether the label set itself changes, so that no file and no scores may come in meanwhile."""
+        return self in {BatchKind.MERGE, BatchKind.SPLIT}
 
 
 class Batch(RunColumns, Base):
@@ -70,6 +92,7 @@ class Batch(RunColumns, Base):
     run_id: Mapped[int | None] = mapped_column(sa.BigInteger)
     rule: Mapped[Json] = mapped_column(JsonText, default=dict)
     filter: Mapped[Json] = mapped_column(JsonText, default=dict)
+    cursor: Mapped[BigInt] = mapped_column(default=0)  # how far the rows were gone through
     is_undo: Mapped[bool] = mapped_column(default=False)  # the job on its way takes the batch back
     rows_changed: Mapped[BigInt] = mapped_column(default=0)
     rows_skipped: Mapped[BigInt] = mapped_column(default=0)  # changed by somebody else in the meantime

@@ -27,6 +27,7 @@ class ScoringRun(RunColumns, Base):
     label_ids: Mapped[Json] = mapped_column(JsonText, default=list)  # the columns of pred_probs, in order
     decision_id: Mapped[BigInt] = mapped_column(default=0)  # the last decision the run has seen
     import_seq: Mapped[int] = mapped_column(default=0)  # the last import the run has seen
+    batch_id: Mapped[int | None] = mapped_column(sa.BigInteger)  # the merge that made it of another run
     rows: Mapped[BigInt] = mapped_column(default=0)
     issues: Mapped[BigInt] = mapped_column(default=0)
     recommended: Mapped[BigInt] = mapped_column(default=0)

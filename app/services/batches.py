@@ -3,17 +3,20 @@
 from dataclasses import replace
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from app import events, queue
 from app.actor import Actor, Role
 from app.db import now
 from app.errors import Conflict
 from app.models.columns import OPEN_STATES, RunState
+from app.models.datasets import Dataset, Label
 from app.models.examples import Example, ExampleState
-from app.models.review import Batch, Decision, Verdict
-from app.models.scoring import Score
-from app.services import datasets, findings, runs
+from app.models.imports import Import
+from app.models.people import User
+from app.models.review import Batch, BatchKind, Decision, Verdict
+from app.models.scoring import Score, ScoringRun
+from app.services import datasets, findings, runs, versions
 from app.services.counting import Standing, Sums
 
 
@@ -22,26 +25,83 @@ def get(session: Session, batch_id: int) -> Batch:
     return runs.get(session, Batch, batch_id)
 
 
-def list_batches(session: Session, dataset_id: int) -> list[Batch]:
-    """Return the batches of a dataset, newest first."""
-    return list(
-        session.scalars(
-            sa.select(Batch).where(Batch.dataset_id == dataset_id).order_by(Batch.id.desc()).limit(200)
-        )
+def list_batches(
+    session: Session, dataset_id: int, *, before_id: int | None = None, limit: int = 200
+) -> list[Batch]:
+    """Return the batches of a dataset, newest first; `before_id` continues an earlier page."""
+    query = sa.select(Batch).where(Batch.dataset_id == dataset_id)
+    if before_id is not None:
+        query = query.where(Batch.id < before_id)
+    return list(session.scalars(query.order_by(Batch.id.desc()).limit(limit)))
+
+
+def require_idle(session: Session, dataset: Dataset) -> None:
+    """Raise unless no other bulk change is on its way; the dataset's row is locked by the caller."""
+    batch = session.scalar(
+        sa.select(Batch).where(Batch.dataset_id == dataset.id, Batch.state.in_(OPEN_STATES)).limit(1)
     )
+    if batch is not None:
+        who = session.get_one(User, batch.created_by_id).name
+        raise Conflict(f"A bulk change by {who}, batch {batch.id}, is on its way: wait until it is done.")
+
+
+def require_quiet(session: Session, dataset: Dataset) -> None:
+    """Raise unless nothing is on its way that knows the label set as it was when it began."""
+    require_idle(session, dataset)
+    waits: tuple[tuple[type[ScoringRun | Import], str], ...] = (
+        (ScoringRun, "is being scored"),
+        (Import, "is taking in a file"),
+    )
+    for kind, what in waits:
+        is_open = sa.select(kind.id).where(kind.dataset_id == dataset.id, kind.state.in_(OPEN_STATES))
+        if session.scalar(is_open.limit(1)):
+            raise Conflict(f"{dataset.name} {what}: wait until that is done, or cancel it first.")
+
+
+def refuse_while_labels_change(session: Session, dataset: Dataset) -> None:
+    """Raise while labels are being merged or split: scores and files would use the old ones."""
+    datasets.hold(session, dataset.id)
+    kinds = [kind for kind in BatchKind if kind.changes_labels]
+    batch_id = session.scalar(
+        sa.select(Batch.id)
+        .where(Batch.dataset_id == dataset.id, Batch.state.in_(OPEN_STATES), Batch.kind.in_(kinds))
+        .limit(1)
+    )
+    if batch_id is not None:
+        raise Conflict(f"Labels of {dataset.name} are changing (batch {batch_id}): wait until that is done.")
+
+
+def start(session: Session, dataset: Dataset, batch: Batch, *, actor: Actor) -> Batch:
+    """Hand a batch to the workers; the state before it is kept as a version."""
+    session.add(batch)
+    session.flush()
+    name = f"before {batch.kind.value.replace('_', ' ')} {batch.id}"
+    batch.version_id = versions.create(session, dataset, name=name, reason="batch", actor=actor).id
+    events.record(
+        session,
+        "batch.requested",
+        actor=actor,
+        dataset_id=dataset.id,
+        subject_id=batch.id,
+        new={"kind": batch.kind.value, "rule": batch.rule, "rows": batch.total},
+    )
+    queue.enqueue(session, queue.Job.BATCH, batch.id)
+    return batch
 
 
 def request_undo(session: Session, batch_id: int, *, actor: Actor) -> Batch:
     """Ask to take a batch back; rows that people changed since are left as they are."""
     batch = get(session, batch_id)
     actor.require(Role.LEAD, datasets.get(session, batch.dataset_id))
+    dataset = datasets.lock(session, batch.dataset_id)
+    session.refresh(batch, with_for_update=True)
     if batch.state.is_open:
         raise Conflict("This batch is still being applied: cancel it first, then undo it.")
     if batch.undone_at is not None:
         raise Conflict("This batch was undone already.")
-    is_open = sa.select(Batch.id).where(Batch.dataset_id == batch.dataset_id, Batch.state.in_(OPEN_STATES))
-    if session.scalar(is_open):
-        raise Conflict("Another batch is being applied: wait until it is done.")
+    (require_quiet if batch.kind.changes_labels else require_idle)(session, dataset)
+    if batch.kind is BatchKind.MERGE:
+        _separate(session, batch)
     batch.is_undo, batch.state, batch.cancel_requested = True, RunState.QUEUED, False
     batch.undone_by_id, batch.error = actor.user_id, None
     # An undo that was cancelled has undone some rows: they stay counted.
@@ -54,6 +114,15 @@ def request_undo(session: Session, batch_id: int, *, actor: Actor) -> Batch:
     return batch
 
 
+def _separate(session: Session, batch: Batch) -> None:
+    """Put a merged label back into use, so that its rows can come back to it."""
+    label, into = (session.get_one(Label, batch.rule[name]) for name in ("label_id", "into_id"))
+    if into.retired_after is not None:
+        raise Conflict(f"{into.name} was itself merged or deleted since: bring that back first.")
+    if label.merged_into_id == into.id:
+        label.merged_into_id = label.retired_after = None
+
+
 def undo_chunk(session: Session, batch: Batch, *, limit: int, actor: Actor) -> int:
     """Take back the next rows of a batch; return how many still stood as the batch left them."""
     fresh = runs.guard(session, batch)
@@ -63,25 +132,34 @@ def undo_chunk(session: Session, batch: Batch, *, limit: int, actor: Actor) -> i
         sa.select(Decision, Example, Score)
         .join(Example, Example.id == Decision.example_id)
         .outerjoin(Score, (Score.example_id == Example.id) & (Score.run_id == (dataset.current_run_id or 0)))
-        .where(Decision.batch_id == batch.id, Example.last_decision_id == Decision.id)
+        .where(Decision.batch_id == batch.id, *_stands())
         .order_by(Decision.id)
         .limit(limit)
         .with_for_update(of=Example)
     ).all()
+    verdicts = _previous(session, [decision for decision, _, _ in rows])
     sums, moment = Sums(), now()
     for decision, example, score in rows:
         before = Standing(
             example.split, example.given_label_id, example.label_id, example.state,
             score is not None and score.is_issue, score.kinds if score is not None else 0,
         )  # fmt: skip
+        previous = verdicts.get(decision.previous_id or 0)
         session.add(_taken_back(decision, example, actor=actor))
-        # The row is undecided again: its label follows its source, which may have changed since.
-        example.label_id, example.state = example.given_label_id, decision.old_state
-        example.last_decision_id, example.decided_by_id = decision.previous_id, None
+        _put_back(decision, example, previous)
         example.decided_at, example.version = moment, example.version + 1
         if score is not None:
             score.state, score.is_open = example.state, example.state is ExampleState.OPEN
-        sums.move(before, replace(before, label_id=example.label_id, state=example.state))
+            score.given_label_id = example.given_label_id
+        sums.move(
+            before,
+            replace(
+                before,
+                given_label_id=example.given_label_id,
+                label_id=example.label_id,
+                state=example.state,
+            ),
+        )
     session.flush()
     findings.follow(session, [score for _, _, score in rows if score is not None])
     sums.save(session, dataset.id)
@@ -90,7 +168,32 @@ def undo_chunk(session: Session, batch: Batch, *, limit: int, actor: Actor) -> i
     return len(rows)
 
 
+def _stands() -> tuple[sa.ColumnElement[bool], ...]:
+    """Return the condition that a row is as the batch left it."""
+    is_there = Example.given_label_id.is_not_distinct_from(Decision.new_given_id)
+    return (Example.last_decision_id == Decision.id, Decision.moves_given.is_(False) | is_there)
+
+
+def _previous(session: Session, decisions: list[Decision]) -> dict[int, Decision]:
+    ids = {decision.previous_id for decision in decisions if decision.previous_id}
+    found = session.scalars(sa.select(Decision).where(Decision.id.in_(ids)))
+    return {decision.id: decision for decision in found}
+
+
+def _put_back(decision: Decision, example: Example, previous: Decision | None) -> None:
+    if decision.moves_given:
+        example.given_label_id = decision.old_given_id
+    is_open = decision.old_state is ExampleState.OPEN
+    # An undecided row's label follows its source, which an import may have changed since.
+    example.label_id = example.given_label_id if is_open else decision.old_label_id
+    example.state, example.last_decision_id = decision.old_state, decision.previous_id
+    example.decided_by_id = None if is_open or previous is None else previous.decider_id
+    example.note = "" if previous is None else previous.note
+
+
 def _taken_back(decision: Decision, example: Example, *, actor: Actor) -> Decision:
+    is_open = decision.old_state is ExampleState.OPEN
+    given_id = decision.old_given_id if decision.moves_given else example.given_label_id
     return Decision(
         dataset_id=decision.dataset_id,
         example_id=decision.example_id,
@@ -99,11 +202,20 @@ def _taken_back(decision: Decision, example: Example, *, actor: Actor) -> Decisi
         verdict=Verdict.UNDO,
         undoes_id=decision.id,
         old_label_id=example.label_id,
-        new_label_id=example.given_label_id,
+        new_label_id=given_id if is_open else decision.old_label_id,
         old_state=example.state,
         new_state=decision.old_state,
         previous_id=decision.id,
+        moves_given=decision.moves_given,
+        old_given_id=decision.new_given_id,
+        new_given_id=decision.old_given_id,
     )
+
+
+def how_far(session: Session, batch: Batch) -> tuple[int, int]:
+    """Return how many rows a batch has changed or put back, and how many it expected to."""
+    fresh = get(session, batch.id)
+    return (fresh.rows_undone, fresh.rows_changed) if fresh.is_undo else (fresh.rows_changed, fresh.total)
 
 
 def finish(session: Session, batch: Batch, *, actor: Actor) -> None:
@@ -114,20 +226,8 @@ def finish(session: Session, batch: Batch, *, actor: Actor) -> None:
         fresh.rows_left = fresh.rows_changed - fresh.rows_undone
         name, new = "batch.undone", {"rows": fresh.rows_undone, "left": fresh.rows_left}
     else:
-        fresh.rows_skipped = max(fresh.total - fresh.rows_changed, 0)
+        if fresh.kind is BatchKind.AUTO_FIX:
+            fresh.rows_skipped = max(fresh.total - fresh.rows_changed, 0)
         name, new = "batch.finished", {"rows": fresh.rows_changed, "skipped": fresh.rows_skipped}
     fresh.total = fresh.done
     events.record(session, name, actor=actor, dataset_id=fresh.dataset_id, subject_id=fresh.id, new=new)
-
-
-def rows_left(session: Session, batch_id: int, *, limit: int = 200) -> list[int]:
-    """Return examples that an undone batch had changed and somebody else has changed since."""
-    undone = aliased(Decision)
-    return list(
-        session.scalars(
-            sa.select(Decision.example_id)
-            .where(Decision.batch_id == batch_id, ~sa.exists().where(undone.undoes_id == Decision.id))
-            .order_by(Decision.id)
-            .limit(limit)
-        )
-    )

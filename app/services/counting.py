@@ -81,10 +81,18 @@ class Sums:
                     sa.update(Label)
                     .where(Label.id == label_id)
                     .values(
-                        given_count=Label.given_count + given, current_count=Label.current_count + current
+                        given_count=Label.given_count + given,
+                        current_count=Label.current_count + current,
+                        retired_after=_back_with_rows(given + current),
                     )
                     .execution_options(synchronize_session=False)
                 )
+
+
+def _back_with_rows(more: int) -> sa.ColumnElement[int | None]:
+    """Return the mark of a label's end; a deleted label that has rows again, by an undo say, is back."""
+    is_back = Label.merged_into_id.is_(None) if more > 0 else sa.false()
+    return sa.case((is_back, None), else_=Label.retired_after)
 
 
 def add_counters(session: Session, dataset_id: int, sums: Mapping[tuple[Split, CounterName], int]) -> None:

@@ -11,6 +11,7 @@ from app.errors import Conflict, InvalidInput, NotFound
 from app.models.columns import OPEN_STATES, RunState, Split
 from app.models.datasets import Counter, CounterName, Dataset, Label
 from app.models.evidence import IssueKind
+from app.models.examples import Example
 from app.models.experiments import Experiment
 from app.models.exports import Export
 from app.models.fine_tunes import FineTune
@@ -132,9 +133,51 @@ def labels(session: Session, dataset: Dataset) -> list[Label]:
     return sorted(found, key=lambda label: label.name)
 
 
+def is_in_use(label: Label, dataset: Dataset) -> bool:
+    """Say whether a label is one of the dataset's that people can choose today."""
+    is_there = label.dataset_id == dataset.id and label.import_seq <= dataset.import_seq
+    return is_there and label.retired_after is None
+
+
+def label_names(session: Session, dataset_id: int) -> dict[int, str]:
+    """Return the name of every label by its id, of those that were merged or deleted too."""
+    found = session.execute(sa.select(Label.id, Label.name).where(Label.dataset_id == dataset_id))
+    return dict(found.all())
+
+
+def source_name(session: Session, dataset: Dataset, example_id: int) -> str | None:
+    """Return the label of a row as its file has it."""
+    return session.scalar(
+        sa.select(Label.source_name)
+        .join(Example, Example.source_label_id == Label.id)
+        .where(Example.id == example_id, Example.dataset_id == dataset.id)
+    )
+
+
 def visible_labels(dataset: Dataset) -> tuple[sa.ColumnElement[bool], ...]:
-    """Return the condition that leaves out labels of an import on its way."""
-    return (Label.dataset_id == dataset.id, Label.import_seq <= dataset.import_seq)
+    """Return the condition that leaves out labels of an import on its way, merged and deleted ones."""
+    return (
+        Label.dataset_id == dataset.id,
+        Label.import_seq <= dataset.import_seq,
+        Label.retired_after.is_(None),
+    )
+
+
+def class_ids(session: Session, dataset_id: int) -> dict[int, int]:
+    """Return for each merged label the one whose rows it names today; other labels are their own."""
+    found = session.execute(
+        sa.select(Label.id, Label.merged_into_id).where(
+            Label.dataset_id == dataset_id, Label.merged_into_id.is_not(None)
+        )
+    )
+    merged = {label_id: into_id for label_id, into_id in found if into_id is not None}
+    return {label_id: _end_of(label_id, merged) for label_id in merged}
+
+
+def _end_of(label_id: int, merged: dict[int, int]) -> int:
+    while label_id in merged:
+        label_id = merged[label_id]
+    return label_id
 
 
 def valid_name(name: str) -> str:

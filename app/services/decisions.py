@@ -18,6 +18,12 @@ from app.services import datasets, findings
 from app.services.counting import Standing, Sums
 
 MAX_NOTE_CHARS = 2000
+_IN_BULK = "Labels are merged, split and restored for many rows at once, by a lead."
+_NOT_BY_HAND = {
+    Verdict.UNDO: "To undo, take back your last verdict instead of giving one.",
+    Verdict.RELABEL: _IN_BULK,
+    Verdict.RESTORE: _IN_BULK,
+}
 
 
 @dataclass(frozen=True)
@@ -79,7 +85,7 @@ def undo(session: Session, dataset_id: int, *, actor: Actor) -> Decision:
     outcome = Outcome(last.old_state, example.given_label_id if is_open else last.old_label_id)
     marks = {
         "last_decision_id": last.previous_id,
-        "decided_by_id": before.user_id if before else None,
+        "decided_by_id": before.decider_id if before else None,
         "note": before.note if before else "",
     }
     _write(session, dataset, example, score, outcome, decision, marks=marks, actor=actor)
@@ -101,6 +107,12 @@ def last_undoable(session: Session, dataset_id: int, *, actor: Actor) -> Decisio
         .order_by(Decision.id.desc())
         .limit(1)
     )
+
+
+def newest_id(session: Session, dataset_id: int) -> int:
+    """Return the number of the dataset's last decision, or 0."""
+    newest = sa.select(sa.func.max(Decision.id)).where(Decision.dataset_id == dataset_id)
+    return session.scalar(newest) or 0
 
 
 def _done_already(
@@ -150,15 +162,15 @@ def _outcome(
             return Outcome(ExampleState.ACCEPTED, score.suggested_label_id)
         case Verdict.OVERRIDE:
             label = session.get(Label, label_id) if label_id is not None else None
-            if label is None or label.dataset_id != dataset.id or label.import_seq > dataset.import_seq:
+            if label is None or not datasets.is_in_use(label, dataset):
                 raise InvalidInput(f"Choose one of the labels of {dataset.name}.")
             return Outcome(ExampleState.OVERRIDDEN, label.id)
         case Verdict.EXCLUDE:
             return Outcome(ExampleState.EXCLUDED, example.label_id)
         case Verdict.NEEDS_REVIEW:
             return Outcome(ExampleState.NEEDS_REVIEW, example.label_id)
-        case Verdict.UNDO:
-            raise InvalidInput("To undo, take back your last verdict instead of giving one.")
+        case Verdict.UNDO | Verdict.RELABEL | Verdict.RESTORE:
+            raise InvalidInput(_NOT_BY_HAND[verdict])
 
 
 def _write(
@@ -214,7 +226,7 @@ def _who_was_first(session: Session, example: Example) -> str:
         return "Somebody changed this row in the meantime; it is shown as it is now."
     who = session.get_one(User, last.user_id).name
     if last.batch_id is not None:
-        return f"An auto-fix by {who} was first (batch {last.batch_id})."
+        return f"A bulk change by {who} was first (batch {last.batch_id})."
     label = session.get(Label, last.new_label_id) if last.new_label_id else None
     chose = {
         Verdict.KEEP: f"kept {label.name!r}" if label else "kept the label",

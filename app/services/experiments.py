@@ -18,7 +18,7 @@ from app.models.exports import Variant
 from app.models.scoring import ScoringRun
 from app.models.versions import Version
 from app.providers.catalogue import FILE
-from app.services import datasets, exports, runs, versions
+from app.services import datasets, exports, label_names, runs, versions
 
 TRAINERS = {"linear": "linear", "local": "linear"}
 """The trainers by the names one may call them; `local` is the linear one."""
@@ -116,12 +116,9 @@ def list_experiments(session: Session, dataset_id: int) -> list[Experiment]:
 def read_material(session: Session, experiment: Experiment) -> Material:
     """Read the frozen rows: variants as in exports, test rows with the labels current at the version."""
     version = session.get_one(Version, experiment.version_id)
-    dataset = session.get_one(Dataset, experiment.dataset_id)
-    labels = datasets.labels(session, dataset)
-    number = {label.id: position for position, label in enumerate(labels)}
-    material = Material(
-        [label.name for label in labels], [], [], {name.value: ([], []) for name in Variant}, [], [], []
-    )
+    names = label_names.labels_at(session, version)
+    number = {label_id: position for position, label_id in enumerate(names)}
+    material = Material(list(names.values()), [], [], {name.value: ([], []) for name in Variant}, [], [], [])
     for frozen in exports.read_frozen(session, version):
         if frozen.split is Split.TEST:
             if frozen.label_id is not None and frozen.state is not ExampleState.EXCLUDED:

@@ -20,7 +20,7 @@ from app.models.exports import Export, Variant
 from app.models.people import User
 from app.models.scoring import Score
 from app.models.versions import Version
-from app.services import datasets, imports, runs, versions
+from app.services import datasets, imports, label_names, runs, versions
 from app.services.versions import Frozen
 
 CHUNK = 2000
@@ -130,11 +130,12 @@ def read_rows(
     The session should be a snapshot: chunks are read one after the other.
     """
     dataset = session.get_one(Dataset, version.dataset_id)
-    names = {label.id: label.name for label in datasets.labels(session, dataset)}
+    names = label_names.names_at(session, version)
+    sources = label_names.source_names(session, dataset.id)
     for frozen in read_frozen(session, version):
         if split not in {"all", frozen.split}:
             continue
-        row = _export_row(frozen, names, variant)
+        row = _export_row(frozen, names, sources, variant)
         if not belongs(frozen, variant) or (labelled_only and row.label is None):
             continue
         yield row
@@ -187,8 +188,10 @@ def belongs(frozen: Frozen, variant: Variant) -> bool:
             return not frozen.is_flagged and frozen.state is not ExampleState.EXCLUDED
 
 
-def _export_row(frozen: Frozen, names: dict[int, str], variant: Variant) -> ExportRow:
-    given = names.get(frozen.given_label_id) if frozen.given_label_id else None
+def _export_row(
+    frozen: Frozen, names: dict[int, str], sources: dict[int, str], variant: Variant
+) -> ExportRow:
+    given = sources.get(frozen.source_label_id) if frozen.source_label_id else None
     current = names.get(frozen.label_id) if frozen.label_id else None
     return ExportRow(
         id=frozen.example.external_id,

@@ -93,11 +93,7 @@ def forget_chunk(session: Session, run: ScoringRun) -> bool:
     found = False
     for kind in (Finding, Evidence):
         ids = session.scalars(sa.select(kind.example_id).where(kind.run_id == run.id).limit(CHUNK)).all()
-        session.execute(
-            sa.delete(kind)
-            .where(kind.run_id == run.id, kind.example_id.in_(ids))
-            .execution_options(synchronize_session=False)
-        )
+        _delete(session, kind, kind.run_id == run.id, ids)
         found = found or bool(ids)
         if kind is Finding:
             session.execute(
@@ -113,11 +109,37 @@ def remove(session: Session, dataset_id: int, example_ids: Sequence[int]) -> Non
     """Delete what every run of a dataset says of examples that are going."""
     of_dataset = sa.select(ScoringRun.id).where(ScoringRun.dataset_id == dataset_id)
     for kind in (Finding, Evidence):
-        session.execute(
-            sa.delete(kind)
-            .where(kind.run_id.in_(of_dataset), kind.example_id.in_(example_ids))
-            .execution_options(synchronize_session=False)
+        _delete(session, kind, kind.run_id.in_(of_dataset), example_ids)
+
+
+def forget(session: Session, run_id: int, example_ids: Sequence[int]) -> None:
+    """Delete what one run says of some examples."""
+    for kind in (Finding, Evidence):
+        _delete(session, kind, kind.run_id == run_id, example_ids)
+
+
+def _delete(
+    session: Session,
+    kind: type[Finding] | type[Evidence],
+    of_runs: sa.ColumnElement[bool],
+    example_ids: Sequence[int],
+) -> None:
+    session.execute(
+        sa.delete(kind)
+        .where(of_runs, kind.example_id.in_(example_ids))
+        .execution_options(synchronize_session=False)
+    )
+
+
+def copy(session: Session, from_run_id: int, to_run_id: int, example_ids: Sequence[int]) -> None:
+    """Repeat what one run says of some examples in another run."""
+    for kind in (Finding, Evidence):
+        others = [column for column in kind.__table__.columns if column.key != "run_id"]
+        rows = sa.select(sa.literal(to_run_id), *others).where(
+            kind.run_id == from_run_id, kind.example_id.in_(example_ids)
         )
+        names = ["run_id", *(column.key for column in others)]
+        session.execute(sa.insert(kind).from_select(names, rows))
 
 
 def follow(session: Session, scores: Sequence[Score]) -> None:

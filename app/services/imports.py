@@ -16,7 +16,7 @@ from app.files.rows import Columns, Layout, Limits, Preview
 from app.models.columns import OPEN_STATES, RunState, Split
 from app.models.datasets import Dataset
 from app.models.imports import Import, RejectedRow
-from app.services import datasets, runs
+from app.services import batches, datasets, runs
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -158,6 +158,7 @@ def _dataset_for(session: Session, draft: Import, choices: ImportChoices, *, act
         session.flush()
         draft.creates_dataset = True
         return dataset
+    batches.refuse_while_labels_change(session, dataset)
     is_open = sa.select(Import.id).where(Import.dataset_id == dataset.id, Import.state.in_(OPEN_STATES))
     if session.scalar(is_open):
         raise Conflict(f"Another file is being imported into {name}: wait until it is in.")

@@ -95,10 +95,11 @@ def apply_changes(session: Session, import_: Import) -> int:
         .with_for_update(of=Example)
     ).all()
     newest = _newest_decisions(session, [example.id for _, example, _ in found])
+    classes = datasets.class_ids(session, dataset.id)
     sums = Sums()
     for match, example, score in found:
         before = standing_of(example, score)
-        _apply(match, example, score, decision_id=newest.get(example.id, 0))
+        _apply(match, example, score, classes=classes, decision_id=newest.get(example.id, 0))
         sums.move(before, standing_of(example, score))
     findings.follow(session, [score for _, _, score in found if score is not None])
     sums.save(session, dataset.id)
@@ -122,15 +123,19 @@ def _newest_decisions(session: Session, example_ids: list[int]) -> dict[int, int
     return dict(session.execute(newest.where(Decision.example_id.in_(example_ids))).all())
 
 
-def _apply(match: ImportMatch, example: Example, score: Score | None, *, decision_id: int) -> None:
+def _apply(
+    match: ImportMatch,
+    example: Example,
+    score: Score | None,
+    *,
+    classes: dict[int, int],
+    decision_id: int,
+) -> None:
     new: dict[str, Any] = {**(match.new or {})}
     if "split" in new:
         example.split = Split(new.pop("split"))
-    is_undecided = not example.state.is_resolved and example.label_id == example.given_label_id
-    if "given_label_id" in new and is_undecided:
-        # The label follows its source; versions need to know from when on.
-        match.old = {**(match.old or {}), "label_id": example.label_id, "decision_id": decision_id}
-        example.label_id = new["given_label_id"]
+    if "given_label_id" in new:
+        _give(match, example, new.pop("given_label_id"), classes=classes, decision_id=decision_id)
     if "text" in new:
         example.text_hash = text_hash(new["text"])
     for name, value in new.items():
@@ -139,6 +144,26 @@ def _apply(match: ImportMatch, example: Example, score: Score | None, *, decisio
     match.applied = True
     if score is not None:
         score.split, score.given_label_id = example.split, example.given_label_id
+
+
+def _give(
+    match: ImportMatch,
+    example: Example,
+    source_id: int | None,
+    *,
+    classes: dict[int, int],
+    decision_id: int,
+) -> None:
+    """Give a row another label, as its file has it and as it is called today."""
+    is_undecided = not example.state.is_resolved and example.label_id == example.given_label_id
+    # Versions need to know what was there before, and from when on.
+    old = {**(match.old or {}), "class_id": example.given_label_id, "class_decision_id": decision_id}
+    label_id = classes.get(source_id, source_id) if source_id is not None else None
+    if is_undecided:  # the label follows its source
+        old |= {"label_id": example.label_id, "decision_id": decision_id}
+        example.label_id = label_id
+    match.old = old
+    example.source_label_id, example.given_label_id = source_id, label_id
 
 
 def list_unscored(session: Session, import_: Import) -> int:

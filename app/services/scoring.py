@@ -10,14 +10,14 @@ from sqlalchemy.orm import Session
 from app import events, queue
 from app.actor import Actor, Role
 from app.errors import Conflict, InvalidInput
-from app.models.columns import OPEN_STATES, Split
+from app.models.columns import OPEN_STATES, RunState, Split
 from app.models.datasets import CounterName, Dataset
 from app.models.examples import Example, ExampleState
 from app.models.imports import Import, ImportMatch
 from app.models.review import Batch, Decision
 from app.models.scoring import UNSCORED, Score, ScoringRun
 from app.providers.catalogue import FILE, check_name
-from app.services import counting, datasets, findings, runs, versions
+from app.services import batches, counting, datasets, findings, runs, versions
 
 CHUNK = 5000
 DECIDED = (ExampleState.KEPT, ExampleState.ACCEPTED, ExampleState.OVERRIDDEN)
@@ -51,6 +51,7 @@ def request(
     """Ask for a scoring run; a dataset has at most one on its way."""
     dataset = datasets.get(session, dataset_id)
     actor.require(Role.LEAD, dataset)
+    batches.refuse_while_labels_change(session, dataset)
     is_open = sa.select(ScoringRun.id).where(
         ScoringRun.dataset_id == dataset_id, ScoringRun.state.in_(OPEN_STATES)
     )
@@ -97,7 +98,7 @@ def latest(session: Session, dataset_id: int) -> ScoringRun | None:
     """Return the run asked for last, whatever became of it."""
     return session.scalar(
         sa.select(ScoringRun)
-        .where(ScoringRun.dataset_id == dataset_id)
+        .where(ScoringRun.dataset_id == dataset_id, ScoringRun.state != RunState.DRAFT)
         .order_by(ScoringRun.id.desc())
         .limit(1)
     )
@@ -167,11 +168,7 @@ def publish(session: Session, run: ScoringRun, report: dict[str, Any], *, actor:
         versions.create(session, dataset, name=f"before scoring {run.id}", reason="scoring", actor=actor)
     _catch_up(session, fresh)
     add_unscored(session, dataset, fresh.id, after_seq=fresh.import_seq, up_to_seq=dataset.import_seq)
-    dataset.current_run_id, dataset.learning_id = fresh.id, None
-    session.flush()
-    sums = _issue_counts(session, fresh.id)
-    counting.set_counters(session, dataset.id, (CounterName.ISSUES, CounterName.OPEN_ISSUES), sums)
-    findings.set_counters(session, dataset.id, fresh.id)
+    show(session, dataset, fresh.id)
     fresh.report = report
     fresh.rows = report["rows"]
     fresh.issues = report["issues"]
@@ -185,6 +182,15 @@ def publish(session: Session, run: ScoringRun, report: dict[str, Any], *, actor:
         new={"issues": fresh.issues, "recommended": fresh.recommended},
     )
     return True
+
+
+def show(session: Session, dataset: Dataset, run_id: int) -> None:
+    """Make a run's scores the ones that the dataset shows, and count their issues."""
+    dataset.current_run_id, dataset.learning_id = run_id, None
+    session.flush()
+    sums = _issue_counts(session, run_id)
+    counting.set_counters(session, dataset.id, (CounterName.ISSUES, CounterName.OPEN_ISSUES), sums)
+    findings.set_counters(session, dataset.id, run_id)
 
 
 def _catch_up(session: Session, run: ScoringRun) -> None:

@@ -17,7 +17,7 @@ from app.models.columns import Split
 from app.models.datasets import Dataset, Label
 from app.models.examples import Example, text_hash
 from app.models.imports import Import, ImportMatch, MatchKind, RejectedRow
-from app.services import runs
+from app.services import datasets, runs
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def store_chunk(
     chunk.match()
     refused = [*rejected, *chunk.refused]
     labels = _labels(session, fresh, {item.row.label for item in chunk.new + chunk.matched_rows()}, bounds)
-    chunk.save(labels)
+    chunk.save(labels, datasets.class_ids(session, dataset.id))
     _save_rejected(session, fresh, refused)
     fresh.staged_line = last_line
     fresh.rows_read += len(rows) + len(rejected)
@@ -171,11 +171,11 @@ class _Chunk:
     def _was_matched(self, found: Example) -> bool:
         return self.session.get(ImportMatch, (self.import_.id, found.id)) is not None
 
-    def save(self, labels: dict[str, int]) -> None:
-        """Write what `match` has found."""
+    def save(self, labels: dict[str, int], classes: dict[int, int]) -> None:
+        """Write what `match` has found; `classes` says what merged labels are called today."""
         taken = self._by_id() if self.import_.update and not self.import_.columns.get("id") else {}
         if self.new:
-            values = [self._values(item, labels, taken) for item in self.new]
+            values = [self._values(item, labels, classes, taken) for item in self.new]
             self.session.execute(sa.insert(Example), values)
         if self.matches:
             self.session.execute(
@@ -186,8 +186,15 @@ class _Chunk:
         self.import_.rows_changed += sum(1 for changes in kinds if changes)
         self.import_.rows_same += sum(1 for changes in kinds if not changes)
 
-    def _values(self, item: NumberedRow, labels: dict[str, int], taken: dict[str, Example]) -> dict[str, Any]:
-        label_id = labels[item.row.label] if item.row.label is not None else None
+    def _values(
+        self,
+        item: NumberedRow,
+        labels: dict[str, int],
+        classes: dict[int, int],
+        taken: dict[str, Example],
+    ) -> dict[str, Any]:
+        source_id = labels[item.row.label] if item.row.label is not None else None
+        label_id = classes.get(source_id, source_id) if source_id is not None else None
         external_id = self.external_id(item)
         if external_id in taken:
             # An inserted line shifts the numbers of all that follow; ids of examples never change.
@@ -200,6 +207,7 @@ class _Chunk:
             "split": self.split(item),
             "text": item.row.text,
             "text_hash": text_hash(item.row.text),
+            "source_label_id": source_id,
             "given_label_id": label_id,
             "label_id": label_id,
             "details": item.row.metadata,
@@ -213,7 +221,7 @@ class _Chunk:
             "example_id": example.id,
             "line": item.row.line,
             "kind": MatchKind.CHANGED if changes else MatchKind.SAME,
-            "old": {name: getattr(example, name) for name in changes} or None,
+            "old": {name: _was(example, name) for name in changes} or None,
             "new": changes or None,
         }
 
@@ -226,13 +234,20 @@ class _Chunk:
             "details": row.metadata,
             "context": row.context,
         }
-        return {name: value for name, value in new.items() if getattr(example, name) != value}
+        return {name: value for name, value in new.items() if _was(example, name) != value}
+
+
+def _was(example: Example, name: str) -> Any:
+    """Return what the last file said, which may have been merged or split since."""
+    return example.source_label_id if name == "given_label_id" else getattr(example, name)
 
 
 def _labels(session: Session, import_: Import, names: Iterable[str | None], bounds: Bounds) -> dict[str, int]:
     """Return the ids of labels, making those that are new; a label nobody used before is a new class."""
     known = dict(
-        session.execute(sa.select(Label.name, Label.id).where(Label.dataset_id == import_.dataset_id)).all()
+        session.execute(
+            sa.select(Label.source_name, Label.id).where(Label.dataset_id == import_.dataset_id)
+        ).all()
     )
     new = sorted({name for name in names if name is not None} - known.keys())
     if len(known) + len(new) > bounds.max_classes:
@@ -240,12 +255,30 @@ def _labels(session: Session, import_: Import, names: Iterable[str | None], boun
             f"{import_.file_name} has more than {bounds.max_classes} different labels; is "
             f"{import_.columns.get('label')!r} the label column? (SETRIGHT_MAX_CLASSES)"
         )
+    renamed = _renamed(session, import_, new)
     for name in new:
         label = Label(dataset_id=import_.dataset_id, name=name, import_seq=import_.seq)
+        if name in renamed:
+            _point_at(label, renamed[name])
         session.add(label)
         session.flush()
         known[name] = label.id
     return known
+
+
+def _renamed(session: Session, import_: Import, names: list[str]) -> dict[str, int]:
+    """Return the labels that people have given one of these names."""
+    found = session.execute(
+        sa.select(Label.name, Label.id).where(Label.dataset_id == import_.dataset_id, Label.name.in_(names))
+    )
+    return dict(found.all())
+
+
+def _point_at(label: Label, label_id: int) -> None:
+    """Make a file's spelling of a renamed label: the rows join it, and come back as they are written."""
+    label.source_name = label.name
+    label.name = f"{label.name} (as files write label {label_id})"
+    label.merged_into_id, label.retired_after = label_id, 0
 
 
 def _save_rejected(session: Session, import_: Import, refused: Sequence[Rejected]) -> None:

@@ -28,6 +28,7 @@ class Frozen:
     example: Example
     text: str
     split: Split
+    source_label_id: int | None
     given_label_id: int | None
     label_id: int | None
     state: ExampleState
@@ -91,6 +92,14 @@ def get(session: Session, version_id: int) -> Version:
     return version
 
 
+def of_dataset(session: Session, dataset: Dataset, version_id: int) -> Version:
+    """Return a version of this dataset."""
+    version = get(session, version_id)
+    if version.dataset_id != dataset.id:
+        raise NotFound(f"There is no version {version_id} of {dataset.name}.")
+    return version
+
+
 def get_by_name(session: Session, dataset_id: int, name: str) -> Version:
     """Return the version of that name, or say which ones there are."""
     version = find(session, dataset_id, name)
@@ -100,30 +109,40 @@ def get_by_name(session: Session, dataset_id: int, name: str) -> Version:
     return version
 
 
-def list_versions(session: Session, dataset_id: int) -> list[Version]:
-    """Return the versions of a dataset, newest first."""
-    return list(
-        session.scalars(
-            sa.select(Version).where(Version.dataset_id == dataset_id).order_by(Version.id.desc()).limit(500)
-        )
-    )
+def list_versions(
+    session: Session, dataset_id: int, *, before_id: int | None = None, limit: int = 500
+) -> list[Version]:
+    """Return the versions of a dataset, newest first; `before_id` continues an earlier page."""
+    query = sa.select(Version).where(Version.dataset_id == dataset_id)
+    if before_id is not None:
+        query = query.where(Version.id < before_id)
+    return list(session.scalars(query.order_by(Version.id.desc()).limit(limit)))
 
 
 def freeze(session: Session, version: Version, examples: Sequence[Example]) -> list[Frozen]:
     """Return examples as they were at a version: two indexed look-ups for all of them together."""
     ids = [example.id for example in examples]
-    undone = _first_decisions_after(session, version, ids)
+    undone, moved = _first_decisions_after(session, version, ids)
     imported = _first_changes_after(session, version, ids)
-    return [_frozen(example, undone.get(example.id), imported.get(example.id)) for example in examples]
+    return [
+        _frozen(
+            example, undone.get(example.id), moved.get(example.id), imported.get(example.id, _NOT_IMPORTED)
+        )
+        for example in examples
+    ]
 
 
-def _first_decisions_after(session: Session, version: Version, ids: list[int]) -> dict[int, Decision]:
+def _first_decisions_after(
+    session: Session, version: Version, ids: list[int]
+) -> tuple[dict[int, Decision], dict[int, Decision]]:
+    """Return the first decision on each example after a version, and the first that moved its given label."""
     later = session.scalars(
         sa.select(Decision)
         .where(Decision.example_id.in_(ids), Decision.id > version.decision_id)
         .order_by(Decision.id.desc())
-    )
-    return {decision.example_id: decision for decision in later}
+    ).all()
+    first = {decision.example_id: decision for decision in later}
+    return first, {decision.example_id: decision for decision in later if decision.moves_given}
 
 
 def _first_changes_after(session: Session, version: Version, ids: list[int]) -> dict[int, dict[str, Any]]:
@@ -141,26 +160,34 @@ def _first_changes_after(session: Session, version: Version, ids: list[int]) -> 
     return merged
 
 
-def _frozen(example: Example, decision: Decision | None, old: dict[str, Any] | None) -> Frozen:
+_NOT_IMPORTED: dict[str, Any] = {}
+
+
+def _frozen(
+    example: Example, decision: Decision | None, move: Decision | None, old: dict[str, Any]
+) -> Frozen:
     state = decision.old_state if decision else example.state
     label_id = decision.old_label_id if decision else example.label_id
-    if old and "label_id" in old and (decision is None or old["decision_id"] < decision.id):
+    if "label_id" in old and (decision is None or old["decision_id"] < decision.id):
         label_id = old["label_id"]  # the first change after the version was an import's
-    now = {
-        "text": example.text,
-        "split": example.split,
-        "given_label_id": example.given_label_id,
-        "details": example.details,
-        "context": example.context,
-    }
-    then = now | (old or {})
+    details: Any = old.get("details", example.details)
     return Frozen(
         example=example,
-        text=then["text"],
-        split=Split(then["split"]),
-        given_label_id=then["given_label_id"],
+        text=old.get("text", example.text),
+        split=Split(old.get("split", example.split)),
+        source_label_id=old.get("given_label_id", example.source_label_id),
+        given_label_id=_given(example, move, old),
         label_id=label_id,
         state=state,
-        details=then["details"],
-        context=then["context"],
+        details=details,
+        context=old.get("context", example.context),
     )
+
+
+def _given(example: Example, move: Decision | None, old: dict[str, Any]) -> int | None:
+    label_id: int | None = move.old_given_id if move else example.given_label_id
+    if "class_id" in old and (move is None or old["class_decision_id"] < move.id):
+        label_id = old["class_id"]
+    elif "class_id" not in old and "given_label_id" in old:
+        label_id = old["given_label_id"]  # imported before labels could be moved
+    return label_id

@@ -27,6 +27,7 @@ from app.web import (
     review,
     runs,
     scoring,
+    versions,
 )
 from app.web.deps import current_actor
 from app.web.middleware import BodyLimit, Guard
@@ -43,6 +44,7 @@ PAGES = (
     fine_tunes,
     experiments,
     history,
+    versions,
     labels,
     scoring,
     runs,

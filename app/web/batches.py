@@ -1,20 +1,43 @@
 """Batches: how a bulk action went, and taking it back."""
 
+from collections.abc import Iterator
+
 from fastapi import APIRouter, Request
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from app.errors import NotFound
-from app.models.review import Batch
-from app.services import batches, datasets, runs
+from app.models.review import Batch, BatchKind
+from app.services import batches, datasets, history, leftovers, runs
 from app.services.queue_filter import QueueFilter
-from app.web.deps import CurrentActor, CurrentSettings, Id, ReadSession, WriteSession
+from app.web.csv_answer import csv_answer
+from app.web.deps import CurrentActor, CurrentDatabase, CurrentSettings, Id, ReadSession, WriteSession
+from app.web.history import Before
 from app.web.render import go_to, html, url
 
-router = APIRouter(prefix="/datasets/{dataset_id:int}/batches/{batch_id:int}")
+router = APIRouter(prefix="/datasets/{dataset_id:int}")
+
+PAGE = 50
+SHOWN_LEFT = 20
 
 
-@router.get("", name="batches.show")
+@router.get("/history/batches", name="batches.index")
+def index(request: Request, dataset_id: Id, session: ReadSession, before: Before = None) -> Response:
+    """Show the bulk actions, newest first."""
+    dataset = datasets.get(session, dataset_id)
+    found = batches.list_batches(session, dataset_id, before_id=before, limit=PAGE)
+    return html(
+        request,
+        "batches/index.html",
+        dataset=dataset,
+        batches=found,
+        people=history.people(session),
+        more=found[-1].id if len(found) == PAGE else None,
+        is_first=before is None,
+    )
+
+
+@router.get("/batches/{batch_id:int}", name="batches.show")
 def show(
     request: Request,
     dataset_id: Id,
@@ -24,18 +47,50 @@ def show(
 ) -> Response:
     """Show the progress of a batch, or what became of it."""
     batch = _get(session, dataset_id, batch_id)
+    has_filter = batch.kind in {BatchKind.AUTO_FIX, BatchKind.SPLIT}
     return html(
         request,
         "batches/page.html",
         dataset=datasets.get(session, dataset_id),
         batch=batch,
-        query=QueueFilter.from_json(batch.filter).to_query(),
-        left=batches.rows_left(session, batch_id, limit=20) if batch.rows_left else [],
+        query=QueueFilter.from_json(batch.filter).to_query() if has_filter else {},
+        names=datasets.label_names(session, dataset_id),
+        left=leftovers.rows_left(session, batch_id, limit=SHOWN_LEFT) if batch.rows_left else [],
         worker_alive=runs.is_worker_alive(session, stale_seconds=settings.worker_stale_seconds),
     )
 
 
-@router.post("/undo", name="batches.undo")
+@router.get("/batches/{batch_id:int}/left.csv", name="batches.left")
+def left(dataset_id: Id, batch_id: Id, session: ReadSession, database: CurrentDatabase) -> Response:
+    """Give the rows that an undone batch left as they are, as a file."""
+    batch = _get(session, dataset_id, batch_id)
+
+    def read(snapshot: Session) -> Iterator[list[list[str | int]]]:
+        return _left_rows(snapshot, batch)
+
+    columns = ("row", "id", "batch_label", "label_now", "state_now", "changed_by", "text")
+    return csv_answer(database, f"batch-{batch_id}-left", columns, read)
+
+
+def _left_rows(session: Session, batch: Batch) -> Iterator[list[list[str | int]]]:
+    names, after = datasets.label_names(session, batch.dataset_id), 0
+    while found := leftovers.rows_left(session, batch.id, after=after, limit=1000):
+        yield [
+            [
+                row.example_id,
+                row.external_id,
+                names.get(row.batch_label_id or 0, ""),
+                names.get(row.label_id or 0, ""),
+                row.state.value,
+                row.who or "",
+                row.text,
+            ]
+            for row in found
+        ]
+        after = found[-1].decision_id
+
+
+@router.post("/batches/{batch_id:int}/undo", name="batches.undo")
 def undo(
     request: Request, dataset_id: Id, batch_id: Id, actor: CurrentActor, session: WriteSession
 ) -> Response:

@@ -1,19 +1,73 @@
-"""History: who did what, and the versions and batches one can go back to."""
+"""History: who did what, and what happened to one row."""
 
+import datetime as dt
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel
 from starlette.responses import Response
 
 from app import events
 from app.errors import InvalidInput
 from app.models.events import Event
-from app.services import batches, datasets, history, versions
+from app.services import datasets, history, review
+from app.services.history import EventFilter
 from app.web.deps import Id, ReadSession
-from app.web.render import html
+from app.web.render import html, url
 
 router = APIRouter(prefix="/datasets/{dataset_id:int}/history")
+
+Before = Annotated[int | None, Query(ge=1, lt=2**63)]
+HIDDEN_NOUNS = ("user", "token")
+
+
+class EventQuery(BaseModel):
+    """The fields of the filter as a form sends them: empty where nothing is chosen."""
+
+    noun: str = ""
+    name: str = ""
+    who: str = ""
+    subject: str = ""
+    since: str = ""
+    until: str = ""
+
+    def wanted(self) -> EventFilter:
+        """Return the filter, or say which field cannot be read."""
+        return EventFilter(
+            noun=self.noun,
+            name=self.name,
+            who=_number("who", self.who),
+            subject=_number("subject", self.subject),
+            since=_day("since", self.since),
+            until=_day("until", self.until),
+        )
+
+
+@dataclass(frozen=True)
+class Line:
+    """One event, in words and with a link to what it is about."""
+
+    event: Event
+    subject: str
+    url: str
+    shown: str
+
+
+def _number(name: str, text: str) -> int | None:
+    if not text.strip():
+        return None
+    if not text.strip().isascii() or not text.strip().isdigit() or not 0 < int(text[:20]) < 2**63:
+        raise InvalidInput(f"The filter {name}={text[:50]!r} is no number of anything.")
+    return int(text)
+
+
+def _day(name: str, text: str) -> dt.date | None:
+    try:
+        return dt.date.fromisoformat(text.strip()) if text.strip() else None
+    except ValueError:
+        raise InvalidInput(f"The filter {name}={text[:50]!r} is no day; write it as 2026-01-31.") from None
 
 
 @router.get("", name="history.index")
@@ -21,28 +75,80 @@ def index(
     request: Request,
     dataset_id: Id,
     session: ReadSession,
-    before: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
-    name: Annotated[str, Query()] = "",
+    query: Annotated[EventQuery, Query()],
+    before: Before = None,
 ) -> Response:
     """Show events, newest first."""
-    dataset = datasets.get(session, dataset_id)
-    if name and name not in events.NAMES:
-        raise InvalidInput(f"There is no kind of event called {name[:60]!r}.")
-    found = history.list_events(session, dataset_id, before_id=before, name=name)
-    labels = {label.id: label.name for label in datasets.labels(session, dataset)}
+    dataset, wanted = datasets.get(session, dataset_id), query.wanted()
+    found = history.list_events(session, dataset_id, before_id=before, wanted=wanted)
+    names = datasets.label_names(session, dataset_id)
     return html(
         request,
         "history/index.html",
         dataset=dataset,
-        events=found,
+        lines=[_line(request, event, names) for event in found],
         meanings=events.NAMES,
-        shown=[_shown(event, labels) for event in found],
-        name=name,
+        nouns=[noun for noun in history.NOUNS if noun not in HIDDEN_NOUNS],
+        names=_names_of(wanted.noun),
+        people=history.people(session),
+        wanted=wanted,
+        query=wanted.to_query(),
         more=found[-1].id if len(found) == history.PAGE else None,
         is_first=before is None,
-        batches=batches.list_batches(session, dataset_id)[:20],
-        versions=versions.list_versions(session, dataset_id)[:20],
     )
+
+
+def _names_of(noun: str) -> list[str]:
+    kept = [name for name in events.NAMES if name.partition(".")[0] not in HIDDEN_NOUNS]
+    return [name for name in kept if not noun or name.startswith(f"{noun}.")]
+
+
+@router.get("/rows/{example_id:int}", name="history.row")
+def row(
+    request: Request, dataset_id: Id, example_id: Id, session: ReadSession, before: Before = None
+) -> Response:
+    """Show everything that happened to one row."""
+    dataset = datasets.get(session, dataset_id)
+    found = history.decisions_of(session, example_id, before_id=before)
+    return html(
+        request,
+        "history/row.html",
+        dataset=dataset,
+        row=review.get_row(session, dataset, example_id),
+        source=datasets.source_name(session, dataset, example_id),
+        lines=found,
+        sources=history.sources_of(session, example_id),
+        more=found[-1].decision.id if len(found) == history.ROW_PAGE else None,
+        is_first=before is None,
+    )
+
+
+def _line(request: Request, event: Event, names: Mapping[int, str]) -> Line:
+    subject, there = _subject(request, event)
+    return Line(event, subject, there, _shown(event, names))
+
+
+PLACES = {
+    "review": ("row", "history.row", "example_id", True),
+    "batch": ("batch", "batches.show", "batch_id", True),
+    "import": ("import", "imports.show", "import_id", False),
+    "export": ("export", "exports.show", "export_id", False),
+    "fine_tune": ("fine-tune", "fine_tunes.show", "fine_tune_id", False),
+}
+"""Events about things that have a page: the word for one, its route, and what the route is told."""
+
+
+def _subject(request: Request, event: Event) -> tuple[str, str]:
+    """Return what an event is about and where that is shown, if there is a page of it."""
+    noun, number = event.name.partition(".")[0], event.subject_id
+    if number is None:
+        return "", ""
+    if noun not in PLACES:
+        return f"{noun.replace('_', '-')} {number}", ""
+    word, route, parameter, of_dataset = PLACES[noun]
+    told: dict[str, Any] = {"dataset_id": event.dataset_id} if of_dataset else {}
+    told[parameter] = number
+    return f"{word} {number}", url(request, route, **told)
 
 
 def _shown(event: Event, labels: Mapping[int, str]) -> str:
@@ -62,7 +168,8 @@ def _verdict(event: Event, labels: Mapping[int, str]) -> str:
 
 def _words(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{key}: {_words(one)}" for key, one in value.items() if one is not None)
+        kept = {key: _words(one) for key, one in value.items() if not key.endswith("_id")}
+        return ", ".join(f"{key.replace('_', ' ')}: {one}" for key, one in kept.items() if one)
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):

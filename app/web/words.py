@@ -1,11 +1,13 @@
 """How numbers, times and states are written on a page."""
 
 import datetime as dt
+from typing import Any
 
 from app.db import now
 from app.models.columns import RunState
 from app.models.evidence import IssueKind, kinds_of
 from app.models.examples import ExampleState
+from app.models.review import Batch, BatchKind
 
 STATES = {
     ExampleState.OPEN: "open",
@@ -48,6 +50,9 @@ PHASES = {
     "asked_to_wait": "The provider asks to wait",
     "neighbours": "Finding similar rows",
     "save_evidence": "Saving the evidence",
+    "applying": "Changing rows",
+    "undoing": "Putting rows back",
+    "scoring": "Adding up the scores",
 }
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _NEARLY_NOW = 10
@@ -143,7 +148,47 @@ def phase_name(phase: str) -> str:
     return PHASES.get(phase, phase.replace("_", " ").capitalize())
 
 
+BATCH_KINDS = {
+    BatchKind.AUTO_FIX: "Auto-fix",
+    BatchKind.MERGE: "Merge",
+    BatchKind.SPLIT: "Split",
+    BatchKind.RESTORE: "Restore",
+}
+
+
+def batch_title(batch: Batch) -> str:
+    """Name a batch by what it does."""
+    return f"{BATCH_KINDS[batch.kind]} {batch.id}"
+
+
+def batch_rule(batch: Batch) -> str:
+    """Say in a few words what a batch was to do."""
+    rule = batch.rule
+    match batch.kind:
+        case BatchKind.MERGE:
+            return f"{rule['label']} into {rule['into']}"
+        case BatchKind.SPLIT:
+            return f"rows of {rule['label'] or 'no label'} to {rule['into']}"
+        case BatchKind.RESTORE:
+            return f"back to {rule['version']}"
+        case BatchKind.AUTO_FIX:
+            return _autofix_rule(rule)
+
+
+def _autofix_rule(rule: dict[str, Any]) -> str:
+    value = rule.get("value") or 0
+    said = {
+        "recommended": "recommended rows",
+        "min_confidence": f"suggestions of at least {value}",
+        "top": f"the {int(value)} worst rows",
+        "all": "every flagged row",
+    }
+    return said.get(rule.get("kind", "recommended"), "rows by a rule")
+
+
 FILTERS = {
+    "batch_title": batch_title,
+    "batch_rule": batch_rule,
     "phase_name": phase_name,
     "number": number,
     "percent": percent,

@@ -20,12 +20,16 @@ READS = [
     "/datasets",
     "/datasets/1",
     "/datasets/1/labels",
+    "/datasets/1/labels/1",
+    "/datasets/1/labels/1/merge?into_id=2",
+    "/datasets/1/labels/split?label_id=1",
     "/datasets/1/imports",
     "/datasets/1/scoring-runs/latest",
     "/scoring-runs/1",
     "/datasets/1/issues",
     "/datasets/1/examples",
     "/datasets/1/examples/1",
+    "/datasets/1/examples/1/decisions",
     "/datasets/1/batches",
     "/datasets/1/batches/preview",
     "/datasets/1/versions",
@@ -44,6 +48,11 @@ WRITES = [
     ("POST", "/datasets/1/decisions/undo", None),
     ("POST", "/datasets/1/batches", {}),
     ("POST", "/datasets/1/versions", {}),
+    ("POST", "/datasets/1/labels", {"name": "new"}),
+    ("PATCH", "/datasets/1/labels/1", {"name": "new"}),
+    ("DELETE", "/datasets/1/labels/1", None),
+    ("POST", "/datasets/1/labels/1/merge", {"into_id": 2}),
+    ("POST", "/datasets/1/labels/split", {"label_id": 1, "into_id": 2}),
     ("POST", "/datasets/1/exports", {"format": "csv"}),
     ("POST", "/datasets/1/experiments", {}),
 ]
@@ -52,6 +61,13 @@ GONE = [
     ("PATCH", "/datasets/99"),
     ("DELETE", "/datasets/99"),
     ("GET", "/datasets/99/labels"),
+    ("POST", "/datasets/99/labels"),
+    ("GET", "/datasets/1/labels/99"),
+    ("PATCH", "/datasets/1/labels/99"),
+    ("DELETE", "/datasets/1/labels/99"),
+    ("GET", "/datasets/1/labels/99/merge?into_id=2"),
+    ("POST", "/datasets/1/labels/99/merge"),
+    ("POST", "/datasets/99/labels/split"),
     ("GET", "/datasets/99/imports"),
     ("GET", "/datasets/99/scoring-runs/latest"),
     ("POST", "/datasets/99/scoring-runs"),
@@ -82,6 +98,12 @@ GONE = [
     ("POST", "/batches/99/cancel"),
     ("POST", "/batches/99/undo"),
     ("GET", "/versions/99"),
+    ("GET", "/versions/99/restore"),
+    ("POST", "/versions/99/restore"),
+    ("GET", "/datasets/1/versions/compare?old_id=99"),
+    ("GET", "/datasets/1/versions/changes?old_id=99"),
+    ("GET", "/batches/99/left"),
+    ("GET", "/datasets/1/examples/99/decisions"),
     ("GET", "/exports/99"),
     ("POST", "/exports/99/cancel"),
     ("GET", "/exports/99/file"),
@@ -236,6 +258,10 @@ def test_what_is_not_there(client: TestClient, dataset_id: int, method: str, pat
         else BODIES.get(method)
     )
     body = {"dataset": "New"} if path.endswith("confirm") else body
+    body = {"name": "new"} if path.endswith("/labels") else body
+    if path.endswith(("/merge", "/split")):
+        problem_of(client.request(method, f"/api/v1{path}", json={"into_id": 2}), 404)
+        return
     problem_of(client.request(method, f"/api/v1{path}", json=body), 404)
 
 

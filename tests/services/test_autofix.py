@@ -12,7 +12,7 @@ from app.models import Batch, Dataset, Example
 from app.models.columns import RunState, Split
 from app.models.examples import ExampleState
 from app.models.review import Verdict
-from app.services import autofix, batches, datasets, decisions, runs, versions
+from app.services import autofix, batches, datasets, decisions, leftovers, runs, versions
 from app.services.autofix import Rule, RuleKind
 from app.services.queue_filter import Preset, QueueFilter
 from tests.factories import Row, make_dataset
@@ -201,7 +201,7 @@ def test_undo_leaves_what_people_changed_since(any_database: Database, dataset_i
     assert undone.undone_by_id == LOCAL.user_id
     with any_database.read() as session:
         assert label_names(session, dataset_id)["r2"] == ("a", "b")
-        left = batches.rows_left(session, batch.id)
+        left = [row.example_id for row in leftovers.rows_left(session, batch.id)]
         assert [session.get_one(Example, row).external_id for row in left] == ["r1", "r2"]
         event = last_event(session)
         assert (event.name, event.new) == ("batch.undone", {"rows": 3, "left": 2})
@@ -279,7 +279,10 @@ def test_one_batch_at_a_time(any_database: Database, dataset_id: int) -> None:
     request(any_database, dataset_id, ALL)
     with pytest.raises(Conflict, match="Another auto-fix is being applied"):
         request(any_database, dataset_id, ALL)
-    with any_database.write() as session, pytest.raises(Conflict, match="Another batch is being applied"):
+    with (
+        any_database.write() as session,
+        pytest.raises(Conflict, match="is on its way: wait until it is done"),
+    ):
         batches.request_undo(session, first.id, actor=LOCAL)
 
 

@@ -25,7 +25,13 @@ PAGES = [
     "/datasets/{id}/export",
     "/datasets/{id}/experiments",
     "/datasets/{id}/history",
+    "/datasets/{id}/history/batches",
+    "/datasets/{id}/history/rows/1",
+    "/datasets/{id}/history/versions",
     "/datasets/{id}/labels",
+    "/datasets/{id}/labels/1",
+    "/datasets/{id}/labels/1/merge?into=2",
+    "/datasets/{id}/labels/split?label=1",
 ]
 OF_A_DATASET = [path for path in PAGES if "{id}" in path]
 GONE = [
@@ -33,6 +39,14 @@ GONE = [
     "/imports/99",
     "/imports/99/rejected.csv",
     "/datasets/1/batches/99",
+    "/datasets/1/batches/99/left.csv",
+    "/datasets/1/history/rows/99",
+    "/datasets/1/history/versions/compare?old=99",
+    "/datasets/1/history/versions/compare.csv?old=99",
+    "/datasets/1/history/versions/99/restore",
+    "/datasets/1/labels/99",
+    "/datasets/1/labels/1/merge?into=99",
+    "/datasets/1/labels/split?label=99",
     "/exports/99",
     "/exports/99/file",
     "/exports/99/manifest.json",
@@ -51,6 +65,12 @@ WRITES = [
     ("/datasets/1/export", {"format": "csv"}),
     ("/datasets/1/experiments", {"seeds": "0"}),
     ("/datasets/1/review/undo", {}),
+    ("/datasets/1/history/versions", {"name": "mine"}),
+    ("/datasets/1/labels", {"name": "new"}),
+    ("/datasets/1/labels/1", {"name": "new", "was": "fault"}),
+    ("/datasets/1/labels/1/delete", {}),
+    ("/datasets/1/labels/1/merge", {"into": "2"}),
+    ("/datasets/1/labels/split", {"label": "1", "into": "2"}),
     ("/imports", {}),
     ("/runs/scoring/1/cancel", {}),
 ]
@@ -131,7 +151,9 @@ def routes(web: FastAPI) -> list[APIRoute]:
 
 
 def filled(path: str) -> str:
-    for name in ("dataset", "example", "import", "batch", "export", "fine_tune", "run", "sample"):
+    for name in (
+        "dataset", "example", "import", "batch", "export", "fine_tune", "run", "sample", "label", "version",
+    ):  # fmt: skip
         path = path.replace(f"{{{name}_id:int}}", "1")
     return path.replace("{kind}", "scoring")
 
