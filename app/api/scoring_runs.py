@@ -187,7 +187,10 @@ def estimate(
     dataset_id: Id,
     session: ReadSession,
     settings: CurrentSettings,
-    embedder: Annotated[EmbedderName | None, Query()] = None,
+    embedder: Annotated[
+        EmbedderName | None,
+        Query(description="What would turn texts into vectors; the server's usual one if not said."),
+    ] = None,
 ) -> Response:
     """Say what embedding the dataset's rows would take now: seconds, and tokens and price for a service."""
     name = embedder or settings.embedder

@@ -15,8 +15,9 @@ from app.files.rows import Layout
 from app.models.columns import Split
 from app.models.evidence import IssueKind
 from app.models.scoring import ScoringRun
-from app.providers.catalogue import embedder_names
+from app.providers.catalogue import embedder_names, openai_model
 from app.services import datasets, estimating, issues, scoring
+from app.services.estimating import Estimate
 from app.services.imports import limits_of
 
 SHOWN_ISSUES = 20
@@ -70,6 +71,8 @@ def audit(
             label=label,
             id=id_,
             embedder=embedder or settings.embedder,
+            # A service is paid once for a text, by whichever command.
+            cache_dir=settings.embeddings if openai_model(embedder or settings.embedder) else None,
             embedder_options=options_of(settings, name=embedder or settings.embedder),
             pred_probs=pred_probs,
             embeddings=embeddings,
@@ -139,12 +142,17 @@ def _say_estimate(here: Here, dataset_id: int, embedder: str) -> None:
         return
     with here.database.read() as session:
         found = estimating.estimate(session, dataset_id, embedder=embedder, settings=here.settings)
+    console.print(in_a_sentence(found), markup=False)
+
+
+def in_a_sentence(found: Estimate) -> str:
+    """Say what embedding a dataset would take."""
     time = "" if found.seconds is None else f", about {found.seconds:,.0f} s"
     basis = " by the speed of a common machine" if time and not found.is_measured else ""
     price = "" if found.tokens is None else f", some {found.tokens:,} tokens"
     price += "" if found.price is None else f" for {found.price:,.4f}"
     sent = f", sent to {found.sent_to}" if found.sent_to else ""
-    console.print(f"{found.texts:,} texts to embed with {embedder}{sent}{price}{time}{basis}.", markup=False)
+    return f"{found.texts:,} texts to embed with {found.embedder}{sent}{price}{time}{basis}."
 
 
 def _say_run(run: ScoringRun) -> None:

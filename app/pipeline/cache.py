@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from app.errors import Unavailable
 from app.providers.embedding import BatchingEmbedder, EmbeddedBatch, Embedder
 
 HASH_BYTES = 16
@@ -90,6 +91,11 @@ def embed_cached(
         slots = todo[batch.rows]
         if vectors is None:
             vectors = np.zeros((len(keys), batch.vectors.shape[1]), dtype=np.float32)
+        if batch.vectors.shape[1] != vectors.shape[1]:
+            raise Unavailable(
+                f"{embedder.name} gave vectors of {vectors.shape[1]} numbers before and gives "
+                f"{batch.vectors.shape[1]} now: another model answers."
+            )
         vectors[slots] = batch.vectors
         now = time.perf_counter()
         characters = sum(len(texts[row]) for row in first[slots].tolist())

@@ -67,7 +67,7 @@ KINDS = (
         "1",
         "Token vectors: a first look within seconds, and millions of rows; weak on tone.",
         per_text=True,
-        characters_per_second=2_500_000,
+        characters_per_second=2_000_000,
         packages=("tokenizers", "wordllama"),
         install="pip install wordllama",
     ),

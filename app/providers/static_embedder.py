@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_array
 
 from app.errors import Unavailable
 from app.providers.weights import check_weights, package_folder, readable
@@ -81,13 +82,13 @@ class StaticEmbedder:
             [readable(text) for text in texts], add_special_tokens=False
         )
         tokens = [encoding.ids for encoding in found]
-        lengths = np.array([len(ids) for ids in tokens])
-        sums = np.zeros((len(texts), DIMENSIONS), dtype=np.float32)
-        some = lengths > 0
-        if some.any():
-            flat = np.fromiter(chain.from_iterable(tokens), np.int64, int(lengths.sum()))
-            starts = np.concatenate([[0], np.cumsum(lengths[some])[:-1]])
-            sums[some] = np.add.reduceat(self._table[flat], starts, axis=0)
+        borders = np.cumsum([0, *(len(ids) for ids in tokens)])
+        flat = np.fromiter(chain.from_iterable(tokens), np.int64, borders[-1])
+        # Row by row in the order of the tokens: a text's sum does not depend on its company.
+        counts = csr_array(
+            (np.ones(len(flat), dtype=np.float32), flat, borders), shape=(len(tokens), len(self._table))
+        )
+        sums: npt.NDArray[np.float32] = counts @ self._table
         return sums
 
     @cached_property

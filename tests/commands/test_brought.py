@@ -8,6 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from app.commands.scoring import in_a_sentence
+from app.services.estimating import Estimate
 from tests.commands.terminal import Terminal
 
 COUNT = 60
@@ -97,3 +99,17 @@ def test_an_embedder_by_its_name(terminal: Terminal, tmp_path: Path) -> None:
 def test_a_service_without_a_key(terminal: Terminal, tmp_path: Path) -> None:
     said = terminal.fails("audit", write_rows(tmp_path), "--embedder", "openai:small")
     assert "SETRIGHT_OPENAI_API_KEY" in said
+
+
+def test_an_estimate_in_a_sentence() -> None:
+    local = Estimate("use", "", rows=2_000, texts=1_916, characters=9, seconds=31.4, is_measured=False)
+    assert in_a_sentence(local) == (
+        "1,916 texts to embed with use, about 31 s by the speed of a common machine."
+    )
+    paid = Estimate(
+        "openai:m", "", rows=9, texts=9, characters=8, seconds=None, is_measured=False,
+        tokens=1_200, price=0.5, sent_to="api.example.com",
+    )  # fmt: skip
+    assert in_a_sentence(paid) == (
+        "9 texts to embed with openai:m, sent to api.example.com, some 1,200 tokens for 0.5000."
+    )

@@ -142,3 +142,11 @@ def test_groups_are_those_of_a_loop() -> None:
     expected = [numbers.setdefault(text, len(numbers)) for text in texts]
     assert text_groups(hash_texts(texts)).tolist() == expected
     assert text_groups(hash_texts([])).tolist() == []
+
+
+def test_a_model_that_changed_its_size_is_noticed(tmp_path: Path) -> None:
+    run(TEXTS, CountingEmbedder(), tmp_path)
+    other = CountingEmbedder()
+    other.dimensions = 16
+    with pytest.raises(Unavailable, match="32 numbers before and gives 16 now"):
+        run([*TEXTS, "new"], other, tmp_path)
