@@ -52,6 +52,19 @@ class Settings(BaseSettings):
 
     embedder: str = Field("use", description="Embedder of a scoring run that names none.")
     folds: int = Field(10, ge=2, description="Folds of the cross-validation.")
+    shard_rows: int = Field(
+        10_000, ge=1, description="Rows that a worker embeds at a time: what a crash repeats at most."
+    )
+    storage: str = Field(
+        "",
+        description="Folder or fsspec URL (s3://bucket/path) that the workers of all machines share; "
+        "empty means SETRIGHT_HOME.",
+    )
+    dask_scheduler: str = Field(
+        "",
+        description="Address of a Dask scheduler (tcp://host:8786) whose workers fit and predict the folds; "
+        "empty means this machine.",
+    )
     threads: int = Field(0, ge=0, description="Threads for embedding; 0 means one per core.")
 
     openai_api_key: SecretStr | None = Field(
@@ -100,6 +113,11 @@ class Settings(BaseSettings):
     def environment(self) -> dict[str, str]:
         """Return the environment of a child process that is to use this home and database."""
         return {**os.environ, "SETRIGHT_HOME": str(self.home), "SETRIGHT_DATABASE_URL": self.database_url}
+
+    @property
+    def shared(self) -> str:
+        """Folder or URL that the workers of all machines share."""
+        return self.storage or str(self.home)
 
     @property
     def uploads(self) -> Path:

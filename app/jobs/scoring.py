@@ -1,28 +1,34 @@
 """A scoring run: embed what is new, score, store unseen, publish."""
 
 import time
+from dataclasses import dataclass
 from importlib.metadata import version as package_version
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from app import __version__
 from app.errors import Unavailable
 from app.jobs.context import Context, Reporter
 from app.jobs.durable import step, workflow
+from app.jobs.embedding import Plan, embed_shards, hashes_of
+from app.models.columns import Split
+from app.models.examples import ExampleState
 from app.models.scoring import ScoringRun
-from app.pipeline.arrays import load_array
-from app.pipeline.cache import embed_cached
+from app.pipeline.cache import embed_cached, text_groups
+from app.pipeline.shards import ShardedVectors, run_folder
 from app.providers.embedders import get_embedder
+from app.providers.storage import storage_at
 from app.queue import Job
 from app.science.probabilities import pack_rows
 from app.services import runs, scoring
-from app.services.scoring import ScoredRow
 
 if TYPE_CHECKING:
     from app.pipeline.dataset import DatasetScores
-    from app.pipeline.scoring import Progress
+    from app.pipeline.scoring import Origin, Progress
 
 CHUNK = 1000
 UNLABELLED = -1
@@ -31,40 +37,71 @@ PUBLISH_TRIES = 600
 PUBLISH_WAIT_SECONDS = 1.0
 
 
+@dataclass(frozen=True)
+class Facts:
+    """What a run knows of its rows but their texts; arrays of length n_rows, in the order of the ids.
+
+    Attributes
+    ----------
+    example_ids, label_ids : int64 array
+        Label id 0 is none.
+    hashes : uint8 array (n_rows, 16)
+    is_train : bool array
+    states : list of ExampleState
+    """
+
+    example_ids: npt.NDArray[np.int64]
+    label_ids: npt.NDArray[np.int64]
+    hashes: npt.NDArray[np.uint8]
+    is_train: npt.NDArray[np.bool_]
+    states: list[ExampleState]
+
+
 @workflow(Job.SCORING, ScoringRun)
 def score(run_id: int) -> None:
     """Score a dataset."""
-    embed(run_id)
-    report = compute(run_id)
+    plan = embed(run_id)
+    report = compute(run_id, plan)
     publish(run_id, report)
 
 
 @step(ScoringRun, "scoring.embed")
-def embed(context: Context, run: ScoringRun) -> None:
-    """Fill the cache of embeddings; what an interrupted run has embedded is found there again."""
+def embed(context: Context, run: ScoringRun) -> Plan | None:
+    """Embed what is new; what an interrupted run has embedded is found again.
+
+    A small dataset fills this worker's cache. A large one is cut into shards for all workers, and the plan
+    says which.
+    """
     if run.pred_probs_path or run.embeddings_path:
-        return
+        return None
     embedder = get_embedder(run.embedder)
     if not embedder.per_text:
-        return
+        return None
+    with context.database.read() as session:
+        seq = scoring.current_seq(session, run)
+        shards = scoring.shards(session, run, size=context.settings.shard_rows)
+    if len(shards) > 1:
+        plan: Plan = {"seq": seq, "shards": shards}
+        embed_shards(context, run, plan)
+        return plan
+    _embed_here(context, run, Reporter(context, run))
+    return None
+
+
+def _embed_here(context: Context, run: ScoringRun, report: Reporter) -> npt.NDArray[np.float32]:
     with context.database.read() as session:
         rows = list(scoring.read_rows(session, run))
-    report = Reporter(context, run)
-    embed_cached(
+    return embed_cached(
         [row.text for row in rows],
-        _hashes(rows),
-        embedder,
+        hashes_of(rows),
+        get_embedder(run.embedder),
         context.settings.embeddings,
         on_progress=lambda done, total: report("embed", done, total),
     )
 
 
-def _hashes(rows: list[ScoredRow]) -> "np.ndarray[Any, np.dtype[np.uint8]]":
-    return np.frombuffer(b"".join(row.text_hash for row in rows), dtype=np.uint8).reshape(len(rows), -1)
-
-
 @step(ScoringRun, "scoring.compute")
-def compute(context: Context, run: ScoringRun) -> dict[str, Any]:
+def compute(context: Context, run: ScoringRun, plan: Plan | None) -> dict[str, Any]:
     """Compute and store all scores, out of sight; a repetition starts by deleting those of the last try."""
     from app.pipeline.dataset import score_dataset
 
@@ -73,65 +110,138 @@ def compute(context: Context, run: ScoringRun) -> dict[str, Any]:
     def on_progress(progress: "Progress") -> None:
         report(progress.phase, progress.done, progress.total)
 
+    seq = plan["seq"] if plan else None
     with context.database.write() as session:
-        label_ids = scoring.note_start(session, run)
-    with context.database.read() as session:
-        rows = list(scoring.read_rows(session, run))
-    number = {label_id: position for position, label_id in enumerate(label_ids)}
-    labels = [UNLABELLED if row.given_label_id is None else number[row.given_label_id] for row in rows]
+        label_ids = scoring.note_start(session, run, up_to_seq=seq)
+    _clear(context, run)
+    facts = _facts(context, run)
+    started = time.perf_counter()
+    vectors, pred_probs, origin = _numbers(context, run, plan, len(facts.example_ids), len(label_ids), report)
+    embed_seconds = time.perf_counter() - started
     found = score_dataset(
-        [row.text for row in rows],
-        np.array(labels, dtype=np.int64),
-        np.array([row.split == "train" for row in rows], dtype=bool),
+        text_groups(facts.hashes),
+        _positions(facts.label_ids, label_ids),
+        facts.is_train,
         n_classes=len(label_ids),
-        embedder=get_embedder(run.embedder),
-        cache_dir=context.settings.embeddings,
+        vectors=vectors,
+        origin=origin,
         seed=run.seed,
         folds=run.folds,
-        pred_probs=load_array(Path(run.pred_probs_path)) if run.pred_probs_path else None,
-        embeddings=load_array(Path(run.embeddings_path)) if run.embeddings_path else None,
+        pred_probs=pred_probs,
         on_progress=on_progress,
     )
-    _save(context, run, rows, label_ids, found, report)
+    found.report["seconds"]["embed"] = round(embed_seconds, 3)
+    started = time.perf_counter()
+    _save(context, run, facts, label_ids, found, report)
+    found.report["seconds"]["save"] = round(time.perf_counter() - started, 3)
     return _with_label_ids(found.report, label_ids)
+
+
+def _clear(context: Context, run: ScoringRun) -> None:
+    while True:
+        with context.database.write() as session:
+            if not scoring.clear_scores(session, run):
+                return
+        context.pause()
+
+
+def _facts(context: Context, run: ScoringRun) -> Facts:
+    parts, states = [], []
+    with context.database.read() as session:
+        for rows in scoring.read_facts(session, run):
+            ids, hashes, label_ids, splits, present = zip(*rows, strict=True)
+            parts.append((
+                np.array(ids, dtype=np.int64),
+                np.array([label_id or 0 for label_id in label_ids], dtype=np.int64),
+                np.frombuffer(b"".join(hashes), dtype=np.uint8).reshape(len(ids), -1),
+                np.array([split is Split.TRAIN for split in splits], dtype=bool),
+            ))  # fmt: skip
+            states.append(present)
+    example_ids, given, hashed, is_train = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return Facts(example_ids, given, hashed, is_train, list(chain.from_iterable(states)))
+
+
+def _numbers(
+    context: Context, run: ScoringRun, plan: Plan | None, n_rows: int, n_classes: int, report: Reporter
+) -> "tuple[Any, npt.NDArray[np.float32] | None, Origin]":
+    """Return the vectors or the probabilities of all rows, and where they come from."""
+    from app.pipeline.arrays import load_array
+    from app.pipeline.scoring import GIVEN, Origin, check_brought
+
+    given = [Path(path) if path else None for path in (run.pred_probs_path, run.embeddings_path)]
+    if any(given):
+        pred_probs, vectors = check_brought(
+            *(load_array(path) if path else None for path in given), n_examples=n_rows, n_classes=n_classes
+        )
+        return vectors, pred_probs, Origin(GIVEN, "")
+    embedder = get_embedder(run.embedder)
+    origin = Origin(embedder.name, embedder.version)
+    if plan:
+        rows = [count for _, _, count in plan["shards"]]
+        return ShardedVectors(storage_at(context.settings.shared), run.id, rows), None, origin
+    return _embed_here(context, run, report), None, origin
+
+
+def _positions(given: npt.NDArray[np.int64], label_ids: list[int]) -> npt.NDArray[np.int64]:
+    """Return the column of each given label, or UNLABELLED."""
+    order = np.argsort(label_ids)
+    at = np.searchsorted(np.asarray(label_ids)[order], given)
+    return np.where(given == 0, UNLABELLED, order[np.minimum(at, len(order) - 1)])
 
 
 def _save(
     context: Context,
     run: ScoringRun,
-    rows: list[ScoredRow],
+    facts: Facts,
     label_ids: list[int],
     found: "DatasetScores",
     report: Reporter,
 ) -> None:
-    for start in range(0, len(rows), CHUNK):
-        part = range(start, min(start + CHUNK, len(rows)))
-        blobs = pack_rows(found.pred_probs[part.start : part.stop])
-        values = [_score(rows[at], found, at, label_ids, blob) for at, blob in zip(part, blobs, strict=True)]
+    """Store the scores in the queue's order: most indexes then grow at one end, far less to write."""
+    unlabelled = facts.label_ids == 0
+    rank_keys = np.where(unlabelled, 2 - found.suggested_confidence.astype(float), found.self_confidence)
+    worst_first = np.lexsort((facts.example_ids, rank_keys, facts.is_train))
+    for start in range(0, len(worst_first), CHUNK):
+        rows = worst_first[start : start + CHUNK]
+        values = _values(facts, found, rows, rank_keys[rows], label_ids)
         with context.database.write() as session:
             scoring.save_scores(session, run, values)
-        report("save", part.stop, len(rows))
+        report("save", start + len(rows), len(worst_first))
         context.pause()
 
 
-def _score(
-    row: ScoredRow, found: "DatasetScores", at: int, label_ids: list[int], blob: bytes
-) -> dict[str, Any]:
-    own, suggested = float(found.self_confidence[at]), float(found.suggested_confidence[at])
-    is_labelled = row.given_label_id is not None
-    return {
-        "example_id": row.example_id,
-        "self_confidence": own if is_labelled else None,
-        "rank_key": own if is_labelled else 2 - suggested,
-        "suggested_label_id": label_ids[int(found.suggested[at])],
-        "suggested_confidence": suggested,
-        "is_issue": bool(found.is_issue[at]),
-        "is_recommended": bool(found.is_recommended[at]),
-        "issue_rank": int(found.rank[at]) or None,
-        "pred_probs": blob,
-        "split": row.split,
-        "given_label_id": row.given_label_id,
-    }
+def _values(
+    facts: Facts,
+    found: "DatasetScores",
+    rows: npt.NDArray[np.intp],
+    rank_keys: npt.NDArray[np.float64],
+    label_ids: list[int],
+) -> list[dict[str, Any]]:
+    columns = (
+        facts.example_ids[rows], facts.label_ids[rows], facts.is_train[rows], rank_keys,
+        np.asarray(label_ids)[found.suggested[rows]], found.suggested_confidence[rows].astype(float),
+        found.is_issue[rows], found.is_recommended[rows], found.rank[rows],
+    )  # fmt: skip
+    listed = zip(*(column.tolist() for column in columns), rows.tolist(), pack_rows(found.pred_probs[rows]),
+                 strict=True)  # fmt: skip
+    return [
+        {
+            "example_id": example_id,
+            "self_confidence": rank_key if given else None,
+            "rank_key": rank_key,
+            "suggested_label_id": suggested,
+            "suggested_confidence": confidence,
+            "is_issue": is_issue,
+            "is_recommended": is_recommended,
+            "issue_rank": rank or None,
+            "pred_probs": blob,
+            "split": Split.TRAIN if is_train else Split.TEST,
+            "given_label_id": given or None,
+            "state": facts.states[row],
+        }
+        for example_id, given, is_train, rank_key, suggested, confidence, is_issue, is_recommended, rank,
+            row, blob in listed
+    ]  # fmt: skip
 
 
 def _with_label_ids(report: dict[str, Any], label_ids: list[int]) -> dict[str, Any]:
@@ -152,8 +262,10 @@ def publish(context: Context, run: ScoringRun, report: dict[str, Any]) -> None:
     for _ in range(PUBLISH_TRIES):
         with context.database.write() as session:
             actor = runs.requester(session, run)
-            if scoring.publish(session, run, report, actor=actor):
-                return
+            is_published = scoring.publish(session, run, report, actor=actor)
+        if is_published:
+            storage_at(context.settings.shared).delete(run_folder(run.id))
+            return
         time.sleep(PUBLISH_WAIT_SECONDS)
     raise Unavailable(
         "A batch is still being applied on the scores before this run. Score again when it is done."

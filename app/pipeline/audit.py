@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from app.errors import InvalidInput, NotFound
 from app.files.rows import Layout, Limits
-from app.pipeline.arrays import check_rows, load_array
 from app.pipeline.audit_reading import AuditInput, label_names, read_input
 from app.pipeline.audit_writing import check_columns_free, write_audit, write_summary
 from app.pipeline.scoring import FOLDS, OnProgress, Scoring, score
@@ -140,6 +139,8 @@ def _brought(path: Path | None, data: AuditInput) -> npt.NDArray[np.generic] | N
     """Load an array with one row a used row, or one a row of the file, of which the used ones are taken."""
     if path is None:
         return None
+    from app.pipeline.arrays import check_rows, load_array  # noqa: PLC0415 — loads pyarrow
+
     array = load_array(path)
     check_rows(array, allowed={len(data.rows), len(data.used)}, name=path.name)
     return array if len(array) == len(data.used) else array[data.used]

@@ -1,12 +1,13 @@
 """Probabilities for each row from a model that never saw the row."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
+from app.science.blocks import Rows, blocks
 from app.science.calibration import calibrate, softmax
 from app.science.folds import stratified_folds
 from app.science.ridge import (
@@ -23,8 +24,8 @@ from app.science.threads import blas_threads
 
 CLASSIFIER = "ridge regression"
 MATRIX = 2
-# Rows framed at a time, so that memory does not grow with the fold.
-BLOCK = 16_384
+# The score of a class that a model has never seen.
+IMPOSSIBLE = np.float32(-np.inf)
 
 
 @dataclass(frozen=True)
@@ -69,21 +70,22 @@ class OutOfSample:
 
 
 def out_of_sample_probabilities(
-    embeddings: npt.NDArray[np.floating],
+    embeddings: Rows,
     labels: npt.NDArray[np.int64],
     *,
     n_classes: int,
     folds: int = 10,
     seed: int = 0,
     groups: npt.NDArray[np.int64] | None = None,
-    on_fold: Callable[[int, int], None] | None = None,
+    on_rows: Callable[[int, int], None] | None = None,
 ) -> OutOfSample:
     """Predict each row by a ridge regression trained on the other folds.
 
     Parameters
     ----------
     embeddings : float array (n_examples, n_dimensions)
-        One finite vector a row; centred, and scaled as a whole to an average length of 1.
+        One finite vector a row; centred, and scaled as a whole to an average length of 1. Read three times
+        from front to back, a block at a time, so it may be mapped from a file.
     labels : int array (n_examples,)
         Given labels, 0 .. n_classes - 1; at least two different ones.
     n_classes : int
@@ -94,8 +96,9 @@ def out_of_sample_probabilities(
         Decides which row lands in which fold. Same input and seed, same bytes.
     groups : int array (n_examples,), optional
         Rows with the same number (equal texts) are kept in one fold, else a row would be judged by its twin.
-    on_fold : callable, optional
-        Called as ``on_fold(done, total)`` after each fold; may raise to stop.
+    on_rows : callable, optional
+        Called as ``on_rows(done, total)`` after each block, half of the rows counted when they are learned
+        and half when they are predicted; may raise to stop.
 
     Returns
     -------
@@ -118,29 +121,22 @@ def out_of_sample_probabilities(
     if n_folds <= 1:
         raise ValueError("cross-validation needs at least two different groups and two folds")
     fold_of_row = stratified_folds(labels, n_folds=n_folds, seed=seed, groups=groups)
-    rows_of_fold = [np.flatnonzero(fold_of_row == fold) for fold in range(n_folds)]
-    scores = np.empty((len(labels), n_classes), dtype=np.float32)
     with threadpool_limits(blas_threads(len(labels)), user_api="blas"):
-        frame = frame_of(embeddings)
-        weights = class_weights(labels, n_classes=n_classes)
-        parts = [_summed(embeddings, labels, rows, frame, weights) for rows in rows_of_fold]
+        learn = _Learner(embeddings, labels, fold_of_row, n_classes=n_classes, on_rows=on_rows)
+        parts = learn.sums(n_folds)
         fits = fit_folds(_together(parts), parts)
-        counts = np.bincount(labels, minlength=n_classes)
-        for fold, rows in enumerate(rows_of_fold):
-            seen = counts > np.bincount(labels[rows], minlength=n_classes)
-            for block in _blocks(rows):
-                scores[block] = _scores(embeddings[block], frame, fits.coefficients[fold], seen)
-            if on_fold:
-                on_fold(fold + 1, n_folds)
+        scores = learn.scores(fits.coefficients)
     sharpness = calibrate(scores, labels).sharpness
-    return OutOfSample(softmax(scores, sharpness=sharpness), Classifier(fits.penalty, sharpness))
+    for block in blocks(len(scores)):
+        scores[block] = softmax(scores[block], sharpness=sharpness)
+    return OutOfSample(scores, Classifier(fits.penalty, sharpness))
 
 
 def predict(
     classifier: Classifier,
-    train: npt.NDArray[np.floating],
+    train: Rows,
     train_labels: npt.NDArray[np.int64],
-    others: npt.NDArray[np.floating],
+    others: Rows,
     *,
     n_classes: int,
 ) -> npt.NDArray[np.float32]:
@@ -161,28 +157,73 @@ def predict(
         Rows sum to 1; classes absent from training have probability 0. With a single class in training that
         class has probability 1.
     """
-    scores = np.empty((len(others), n_classes), dtype=np.float32)
+    probs = np.empty((len(others), n_classes), dtype=np.float32)
     with threadpool_limits(blas_threads(len(train)), user_api="blas"):
-        frame = frame_of(train)
-        weights = class_weights(train_labels, n_classes=n_classes)
-        sums = _summed(train, train_labels, np.arange(len(train)), frame, weights)
-        coefficients = solve(sums, penalty=classifier.penalty)
+        learn = _Learner(train, train_labels, np.zeros(len(train), np.int64), n_classes=n_classes)
+        coefficients = solve(learn.sums(1)[0], penalty=classifier.penalty).astype(np.float32)
         seen = np.bincount(train_labels, minlength=n_classes) > 0
-        for block in _blocks(np.arange(len(others))):
-            scores[block] = _scores(others[block], frame, coefficients, seen)
-    return softmax(scores, sharpness=classifier.sharpness)
+        for block in blocks(len(others)):
+            scores = np.where(seen, features(others[block], learn.frame) @ coefficients, IMPOSSIBLE)
+            probs[block] = softmax(scores, sharpness=classifier.sharpness)
+    return probs
 
 
-def _summed(
-    embeddings: npt.NDArray[np.floating],
-    labels: npt.NDArray[np.int64],
-    rows: npt.NDArray[np.intp],
-    frame: Frame,
-    weights: npt.NDArray[np.float32],
-) -> Sums:
-    return _together(
-        [sums_of(features(embeddings[block], frame), labels[block], weights) for block in _blocks(rows)]
-    )
+class _Learner:
+    """Rows on their way through the folds: summed up in one pass, scored in another."""
+
+    def __init__(
+        self,
+        embeddings: Rows,
+        labels: npt.NDArray[np.int64],
+        fold_of_row: npt.NDArray[np.int64],
+        *,
+        n_classes: int,
+        on_rows: Callable[[int, int], None] | None = None,
+    ) -> None:
+        self._embeddings, self._labels, self._fold_of_row = embeddings, labels, fold_of_row
+        self._n_classes, self._on_rows = n_classes, on_rows
+        self.frame: Frame = frame_of(embeddings)
+
+    def sums(self, n_folds: int) -> list[Sums]:
+        weights = class_weights(self._labels, n_classes=self._n_classes)
+        parts: list[Sums | None] = [None] * n_folds
+        for block in blocks(len(self._labels)):
+            framed = features(self._embeddings[block], self.frame)
+            for fold, rows in self._by_fold(block):
+                one = sums_of(framed[rows], self._labels[block][rows], weights)
+                so_far = parts[fold]
+                parts[fold] = one if so_far is None else _together([so_far, one])
+            self._tell(block.stop // 2)
+        return [part for part in parts if part is not None]
+
+    def scores(self, coefficients: Sequence[npt.NDArray[np.float64]]) -> npt.NDArray[np.float32]:
+        models = [model.astype(np.float32) for model in coefficients]
+        unseen = self._unseen(len(models))
+        scores = np.empty((len(self._labels), self._n_classes), dtype=np.float32)
+        for block in blocks(len(self._labels)):
+            framed, found = features(self._embeddings[block], self.frame), scores[block]
+            for fold, rows in self._by_fold(block):
+                found[rows] = framed[rows] @ models[fold]
+            found[unseen[self._fold_of_row[block]]] = IMPOSSIBLE
+            self._tell((len(self._labels) + block.stop) // 2)
+        return scores
+
+    def _by_fold(self, block: slice) -> list[tuple[int, npt.NDArray[np.intp]]]:
+        fold_of_row = self._fold_of_row[block]
+        order = np.argsort(fold_of_row, kind="stable")
+        present, starts = np.unique(fold_of_row[order], return_index=True)
+        return list(zip(present.tolist(), np.split(order, starts[1:]), strict=True))
+
+    def _unseen(self, n_folds: int) -> npt.NDArray[np.bool_]:
+        """Return for each fold the classes that only it holds, which its model has never seen."""
+        pairs = self._fold_of_row * self._n_classes + self._labels
+        counts = np.bincount(pairs, minlength=n_folds * self._n_classes).reshape(n_folds, -1)
+        unseen: npt.NDArray[np.bool_] = counts == counts.sum(axis=0)
+        return unseen
+
+    def _tell(self, done: int) -> None:
+        if self._on_rows:
+            self._on_rows(done, len(self._labels))
 
 
 def _together(parts: list[Sums]) -> Sums:
@@ -193,27 +234,10 @@ def _together(parts: list[Sums]) -> Sums:
     return Sums(products, targets)
 
 
-def _blocks(rows: npt.NDArray[np.intp]) -> Iterator[npt.NDArray[np.intp]]:
-    for start in range(0, len(rows), BLOCK):
-        yield rows[start : start + BLOCK]
-
-
-def _scores(
-    embeddings: npt.NDArray[np.floating],
-    frame: Frame,
-    coefficients: npt.NDArray[np.float64],
-    seen: npt.NDArray[np.bool_],
-) -> npt.NDArray[np.float32]:
-    scores = features(embeddings, frame) @ coefficients.astype(np.float32)
-    return np.where(seen, scores, np.float32(-np.inf))
-
-
-def _check(embeddings: npt.NDArray[np.floating], labels: npt.NDArray[np.int64], *, n_classes: int) -> None:
-    if embeddings.ndim != MATRIX or len(embeddings) != len(labels):
+def _check(embeddings: Rows, labels: npt.NDArray[np.int64], *, n_classes: int) -> None:
+    if len(embeddings.shape) != MATRIX or len(embeddings) != len(labels):
         raise ValueError(f"embeddings of shape {embeddings.shape} do not fit {len(labels)} labels")
     if len(labels) and (labels.min() < 0 or labels.max() >= n_classes):
         raise ValueError(f"labels must be 0 .. {n_classes - 1}")
     if len(np.unique(labels)) <= 1:
         raise ValueError("at least two different labels are needed")
-    if not np.isfinite(embeddings).all():
-        raise ValueError("embeddings hold a number that is not finite")

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import cho_factor, cho_solve
+
+from app.science.blocks import Rows, blocks
 
 # From hardly any penalty to a model of little more than the class means, for vectors 1 long on average.
 PENALTIES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
@@ -67,22 +68,33 @@ class FoldFits:
     coefficients: tuple[Float, ...]
 
 
-def frame_of(embeddings: npt.NDArray[np.floating]) -> Frame:
+def frame_of(embeddings: Rows) -> Frame:
     """Centre and scale, so that a penalty means the same for any embedder.
 
     Parameters
     ----------
     embeddings : float array (n_examples, n_dimensions)
-        Finite.
+        Read once, in order.
 
     Returns
     -------
     Frame
+
+    Raises
+    ------
+    ValueError
+        When a number is not finite.
     """
-    centre = embeddings.mean(axis=0, dtype=np.float64)
-    squares = np.einsum("ij,ij->", embeddings, embeddings, dtype=np.float64) / len(embeddings)
-    length = float(np.sqrt(max(squares - centre @ centre, 0.0)))
-    tiny = np.finfo(np.float32).eps * np.sqrt(squares)
+    total, squares = np.zeros(embeddings.shape[1]), 0.0
+    for block in blocks(len(embeddings)):
+        part = embeddings[block]
+        total += part.sum(axis=0, dtype=np.float64)
+        squares += float(np.einsum("ij,ij->", part, part, dtype=np.float64))
+    if not np.isfinite(squares):
+        raise ValueError("embeddings hold a number that is not finite")
+    centre, squares = total / len(embeddings), squares / len(embeddings)
+    length = float(max(squares - float(centre @ centre), 0.0) ** 0.5)
+    tiny = float(np.finfo(np.float32).eps) * squares**0.5
     return Frame(centre, length if length > tiny else 1.0)
 
 
@@ -170,9 +182,8 @@ def solve(sums: Sums, *, penalty: float) -> Float:
     penalised = sums.products.copy()
     diagonal = np.arange(len(penalised) - 1)
     penalised[diagonal, diagonal] += penalty
-    factor = cho_factor(penalised, lower=True, overwrite_a=True, check_finite=False)
-    coefficients: Float = cho_solve(factor, sums.targets, check_finite=False)
-    return coefficients
+    # Half as much arithmetic would do for a symmetric matrix, but scipy takes longer to load than that saves.
+    return np.linalg.solve(penalised, sums.targets).astype(np.float64, copy=False)
 
 
 def fit_folds(total: Sums, parts: Sequence[Sums]) -> FoldFits:
@@ -195,12 +206,13 @@ def fit_folds(total: Sums, parts: Sequence[Sums]) -> FoldFits:
     rows and for a million. The penalties are walked from the middle to the first valley.
     """
     tried: dict[int, tuple[float, list[Float]]] = {}
+    others = [total.without(part) for part in parts]
 
     def error(at: int) -> float:
         if not 0 <= at < len(PENALTIES):
             return float("inf")
         if at not in tried:
-            fits = [solve(total.without(part), penalty=PENALTIES[at]) for part in parts]
+            fits = [solve(other, penalty=PENALTIES[at]) for other in others]
             errors = [_squared_error(fit, part) for fit, part in zip(fits, parts, strict=True)]
             tried[at] = sum(errors), fits
         return tried[at][0]

@@ -19,6 +19,9 @@ from app.models.scoring import UNSCORED, Score, ScoringRun
 from app.services import counting, datasets, runs, versions
 
 CHUNK = 5000
+CLEARED = 1000
+# On the table, not the class: that is three times as fast for many rows.
+INSERT_SCORES = sa.insert(Score.__table__)  # type: ignore[arg-type]  # typed as any selectable
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class ScoredRow:
     text_hash: bytes
     given_label_id: int | None
     split: Split
+    state: ExampleState
 
 
 def request(
@@ -101,44 +105,83 @@ def is_stale(session: Session, dataset: Dataset, run: ScoringRun) -> bool:
     return session.scalar(later.limit(1)) is not None
 
 
-def read_rows(session: Session, run: ScoringRun) -> Iterator[ScoredRow]:
-    """Yield the rows of a run's dataset, in the order in which they came."""
-    dataset = datasets.get(session, run.dataset_id)
-    query = (
-        sa.select(Example.id, Example.text, Example.text_hash, Example.given_label_id, Example.split)
-        .where(Example.dataset_id == dataset.id, Example.import_seq <= dataset.import_seq)
-        .order_by(Example.id)
-        .execution_options(yield_per=CHUNK)
-    )
-    for row in session.execute(query):
+def current_seq(session: Session, run: ScoringRun) -> int:
+    """Return the last import that a run which begins now will see."""
+    return datasets.get(session, run.dataset_id).import_seq
+
+
+def read_rows(
+    session: Session, run: ScoringRun, *, between: tuple[int, int] | None = None
+) -> Iterator[ScoredRow]:
+    """Yield the rows of a run's dataset with their texts, in the order in which they came.
+
+    `between` bounds the ids, both ends included: one shard.
+    """
+    columns = (Example.id, Example.text, Example.text_hash, Example.given_label_id, Example.split)
+    where = _of_dataset(run, current_seq(session, run))
+    query = sa.select(*columns, Example.state).where(*where).order_by(Example.id)
+    if between is not None:
+        query = query.where(Example.id.between(*between))
+    for row in session.execute(query.execution_options(yield_per=CHUNK)):
         yield ScoredRow(*row)
 
 
-def note_start(session: Session, run: ScoringRun) -> list[int]:
+def read_facts(
+    session: Session, run: ScoringRun
+) -> Iterator[Sequence[sa.Row[int, bytes, int | None, Split, ExampleState]]]:
+    """Yield what a started run needs of its rows but their texts, some thousand rows at a time."""
+    seq = runs.get(session, ScoringRun, run.id).import_seq
+    query = (
+        sa.select(Example.id, Example.text_hash, Example.given_label_id, Example.split, Example.state)
+        .where(*_of_dataset(run, seq))
+        .order_by(Example.id)
+        .execution_options(yield_per=CHUNK)
+    )
+    yield from session.execute(query).partitions()
+
+
+def shards(session: Session, run: ScoringRun, *, size: int) -> list[tuple[int, int, int]]:
+    """Cut a run's rows into shards: first id, last id and number of rows of each, in order."""
+    where = _of_dataset(run, current_seq(session, run))
+    query = sa.select(Example.id).where(*where).order_by(Example.id).execution_options(yield_per=size)
+    return [(part[0], part[-1], len(part)) for part in session.scalars(query).partitions()]
+
+
+def _of_dataset(run: ScoringRun, seq: int) -> tuple[sa.ColumnElement[bool], ...]:
+    return Example.dataset_id == run.dataset_id, Example.import_seq <= seq
+
+
+def note_start(session: Session, run: ScoringRun, *, up_to_seq: int | None = None) -> list[int]:
     """Write down what the run is about to see: its labels and the last decision; return the label ids."""
     fresh = runs.guard(session, run)
     dataset = datasets.lock(session, fresh.dataset_id)  # no decision with a lower id comes later
     fresh.label_ids = [label.id for label in datasets.labels(session, dataset)]
     last = session.scalar(sa.select(sa.func.max(Decision.id)).where(Decision.dataset_id == dataset.id))
-    fresh.decision_id, fresh.import_seq = last or 0, dataset.import_seq
-    session.execute(sa.delete(Score).where(Score.run_id == fresh.id))  # an earlier attempt's
+    fresh.decision_id = last or 0
+    fresh.import_seq = dataset.import_seq if up_to_seq is None else up_to_seq
     return list(fresh.label_ids)
 
 
-def save_scores(session: Session, run: ScoringRun, rows: Sequence[dict[str, Any]]) -> None:
-    """Store some scores, out of sight until the run is published."""
+def clear_scores(session: Session, run: ScoringRun, *, limit: int = CLEARED) -> int:
+    """Delete some scores of an earlier attempt, out of sight as they are; return how many there were."""
     runs.guard(session, run)
-    states = dict(
-        session.execute(
-            sa.select(Example.id, Example.state).where(Example.id.in_([row["example_id"] for row in rows]))
-        ).all()
-    )  # fmt: skip
-    known = [
-        {**row, "run_id": run.id, "state": states[row["example_id"]],
-         "is_open": states[row["example_id"]] is ExampleState.OPEN}
-        for row in rows if row["example_id"] in states
-    ]  # fmt: skip
-    session.execute(sa.insert(Score), known)
+    doomed = session.scalars(sa.select(Score.example_id).where(Score.run_id == run.id).limit(limit)).all()
+    if doomed:
+        session.execute(sa.delete(Score).where(Score.run_id == run.id, Score.example_id.in_(doomed)))
+    return len(doomed)
+
+
+def save_scores(session: Session, run: ScoringRun, rows: Sequence[dict[str, Any]]) -> None:
+    """Store some scores, out of sight until the run is published.
+
+    Each row has the columns of a score but `run_id` and `is_open`; its state is the one that the run has
+    read; what people decide since is repeated when the run is published.
+    """
+    runs.guard(session, run)
+    if rows:
+        own = {"run_id": run.id, "kinds": 0}
+        values = [{**own, **row, "is_open": row["state"] is ExampleState.OPEN} for row in rows]
+        session.connection().execute(INSERT_SCORES, values)
 
 
 def publish(session: Session, run: ScoringRun, report: dict[str, Any], *, actor: Actor) -> bool:

@@ -41,6 +41,8 @@ def save(database: Database, run: ScoringRun) -> None:
     """Store scores that call every labelled row an issue."""
     with database.write() as session:
         label_ids = scoring.note_start(session, run)
+        while scoring.clear_scores(session, run, limit=3):
+            pass
     with database.read() as session:
         rows = list(scoring.read_rows(session, run))
     values = [
@@ -56,6 +58,7 @@ def save(database: Database, run: ScoringRun) -> None:
             "pred_probs": b"",
             "split": row.split,
             "given_label_id": row.given_label_id,
+            "state": row.state,
         }
         for at, row in enumerate(rows, start=1)
     ]
