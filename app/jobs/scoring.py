@@ -29,6 +29,7 @@ from app.services import runs, scoring
 if TYPE_CHECKING:
     from app.pipeline.dataset import DatasetScores
     from app.pipeline.scoring import Origin, Progress
+    from app.science.blocks import Matrix
 
 CHUNK = 1000
 UNLABELLED = -1
@@ -103,6 +104,7 @@ def _embed_here(context: Context, run: ScoringRun, report: Reporter) -> npt.NDAr
 @step(ScoringRun, "scoring.compute")
 def compute(context: Context, run: ScoringRun, plan: Plan | None) -> dict[str, Any]:
     """Compute and store all scores, out of sight; a repetition starts by deleting those of the last try."""
+    from app.pipeline.cluster import apply_on
     from app.pipeline.dataset import score_dataset
 
     report = Reporter(context, run)
@@ -129,6 +131,7 @@ def compute(context: Context, run: ScoringRun, plan: Plan | None) -> dict[str, A
         folds=run.folds,
         pred_probs=pred_probs,
         on_progress=on_progress,
+        apply=apply_on(context.settings.dask_scheduler),
     )
     found.report["seconds"]["embed"] = round(embed_seconds, 3)
     started = time.perf_counter()
@@ -163,7 +166,7 @@ def _facts(context: Context, run: ScoringRun) -> Facts:
 
 def _numbers(
     context: Context, run: ScoringRun, plan: Plan | None, n_rows: int, n_classes: int, report: Reporter
-) -> "tuple[Any, npt.NDArray[np.float32] | None, Origin]":
+) -> "tuple[Matrix | None, npt.NDArray[np.float32] | None, Origin]":
     """Return the vectors or the probabilities of all rows, and where they come from."""
     from app.pipeline.arrays import load_array
     from app.pipeline.scoring import GIVEN, Origin, check_brought

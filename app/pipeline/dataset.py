@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from app.pipeline.scoring import GIVEN, OnProgress, Origin, Scoring, judge
-from app.science.blocks import Rows, pick
-from app.science.crossval import predict
+from app.science.blocks import Matrix, Rows, pick
+from app.science.crossval import Apply, here, predict
 from app.science.label_issues import find_label_issues
 
 BINS = 20
@@ -51,12 +51,13 @@ def score_dataset(
     is_train: npt.NDArray[np.bool_],
     *,
     n_classes: int,
-    vectors: npt.NDArray[np.float32] | None,
+    vectors: Matrix | None,
     origin: Origin,
     seed: int,
     folds: int,
     pred_probs: npt.NDArray[np.float32] | None = None,
     on_progress: OnProgress | None = None,
+    apply: Apply = here,
 ) -> DatasetScores:
     """Score every row of a dataset; no test row has any part in what is learned or flagged in train.
 
@@ -68,12 +69,13 @@ def score_dataset(
         Given labels, 0 .. n_classes - 1, or -1 for a row without one.
     is_train : bool array (n_rows,)
     n_classes : int
-    vectors : float32 array (n_rows, n_dimensions) or None
-        Checked, of all rows in order; may be mapped from a file. None only where probabilities are given.
+    vectors : float32 matrix (n_rows, n_dimensions) or None
+        Checked, of all rows in order; may be mapped from a file or in shards. None only where probabilities
+        are given.
     origin : Origin
         Where the vectors or probabilities come from.
-    seed, folds, on_progress
-        As for `app.pipeline.scoring.score`.
+    seed, folds, on_progress, apply
+        As for `app.pipeline.scoring.judge`.
     pred_probs : float32 array (n_rows, n_classes), optional
         The user's own, checked, for all rows in order.
 
@@ -94,6 +96,7 @@ def score_dataset(
         folds=folds,
         pred_probs=None if pred_probs is None else pred_probs[base],
         on_progress=on_progress,
+        apply=apply,
     )
     if vectors is not None and learned is not None and scoring.chosen:
         pred_probs = _fill(scoring, learned, pick(vectors, ~base), labels, base)

@@ -14,7 +14,7 @@ from app.pipeline.checks import check_scorable, rare_class_warnings
 from app.providers.embedders import Embedder
 from app.science.autofix import AutofixAdvice, recommend
 from app.science.blocks import Rows
-from app.science.crossval import CLASSIFIER, Classifier, out_of_sample_probabilities
+from app.science.crossval import CLASSIFIER, Apply, Classifier, here, out_of_sample_probabilities
 from app.science.label_issues import LabelIssues, find_label_issues
 
 GIVEN = "given"
@@ -177,6 +177,7 @@ def judge(
     folds: int = FOLDS,
     pred_probs: npt.NDArray[np.float32] | None = None,
     on_progress: OnProgress | None = None,
+    apply: Apply = here,
 ) -> Scoring:
     """Find the label issues of rows that are vectors or probabilities already.
 
@@ -195,6 +196,8 @@ def judge(
         As for `score`.
     pred_probs : float32 array (n_examples, n_classes), optional
         Checked; nothing is trained then.
+    apply : Apply
+        Works through the blocks of rows: in this process, or on other machines.
 
     Returns
     -------
@@ -212,7 +215,14 @@ def judge(
         with _timed(seconds, "predict"):
             tell = _teller("predict", on_progress)
             found = out_of_sample_probabilities(
-                vectors, labels, n_classes=n_classes, folds=folds, seed=seed, groups=groups, on_rows=tell
+                vectors,
+                labels,
+                n_classes=n_classes,
+                folds=folds,
+                seed=seed,
+                groups=groups,
+                on_rows=tell,
+                apply=apply,
             )
             pred_probs, chosen = found.pred_probs, found.classifier
     with _timed(seconds, "issues"):

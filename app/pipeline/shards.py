@@ -62,7 +62,8 @@ class ShardedVectors:
     def __init__(self, storage: Storage, run_id: int, rows: Sequence[int]) -> None:
         self._storage, self._run_id = storage, run_id
         self._starts = np.concatenate([[0], np.cumsum(rows, dtype=np.int64)])
-        self._number, self._shard = 0, read_shard(storage, run_id, 0)
+        self._number, self._shard = -1, np.empty((0, 0), dtype=np.float32)
+        self._shard = self._read(0)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -80,6 +81,10 @@ class ShardedVectors:
             for number in np.unique(numbers).tolist()
         ]
         return np.concatenate(parts) if parts else self._shard[:0]
+
+    def __reduce__(self) -> tuple[type["ShardedVectors"], tuple[Storage, int, list[int]]]:
+        """Travel to another machine without the shard in memory: it reads the storage itself."""
+        return ShardedVectors, (self._storage, self._run_id, np.diff(self._starts).tolist())
 
     def _read(self, number: int) -> npt.NDArray[np.float32]:
         if number != self._number:

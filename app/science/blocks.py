@@ -19,18 +19,24 @@ class Rows(Protocol):
     def __getitem__(self, block: slice, /) -> npt.NDArray[Any]: ...
 
 
+class Matrix(Rows, Protocol):
+    """Rows that can also be asked for by ascending numbers."""
+
+    def __getitem__(self, rows: slice | npt.NDArray[np.integer], /) -> npt.NDArray[Any]: ...
+
+
 @dataclass(frozen=True)
 class Picked:
     """Some rows of a matrix, none of which is copied before it is asked for.
 
     Attributes
     ----------
-    matrix : array (n_rows, n_columns)
+    matrix : Matrix
     rows : int array (n_picked,)
         Ascending, so that a file is read from front to back.
     """
 
-    matrix: npt.NDArray[Any]
+    matrix: Matrix
     rows: npt.NDArray[np.integer]
 
     @property
@@ -46,12 +52,12 @@ class Picked:
         return picked
 
 
-def pick(matrix: npt.NDArray[Any], chosen: npt.NDArray[np.bool_]) -> Rows:
+def pick(matrix: Matrix, chosen: npt.NDArray[np.bool_]) -> Rows:
     """Return the chosen rows; the matrix itself where that is all of them.
 
     Parameters
     ----------
-    matrix : array (n_rows, n_columns)
+    matrix : Matrix
     chosen : bool array (n_rows,)
 
     Returns

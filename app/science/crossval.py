@@ -1,7 +1,9 @@
 """Probabilities for each row from a model that never saw the row."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,11 +14,13 @@ from app.science.calibration import calibrate, softmax
 from app.science.folds import stratified_folds
 from app.science.ridge import (
     Frame,
+    Moments,
     Sums,
     class_weights,
     features,
     fit_folds,
-    frame_of,
+    frame_from,
+    moments_of,
     solve,
     sums_of,
 )
@@ -26,6 +30,8 @@ CLASSIFIER = "ridge regression"
 MATRIX = 2
 # The score of a class that a model has never seen.
 IMPOSSIBLE = np.float32(-np.inf)
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,38 @@ class OutOfSample:
     classifier: Classifier
 
 
+@dataclass(frozen=True)
+class Training:
+    """What every block of rows is worked on with; it can be sent to another machine.
+
+    Attributes
+    ----------
+    embeddings : float array (n_examples, n_dimensions)
+    labels, fold_of_row : int64 array (n_examples,)
+    n_classes : int
+    """
+
+    embeddings: Rows
+    labels: npt.NDArray[np.int64]
+    fold_of_row: npt.NDArray[np.int64]
+    n_classes: int
+
+
+class Apply(Protocol):
+    """Does the same work on each block, somewhere, and yields what was found in the order of the blocks."""
+
+    def __call__(
+        self, work: Callable[[Training, slice], Found], training: Training, blocks: Iterable[slice], /
+    ) -> Iterator[Found]: ...
+
+
+def here(
+    work: Callable[[Training, slice], Found], training: Training, blocks: Iterable[slice], /
+) -> Iterator[Found]:
+    """Work through the blocks in this process, one after the other; see `Apply`."""
+    return (work(training, block) for block in blocks)
+
+
 def out_of_sample_probabilities(
     embeddings: Rows,
     labels: npt.NDArray[np.int64],
@@ -78,6 +116,7 @@ def out_of_sample_probabilities(
     seed: int = 0,
     groups: npt.NDArray[np.int64] | None = None,
     on_rows: Callable[[int, int], None] | None = None,
+    apply: Apply = here,
 ) -> OutOfSample:
     """Predict each row by a ridge regression trained on the other folds.
 
@@ -99,6 +138,8 @@ def out_of_sample_probabilities(
     on_rows : callable, optional
         Called as ``on_rows(done, total)`` after each block, half of the rows counted when they are learned
         and half when they are predicted; may raise to stop.
+    apply : Apply
+        Works through the blocks: in this process, or on other machines.
 
     Returns
     -------
@@ -121,11 +162,20 @@ def out_of_sample_probabilities(
     if n_folds <= 1:
         raise ValueError("cross-validation needs at least two different groups and two folds")
     fold_of_row = stratified_folds(labels, n_folds=n_folds, seed=seed, groups=groups)
+    tell = on_rows or (lambda _done, _total: None)
     with threadpool_limits(blas_threads(len(labels)), user_api="blas"):
-        learn = _Learner(embeddings, labels, fold_of_row, n_classes=n_classes, on_rows=on_rows)
-        parts = learn.sums(n_folds)
+        training = Training(embeddings, labels, fold_of_row, n_classes)
+        moments = apply(_block_moments, training, blocks(len(labels)))
+        frame = frame_from(moments, n_examples=len(labels))
+        parts = _sums(training, frame, n_folds, apply, lambda block: tell(block.stop // 2, len(labels)))
         fits = fit_folds(_together(parts), parts)
-        scores = learn.scores(fits.coefficients)
+        scores = _scores(
+            training,
+            frame,
+            fits.coefficients,
+            apply,
+            lambda block: tell((len(labels) + block.stop) // 2, len(labels)),
+        )
     sharpness = calibrate(scores, labels).sharpness
     for block in blocks(len(scores)):
         scores[block] = softmax(scores[block], sharpness=sharpness)
@@ -159,71 +209,96 @@ def predict(
     """
     probs = np.empty((len(others), n_classes), dtype=np.float32)
     with threadpool_limits(blas_threads(len(train)), user_api="blas"):
-        learn = _Learner(train, train_labels, np.zeros(len(train), np.int64), n_classes=n_classes)
-        coefficients = solve(learn.sums(1)[0], penalty=classifier.penalty).astype(np.float32)
+        training = Training(train, train_labels, np.zeros(len(train), dtype=np.int64), n_classes)
+        moments = here(_block_moments, training, blocks(len(train)))
+        frame = frame_from(moments, n_examples=len(train))
+        sums = _sums(training, frame, 1, here, lambda _block: None)[0]
+        coefficients = solve(sums, penalty=classifier.penalty).astype(np.float32)
         seen = np.bincount(train_labels, minlength=n_classes) > 0
         for block in blocks(len(others)):
-            scores = np.where(seen, features(others[block], learn.frame) @ coefficients, IMPOSSIBLE)
+            scores = np.where(seen, features(others[block], frame) @ coefficients, IMPOSSIBLE)
             probs[block] = softmax(scores, sharpness=classifier.sharpness)
     return probs
 
 
-class _Learner:
-    """Rows on their way through the folds: summed up in one pass, scored in another."""
+def _sums(
+    training: Training, frame: Frame, n_folds: int, apply: Apply, tell: Callable[[slice], None]
+) -> list[Sums]:
+    weights = class_weights(training.labels, n_classes=training.n_classes)
+    parts: dict[int, Sums] = {}
+    work = partial(_block_sums, frame=frame, weights=weights)
+    for block, found in zip(*_each(apply, work, training), strict=True):
+        for fold, one in found:
+            parts[fold] = _together([parts[fold], one]) if fold in parts else one
+        tell(block)
+    return [parts[fold] for fold in range(n_folds)]
 
-    def __init__(
-        self,
-        embeddings: Rows,
-        labels: npt.NDArray[np.int64],
-        fold_of_row: npt.NDArray[np.int64],
-        *,
-        n_classes: int,
-        on_rows: Callable[[int, int], None] | None = None,
-    ) -> None:
-        self._embeddings, self._labels, self._fold_of_row = embeddings, labels, fold_of_row
-        self._n_classes, self._on_rows = n_classes, on_rows
-        self.frame: Frame = frame_of(embeddings)
 
-    def sums(self, n_folds: int) -> list[Sums]:
-        weights = class_weights(self._labels, n_classes=self._n_classes)
-        parts: list[Sums | None] = [None] * n_folds
-        for block in blocks(len(self._labels)):
-            framed = features(self._embeddings[block], self.frame)
-            for fold, rows in self._by_fold(block):
-                one = sums_of(framed[rows], self._labels[block][rows], weights)
-                so_far = parts[fold]
-                parts[fold] = one if so_far is None else _together([so_far, one])
-            self._tell(block.stop // 2)
-        return [part for part in parts if part is not None]
+def _scores(
+    training: Training,
+    frame: Frame,
+    coefficients: Sequence[npt.NDArray[np.float64]],
+    apply: Apply,
+    tell: Callable[[slice], None],
+) -> npt.NDArray[np.float32]:
+    models = [model.astype(np.float32) for model in coefficients]
+    work = partial(_block_scores, frame=frame, models=models, unseen=_unseen(training, len(models)))
+    scores = np.empty((len(training.labels), training.n_classes), dtype=np.float32)
+    for block, found in zip(*_each(apply, work, training), strict=True):
+        scores[block] = found
+        tell(block)
+    return scores
 
-    def scores(self, coefficients: Sequence[npt.NDArray[np.float64]]) -> npt.NDArray[np.float32]:
-        models = [model.astype(np.float32) for model in coefficients]
-        unseen = self._unseen(len(models))
-        scores = np.empty((len(self._labels), self._n_classes), dtype=np.float32)
-        for block in blocks(len(self._labels)):
-            framed, found = features(self._embeddings[block], self.frame), scores[block]
-            for fold, rows in self._by_fold(block):
-                found[rows] = framed[rows] @ models[fold]
-            found[unseen[self._fold_of_row[block]]] = IMPOSSIBLE
-            self._tell((len(self._labels) + block.stop) // 2)
-        return scores
 
-    def _by_fold(self, block: slice) -> list[tuple[int, npt.NDArray[np.intp]]]:
-        fold_of_row = self._fold_of_row[block]
-        order = np.argsort(fold_of_row, kind="stable")
-        present, starts = np.unique(fold_of_row[order], return_index=True)
-        return list(zip(present.tolist(), np.split(order, starts[1:]), strict=True))
+def _each(
+    apply: Apply, work: Callable[[Training, slice], Found], training: Training
+) -> tuple[Iterator[slice], Iterator[Found]]:
+    n_examples = len(training.labels)
+    return blocks(n_examples), apply(work, training, blocks(n_examples))
 
-    def _unseen(self, n_folds: int) -> npt.NDArray[np.bool_]:
-        """Return for each fold the classes that only it holds, which its model has never seen."""
-        pairs = self._fold_of_row * self._n_classes + self._labels
-        counts = np.bincount(pairs, minlength=n_folds * self._n_classes).reshape(n_folds, -1)
-        unseen: npt.NDArray[np.bool_] = counts == counts.sum(axis=0)
-        return unseen
 
-    def _tell(self, done: int) -> None:
-        if self._on_rows:
-            self._on_rows(done, len(self._labels))
+def _block_moments(training: Training, block: slice) -> Moments:
+    return moments_of(training.embeddings[block])
+
+
+def _block_sums(
+    training: Training, block: slice, *, frame: Frame, weights: npt.NDArray[np.float32]
+) -> list[tuple[int, Sums]]:
+    framed, labels = features(training.embeddings[block], frame), training.labels[block]
+    return [
+        (fold, sums_of(framed[rows], labels[rows], weights))
+        for fold, rows in _by_fold(training.fold_of_row[block])
+    ]
+
+
+def _block_scores(
+    training: Training,
+    block: slice,
+    *,
+    frame: Frame,
+    models: list[npt.NDArray[np.float32]],
+    unseen: npt.NDArray[np.bool_],
+) -> npt.NDArray[np.float32]:
+    framed, fold_of_row = features(training.embeddings[block], frame), training.fold_of_row[block]
+    found = np.empty((len(framed), training.n_classes), dtype=np.float32)
+    for fold, rows in _by_fold(fold_of_row):
+        found[rows] = framed[rows] @ models[fold]
+    found[unseen[fold_of_row]] = IMPOSSIBLE
+    return found
+
+
+def _by_fold(fold_of_row: npt.NDArray[np.int64]) -> list[tuple[int, npt.NDArray[np.intp]]]:
+    order = np.argsort(fold_of_row, kind="stable")
+    present, starts = np.unique(fold_of_row[order], return_index=True)
+    return list(zip(present.tolist(), np.split(order, starts[1:]), strict=True))
+
+
+def _unseen(training: Training, n_folds: int) -> npt.NDArray[np.bool_]:
+    """Return for each fold the classes that only it holds, which its model has never seen."""
+    pairs = training.fold_of_row * training.n_classes + training.labels
+    counts = np.bincount(pairs, minlength=n_folds * training.n_classes).reshape(n_folds, -1)
+    unseen: npt.NDArray[np.bool_] = counts == counts.sum(axis=0)
+    return unseen
 
 
 def _together(parts: list[Sums]) -> Sums:

@@ -1,12 +1,11 @@
 """Ridge regression onto the classes, refitted for every fold from one matrix of products."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-
-from app.science.blocks import Rows, blocks
 
 # From hardly any penalty to a model of little more than the class means, for vectors 1 long on average.
 PENALTIES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
@@ -68,13 +67,46 @@ class FoldFits:
     coefficients: tuple[Float, ...]
 
 
-def frame_of(embeddings: Rows) -> Frame:
-    """Centre and scale, so that a penalty means the same for any embedder.
+@dataclass(frozen=True)
+class Moments:
+    """What a frame needs to know about some rows; additive.
+
+    Attributes
+    ----------
+    total : float64 array (n_dimensions,)
+        Sum of the rows.
+    squares : float
+        Sum of all squared numbers.
+    """
+
+    total: Float
+    squares: float
+
+
+def moments_of(embeddings: npt.NDArray[np.floating]) -> Moments:
+    """Sum up rows.
 
     Parameters
     ----------
     embeddings : float array (n_examples, n_dimensions)
-        Read once, in order.
+
+    Returns
+    -------
+    Moments
+    """
+    squares = float(np.einsum("ij,ij->", embeddings, embeddings, dtype=np.float64))
+    return Moments(embeddings.sum(axis=0, dtype=np.float64), squares)
+
+
+def frame_from(moments: Iterable[Moments], *, n_examples: int) -> Frame:
+    """Centre and scale, so that a penalty means the same for any embedder.
+
+    Parameters
+    ----------
+    moments : iterable of Moments
+        Together of all rows.
+    n_examples : int
+        Above 0.
 
     Returns
     -------
@@ -85,17 +117,19 @@ def frame_of(embeddings: Rows) -> Frame:
     ValueError
         When a number is not finite.
     """
-    total, squares = np.zeros(embeddings.shape[1]), 0.0
-    for block in blocks(len(embeddings)):
-        part = embeddings[block]
-        total += part.sum(axis=0, dtype=np.float64)
-        squares += float(np.einsum("ij,ij->", part, part, dtype=np.float64))
-    if not np.isfinite(squares):
+    parts = list(moments)
+    squares = sum(part.squares for part in parts) / n_examples
+    if not math.isfinite(squares):
         raise ValueError("embeddings hold a number that is not finite")
-    centre, squares = total / len(embeddings), squares / len(embeddings)
-    length = float(max(squares - float(centre @ centre), 0.0) ** 0.5)
+    centre: Float = sum((part.total for part in parts[1:]), start=parts[0].total) / n_examples
+    length = max(squares - float(centre @ centre), 0.0) ** 0.5
     tiny = float(np.finfo(np.float32).eps) * squares**0.5
     return Frame(centre, length if length > tiny else 1.0)
+
+
+def frame_of(embeddings: npt.NDArray[np.floating]) -> Frame:
+    """Return the frame of rows in memory; see `frame_from`."""
+    return frame_from([moments_of(embeddings)], n_examples=len(embeddings))
 
 
 def features(embeddings: npt.NDArray[np.floating], frame: Frame) -> Vectors:
