@@ -40,12 +40,13 @@ class Plan(TypedDict):
 
 @dataclass(frozen=True)
 class Shard:
-    """One shard of a run."""
+    """One shard of a run: ids from first to last, as far as import `seq` and those before brought them."""
 
     run_id: int
     number: int
     first: int
     last: int
+    seq: int
 
 
 def embed_shards(context: Context, run: ScoringRun, plan: Plan) -> None:
@@ -82,7 +83,7 @@ def _ask(context: Context, run: ScoringRun, plan: Plan) -> None:
         with context.database.write() as session:
             runs.guard(session, run)
             for number, first, last in wanted[start : start + ASKED_AT_ONCE]:
-                enqueue(session, Job.EMBED, run.id, number, first, last, round_=number)
+                enqueue(session, Job.EMBED, run.id, number, first, last, plan["seq"], round_=number)
         context.pause()
 
 
@@ -108,11 +109,11 @@ def _raise_refusal(run_id: int) -> None:
 
 
 @DBOS.workflow(name=str(Job.EMBED), max_recovery_attempts=1000)
-def embed(run_id: int, number: int, first: int, last: int) -> str:
+def embed(run_id: int, number: int, first: int, last: int, seq: int) -> str:
     """Embed one shard; return why it could not be done, or nothing."""
     here = current()
     try:
-        return embed_one(run_id, number, first, last)
+        return embed_one(run_id, number, first, last, seq)
     except Exception:
         if not is_current(here):
             raise SystemExit from None  # the worker is stopping: another goes on, nothing has failed
@@ -122,11 +123,11 @@ def embed(run_id: int, number: int, first: int, last: int) -> str:
 @DBOS.step(
     name="embed.shard", retries_allowed=True, max_attempts=MAX_ATTEMPTS, interval_seconds=1, backoff_rate=3
 )
-def embed_one(run_id: int, number: int, first: int, last: int) -> str:
+def embed_one(run_id: int, number: int, first: int, last: int, seq: int) -> str:
     """Embed one shard, unless it is stored or nobody wants it any more."""
     structlog.contextvars.bind_contextvars(job="embed.shard", run_id=run_id, shard=number)
     try:
-        _embed(current(), Shard(run_id, number, first, last))
+        _embed(current(), Shard(run_id, number, first, last, seq))
     except AppError as error:
         return str(error)
     except Exception:
@@ -143,7 +144,8 @@ def _embed(context: Context, shard: Shard) -> None:
         run = runs.get(session, ScoringRun, shard.run_id)
         if not run.state.is_open or run.cancel_requested:
             return
-        rows = list(scoring.read_rows(session, run, between=(shard.first, shard.last)))
+        rows = list(scoring.read_rows(session, run, seq=shard.seq, between=(shard.first, shard.last)))
+    log.info("embedding a shard", rows=len(rows))
     vectors = embed_cached(
         [row.text for row in rows],
         hashes_of(rows),
@@ -151,7 +153,6 @@ def _embed(context: Context, shard: Shard) -> None:
         context.settings.embeddings,
     )
     write_shard(storage, shard.run_id, shard.number, vectors)
-    log.info("shard embedded", rows=len(rows))
 
 
 def hashes_of(rows: list[ScoredRow]) -> "np.ndarray[tuple[int, int], np.dtype[np.uint8]]":

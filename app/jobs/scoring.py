@@ -18,8 +18,9 @@ from app.jobs.embedding import Plan, embed_shards, hashes_of
 from app.models.columns import Split
 from app.models.examples import ExampleState
 from app.models.scoring import ScoringRun
-from app.pipeline.cache import embed_cached, text_groups
+from app.pipeline.cache import embed_cached
 from app.pipeline.shards import ShardedVectors, run_folder
+from app.pipeline.twins import twin_groups
 from app.providers.embedders import get_embedder
 from app.providers.storage import storage_at
 from app.queue import Job
@@ -46,14 +47,15 @@ class Facts:
     ----------
     example_ids, label_ids : int64 array
         Label id 0 is none.
-    hashes : uint8 array (n_rows, 16)
+    groups : int64 array
+        Rows of near-equal text share a number.
     is_train : bool array
     states : list of ExampleState
     """
 
     example_ids: npt.NDArray[np.int64]
     label_ids: npt.NDArray[np.int64]
-    hashes: npt.NDArray[np.uint8]
+    groups: npt.NDArray[np.int64]
     is_train: npt.NDArray[np.bool_]
     states: list[ExampleState]
 
@@ -85,13 +87,13 @@ def embed(context: Context, run: ScoringRun) -> Plan | None:
         plan: Plan = {"seq": seq, "shards": shards}
         embed_shards(context, run, plan)
         return plan
-    _embed_here(context, run, Reporter(context, run))
+    _embed_here(context, run, seq, Reporter(context, run))
     return None
 
 
-def _embed_here(context: Context, run: ScoringRun, report: Reporter) -> npt.NDArray[np.float32]:
+def _embed_here(context: Context, run: ScoringRun, seq: int, report: Reporter) -> npt.NDArray[np.float32]:
     with context.database.read() as session:
-        rows = list(scoring.read_rows(session, run))
+        rows = list(scoring.read_rows(session, run, seq=seq))
     return embed_cached(
         [row.text for row in rows],
         hashes_of(rows),
@@ -112,16 +114,16 @@ def compute(context: Context, run: ScoringRun, plan: Plan | None) -> dict[str, A
     def on_progress(progress: "Progress") -> None:
         report(progress.phase, progress.done, progress.total)
 
-    seq = plan["seq"] if plan else None
     with context.database.write() as session:
+        seq = plan["seq"] if plan else scoring.current_seq(session, run)
         label_ids = scoring.note_start(session, run, up_to_seq=seq)
     _clear(context, run)
     facts = _facts(context, run)
     started = time.perf_counter()
-    vectors, pred_probs, origin = _numbers(context, run, plan, len(facts.example_ids), len(label_ids), report)
+    vectors, pred_probs, origin = _numbers(context, run, plan, seq, facts, len(label_ids))
     embed_seconds = time.perf_counter() - started
     found = score_dataset(
-        text_groups(facts.hashes),
+        facts.groups,
         _positions(facts.label_ids, label_ids),
         facts.is_train,
         n_classes=len(label_ids),
@@ -150,22 +152,22 @@ def _clear(context: Context, run: ScoringRun) -> None:
 
 def _facts(context: Context, run: ScoringRun) -> Facts:
     parts, states = [], []
-    with context.database.read() as session:
+    with context.database.read(snapshot=True) as session:
         for rows in scoring.read_facts(session, run):
-            ids, hashes, label_ids, splits, present = zip(*rows, strict=True)
+            ids, label_ids, splits, present = zip(*rows, strict=True)
             parts.append((
                 np.array(ids, dtype=np.int64),
                 np.array([label_id or 0 for label_id in label_ids], dtype=np.int64),
-                np.frombuffer(b"".join(hashes), dtype=np.uint8).reshape(len(ids), -1),
                 np.array([split is Split.TRAIN for split in splits], dtype=bool),
             ))  # fmt: skip
             states.append(present)
-    example_ids, given, hashed, is_train = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return Facts(example_ids, given, hashed, is_train, list(chain.from_iterable(states)))
+        groups = twin_groups(scoring.read_texts(session, run))
+    example_ids, given, is_train = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return Facts(example_ids, given, groups, is_train, list(chain.from_iterable(states)))
 
 
 def _numbers(
-    context: Context, run: ScoringRun, plan: Plan | None, n_rows: int, n_classes: int, report: Reporter
+    context: Context, run: ScoringRun, plan: Plan | None, seq: int, facts: Facts, n_classes: int
 ) -> "tuple[Matrix | None, npt.NDArray[np.float32] | None, Origin]":
     """Return the vectors or the probabilities of all rows, and where they come from."""
     from app.pipeline.arrays import load_array
@@ -174,7 +176,9 @@ def _numbers(
     given = [Path(path) if path else None for path in (run.pred_probs_path, run.embeddings_path)]
     if any(given):
         pred_probs, vectors = check_brought(
-            *(load_array(path) if path else None for path in given), n_examples=n_rows, n_classes=n_classes
+            *(load_array(path) if path else None for path in given),
+            n_examples=len(facts.groups),
+            n_classes=n_classes,
         )
         return vectors, pred_probs, Origin(GIVEN, "")
     embedder = get_embedder(run.embedder)
@@ -182,7 +186,7 @@ def _numbers(
     if plan:
         rows = [count for _, _, count in plan["shards"]]
         return ShardedVectors(storage_at(context.settings.shared), run.id, rows), None, origin
-    return _embed_here(context, run, report), None, origin
+    return _embed_here(context, run, seq, Reporter(context, run)), None, origin
 
 
 def _positions(given: npt.NDArray[np.int64], label_ids: list[int]) -> npt.NDArray[np.int64]:
@@ -237,6 +241,7 @@ def _values(
             "is_issue": is_issue,
             "is_recommended": is_recommended,
             "issue_rank": rank or None,
+            "kinds": 0,
             "pred_probs": blob,
             "split": Split.TRAIN if is_train else Split.TEST,
             "given_label_id": given or None,

@@ -64,7 +64,7 @@ def score_dataset(
     Parameters
     ----------
     groups : int array (n_rows,)
-        Rows of equal text share a number.
+        Rows of near-equal text share a number.
     labels : int array (n_rows,)
         Given labels, 0 .. n_classes - 1, or -1 for a row without one.
     is_train : bool array (n_rows,)

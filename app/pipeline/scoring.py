@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from app.pipeline.cache import embed_cached, hash_texts, text_groups
+from app.pipeline.cache import embed_cached, hash_texts
 from app.pipeline.checks import check_scorable, rare_class_warnings
+from app.pipeline.twins import twin_groups
 from app.providers.embedders import Embedder
 from app.science.autofix import AutofixAdvice, recommend
 from app.science.blocks import Rows
@@ -93,7 +94,7 @@ def score(
     Parameters
     ----------
     texts : sequence of str
-        Equal texts are predicted together, never one by its twin.
+        Near-equal texts are predicted together, never one by its twin.
     labels : int array (n_texts,)
         Given labels, 0 .. n_classes - 1; every row is labelled.
     n_classes : int
@@ -124,7 +125,7 @@ def score(
         When the embedder cannot be loaded.
     """
     seconds = {"embed": 0.0}
-    groups = text_groups(hashes := hash_texts(texts))
+    groups = twin_groups(texts)
     check_scorable(len(texts), labels, n_classes=n_classes, folds=folds, groups=groups)
     origin, vectors, own_probs = Origin(GIVEN, ""), None, None
     if pred_probs is not None or embeddings is not None:
@@ -133,7 +134,7 @@ def score(
         origin = Origin(embedder.name, embedder.version)
         with _timed(seconds, "embed"):
             tell = _teller("embed", on_progress)
-            vectors = embed_cached(texts, hashes, embedder, cache_dir, on_progress=tell)
+            vectors = embed_cached(texts, hash_texts(texts), embedder, cache_dir, on_progress=tell)
     scoring = judge(
         vectors,
         labels,
@@ -189,7 +190,7 @@ def judge(
         Given labels, 0 .. n_classes - 1.
     n_classes : int
     groups : int array (n_examples,)
-        Rows of equal text share a number.
+        Rows of near-equal text share a number.
     origin : Origin
         Where vectors or probabilities come from.
     seed, folds, on_progress

@@ -134,7 +134,8 @@ def out_of_sample_probabilities(
     seed : int, default 0
         Decides which row lands in which fold. Same input and seed, same bytes.
     groups : int array (n_examples,), optional
-        Rows with the same number (equal texts) are kept in one fold, else a row would be judged by its twin.
+        Rows with the same number (near-equal texts) are kept in one fold, else a row would be judged by its
+        twin.
     on_rows : callable, optional
         Called as ``on_rows(done, total)`` after each block, half of the rows counted when they are learned
         and half when they are predicted; may raise to stop.

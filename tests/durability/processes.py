@@ -26,6 +26,8 @@ def start_worker(settings: Settings, log: Path) -> subprocess.Popen[bytes]:
         "SETRIGHT_WORKER_BEAT_SECONDS": str(settings.worker_beat_seconds),
         "SETRIGHT_WORKER_STALE_SECONDS": str(settings.worker_stale_seconds),
         "SETRIGHT_PAUSE_MS": str(settings.pause_ms),
+        "SETRIGHT_SHARD_ROWS": str(settings.shard_rows),
+        "SETRIGHT_STORAGE": settings.storage,
         "SETRIGHT_FINE_TUNE_POLL_SECONDS": str(settings.fine_tune_poll_seconds),
         "SETRIGHT_OPENAI_API_KEY": settings.openai_api_key.get_secret_value()
         if settings.openai_api_key

@@ -55,6 +55,7 @@ def save(database: Database, run: ScoringRun) -> None:
             "is_issue": row.given_label_id is not None,
             "is_recommended": False,
             "issue_rank": at if row.given_label_id else None,
+            "kinds": 0,
             "pred_probs": b"",
             "split": row.split,
             "given_label_id": row.given_label_id,
