@@ -10,16 +10,20 @@ import numpy.typing as npt
 
 KEY_BYTES = 16
 _BETWEEN_WORDS = re.compile(r"[\W_]+")
+_SIGNS = bytes(code for code in range(128) if not chr(code).isalnum())
 
 
 def twin_key(text: str) -> bytes:
-    """Return what near-equal texts share: the hash of their words, whatever the case and signs between.
+    """Return what near-equal texts share: the hash of their letters and digits, whatever the case.
 
     Two texts without any letter or digit share it only where they are equal.
     """
-    plain = text if text.isascii() else unicodedata.normalize("NFKC", text)
-    words = _BETWEEN_WORDS.sub(" ", plain.casefold()).strip()
-    return blake2b((words or text).encode("utf-8", "surrogatepass"), digest_size=KEY_BYTES).digest()
+    if text.isascii():
+        kept = text.encode("ascii").lower().translate(None, _SIGNS)
+    else:
+        folded = unicodedata.normalize("NFKC", text).casefold()
+        kept = _BETWEEN_WORDS.sub("", folded).encode("utf-8", "surrogatepass")
+    return blake2b(kept or text.encode("utf-8", "surrogatepass"), digest_size=KEY_BYTES).digest()
 
 
 def twin_groups(texts: Iterable[str]) -> npt.NDArray[np.int64]:

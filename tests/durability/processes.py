@@ -67,12 +67,14 @@ def resume(process: subprocess.Popen[bytes]) -> None:
     os.kill(process.pid, signal.SIGCONT)
 
 
-def wait_until(is_so: Callable[[], bool], what: str, log: Path) -> None:
+def wait_until(
+    is_so: Callable[[], bool], what: str, log: Path, *, patience: float = PATIENCE_SECONDS
+) -> None:
     """Wait; show the workers' log where it takes too long."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + patience
     while not is_so():
         if time.monotonic() > deadline:
-            raise AssertionError(f"{what}: waited {PATIENCE_SECONDS:.0f} s\n{log.read_text()[-5000:]}")
+            raise AssertionError(f"{what}: waited {patience:.0f} s\n{log.read_text()[-5000:]}")
         time.sleep(0.02)
 
 

@@ -19,8 +19,10 @@ from tests.services import importing
 
 pytestmark = pytest.mark.slow
 
-ROWS, SHARD_ROWS = 600, 100
+ROWS, SHARD_ROWS = 240, 40
 SHARDS = ROWS // SHARD_ROWS
+# Three workers load the embedder, one after the other or at once.
+PATIENCE_SECONDS = 240.0
 
 
 def test_a_worker_dies_over_a_shard_and_others_do_the_rest(
@@ -36,10 +38,17 @@ def test_a_worker_dies_over_a_shard_and_others_do_the_rest(
         run_id = scoring.request(session, dataset_id, embedder="use", folds=3, actor=LOCAL).id
     logs = [tmp_path / "doomed.log", tmp_path / "others.log"]
     with processes.worker(settings, logs[0]) as doomed:
-        processes.wait_until(lambda: len(begun(logs[0])) > 0, "the first shard", logs[0])
+        processes.wait_until(
+            lambda: len(begun(logs[0])) > 0, "the first shard", logs[0], patience=PATIENCE_SECONDS
+        )
         processes.crash(doomed)
     with processes.worker(settings, logs[1]), processes.worker(settings, logs[1]):
-        processes.wait_until(lambda: processes.is_ended(durable, ScoringRun, run_id), "the run", logs[1])
+        processes.wait_until(
+            lambda: processes.is_ended(durable, ScoringRun, run_id),
+            "the run",
+            logs[1],
+            patience=PATIENCE_SECONDS,
+        )
     with durable.read() as session:
         run = session.get_one(ScoringRun, run_id)
         assert (run.state, run.error, run.rows) == (RunState.DONE, None, ROWS)
