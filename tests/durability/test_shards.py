@@ -33,7 +33,15 @@ def test_a_worker_dies_over_a_shard_and_others_do_the_rest(
     importing.publish(durable, import_id)
     with durable.read() as session:
         dataset_id = session.scalars(sa.select(Example.dataset_id).limit(1)).one()
-    settings = hasty.model_copy(update={"shard_rows": SHARD_ROWS, "storage": f"file://{tmp_path / 'shared'}"})
+    # The next worker on this machine has the dead one's place, and with it its jobs, silent or not. On a
+    # busy machine a live one may be silent for seconds, and no other is to take its shards over here.
+    settings = hasty.model_copy(
+        update={
+            "shard_rows": SHARD_ROWS,
+            "storage": f"file://{tmp_path / 'shared'}",
+            "worker_stale_seconds": PATIENCE_SECONDS,
+        }
+    )
     with durable.write() as session:
         run_id = scoring.request(session, dataset_id, embedder="use", folds=3, actor=LOCAL).id
     logs = [tmp_path / "doomed.log", tmp_path / "others.log"]
