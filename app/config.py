@@ -68,6 +68,19 @@ class Settings(BaseSettings):
         description="Decisions after which the rows still open are ranked anew from what was decided; "
         "0 keeps the order of the scoring run.",
     )
+    shard_rows: int = Field(
+        10_000, ge=1, description="Rows that a worker embeds at a time: what a crash repeats at most."
+    )
+    storage: str = Field(
+        "",
+        description="Folder or fsspec URL (s3://bucket/path) that the workers of all machines share; "
+        "empty means SETRIGHT_HOME.",
+    )
+    dask_scheduler: str = Field(
+        "",
+        description="Address of a Dask scheduler (tcp://host:8786) whose workers fit and predict the folds; "
+        "empty means this machine.",
+    )
     threads: int = Field(0, ge=0, description="Threads for embedding; 0 means one per core.")
 
     openai_api_key: SecretStr | None = Field(
@@ -133,6 +146,11 @@ class Settings(BaseSettings):
     def environment(self) -> dict[str, str]:
         """Return the environment of a child process that is to use this home and database."""
         return {**os.environ, "SETRIGHT_HOME": str(self.home), "SETRIGHT_DATABASE_URL": self.database_url}
+
+    @property
+    def shared(self) -> str:
+        """Folder or URL that the workers of all machines share."""
+        return self.storage or str(self.home)
 
     @property
     def uploads(self) -> Path:

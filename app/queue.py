@@ -20,6 +20,7 @@ class Job(StrEnum):
 
     IMPORT = "import"
     SCORING = "scoring"
+    EMBED = "embed"
     BATCH = "batch"
     EXPORT = "export"
     EXPERIMENT = "experiment"
@@ -34,6 +35,7 @@ QUEUES = {
     Job.BATCH: "batches",
     Job.DELETE_DATASET: "batches",
     Job.SCORING: "training",
+    Job.EMBED: "shards",
     Job.EXPERIMENT: "training",
     Job.FINE_TUNE: "remote",
     Job.LEARNING: "learning",
@@ -43,18 +45,24 @@ QUEUES = {
 _clients: "weakref.WeakKeyDictionary[sa.Engine, DBOSClient]" = weakref.WeakKeyDictionary()
 
 
-def enqueue(session: Session, job: Job, subject_id: int, *, round_: int = 1) -> None:
+def enqueue(session: Session, job: Job, subject_id: int, *more: int, round_: int = 1) -> None:
     """Ask for a job on the row `subject_id`; a rollback of the session leaves no job.
 
-    `round_` tells apart several jobs on one row, such as applying a batch and taking it back.
+    `round_` tells apart several jobs on one row, such as applying a batch and taking it back, or the shards
+    of one run; `more` are further arguments of the job.
     """
     options: EnqueueOptions = {
         "workflow_name": str(job),
         "queue_name": QUEUES[job],
-        "workflow_id": f"{job}-{subject_id}-{round_}",
+        "workflow_id": job_id(job, subject_id, round_),
         "app_version": APPLICATION_VERSION,
     }
-    _client(session).enqueue_in_transaction(session, options, subject_id)
+    _client(session).enqueue_in_transaction(session, options, subject_id, *more)
+
+
+def job_id(job: Job, subject_id: int, round_: int | str = 1) -> str:
+    """Return the id of a job's workflow; no two jobs have the same."""
+    return f"{job}-{subject_id}-{round_}"
 
 
 def _client(session: Session) -> "DBOSClient":

@@ -5,7 +5,10 @@ import sys
 
 from bench.report import ROOT
 
-NAMES = ("detection", "embedders", "calibration", "autofix", "review_effort", "speed", "experiments", "files")
+NAMES = (
+    "detection", "embedders", "calibration", "autofix", "review_effort", "speed", "scale",
+    "experiments", "files",
+)  # fmt: skip
 
 
 def main() -> None:

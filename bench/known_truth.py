@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_predict
 from threadpoolctl import threadpool_limits
 
-from app.pipeline.cache import hash_texts, text_groups
+from app.pipeline.twins import twin_groups
 from app.providers.embedders import DEFAULT_EMBEDDER, get_embedder
 from app.science.threads import blas_threads
 
@@ -34,7 +34,7 @@ class Known:
     given, truth : int64 array (n_examples,)
         Truth is UNDECIDED where nobody knows it.
     groups : int64 array (n_examples,)
-        Rows of equal text.
+        Rows of near-equal text.
     n_classes : int
     """
 
@@ -75,7 +75,7 @@ def load(folder: Path, *, vectors: npt.NDArray[np.float32] | None = None) -> Kno
         truth = np.array([names.index(true_of[one]) if true_of.get(one) else UNDECIDED for one in ids])
     if vectors is None:
         vectors = get_embedder(DEFAULT_EMBEDDER).embed(texts)
-    return Known(folder.name, vectors, given, truth, text_groups(hash_texts(texts)), len(names))
+    return Known(folder.name, vectors, given, truth, twin_groups(texts), len(names))
 
 
 def flipped(known: Known, *, seed: int) -> Known:

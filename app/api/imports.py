@@ -17,7 +17,8 @@ from app.files.rows import Columns, Layout, Limits
 from app.models.columns import RunState
 from app.models.imports import Import
 from app.services import datasets, imports, runs
-from app.services.imports import ImportChoices, limits_of
+from app.services.imports import ImportChoices
+from app.services.limits import limits_of
 from app.web import uploads
 from app.web.deps import CurrentDatabase, CurrentSettings, Id, ReadSession, WriteSession
 from app.web.render import url

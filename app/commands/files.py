@@ -16,7 +16,8 @@ from app.files.rows import Columns, Layout
 from app.models.columns import Split
 from app.models.imports import Import
 from app.services import brought, datasets, imports
-from app.services.imports import ImportChoices, limits_of
+from app.services.imports import ImportChoices
+from app.services.limits import limits_of
 
 
 @dataclass(frozen=True)

@@ -1,100 +1,30 @@
-"""Commands about scores: audit a file, score a dataset, list its issues."""
+"""Commands about scores: score a dataset, list its issues."""
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
 
 from app.actor import LOCAL
 from app.commands.files import kept_copies
-from app.commands.session import Here, finish_job, load_settings, opened, say, say_json
-from app.files.rows import Layout
+from app.commands.session import Here, finish_job, opened, say, say_json
+from app.commands.settings import EMBEDDER_HELP
 from app.models.columns import Split
 from app.models.evidence import IssueKind
 from app.models.scoring import ScoringRun
-from app.providers.catalogue import embedder_names, openai_model
 from app.services import datasets, estimating, issues, scoring
 from app.services.estimating import Estimate
-from app.services.imports import limits_of
 
 SHOWN_ISSUES = 20
 TEXT_WIDTH = 60
-EMBEDDER_HELP = f"What turns texts into vectors: {', '.join(embedder_names())} or openai:MODEL."
 
 
 def register(cli: typer.Typer) -> None:
     """Add the commands of this file."""
-    cli.command("audit", epilog="Example: setright audit train.csv --text text --label label")(audit)
     cli.command("score", epilog="Example: setright score tweets --seed 1")(score)
     cli.command("issues", epilog="Example: setright issues tweets --limit 50 --json")(list_issues)
-
-
-def audit(
-    file: Annotated[Path, typer.Argument(help="File of texts and labels.")],
-    text: Annotated[str | None, typer.Option(help="Column of the text; guessed if not said.")] = None,
-    label: Annotated[str | None, typer.Option(help="Column of the label; guessed if not said.")] = None,
-    id_: Annotated[str | None, typer.Option("--id", help="Column of the row's id.")] = None,
-    embedder: Annotated[str | None, typer.Option(help=EMBEDDER_HELP)] = None,
-    pred_probs: Annotated[
-        Path | None, typer.Option(help="Own out-of-sample probabilities: npy, CSV, Parquet.")
-    ] = None,
-    embeddings: Annotated[Path | None, typer.Option(help="Own embeddings: npy, CSV, Parquet.")] = None,
-    labels: Annotated[
-        Path | None, typer.Option(help="File of all labels, one a line, in column order.")
-    ] = None,
-    encoding: Annotated[str | None, typer.Option(help="Encoding, where the guess is wrong.")] = None,
-    delimiter: Annotated[str | None, typer.Option(help="Character between cells.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Where to write; FILE.audit.csv if not said.")] = None,
-    summary: Annotated[Path | None, typer.Option(help="Where to write a summary as JSON.")] = None,
-    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Which rows land in which fold.")] = 0,
-) -> None:
-    """Judge every label of a file; no server, no database."""
-    settings = load_settings()
-    from app.pipeline.audit import AuditOptions
-    from app.pipeline.audit import audit as run_audit
-    from app.pipeline.scoring import Progress as Step
-    from app.providers.embedders import options_of
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("reading", total=None)
-
-        def show(step: Step) -> None:
-            bar.update(task, description=step.phase, completed=step.done, total=step.total)
-
-        options = AuditOptions(
-            text=text,
-            label=label,
-            id=id_,
-            embedder=embedder or settings.embedder,
-            # A service is paid once for a text, by whichever command.
-            cache_dir=settings.embeddings if openai_model(embedder or settings.embedder) else None,
-            embedder_options=options_of(settings, name=embedder or settings.embedder),
-            pred_probs=pred_probs,
-            embeddings=embeddings,
-            labels=labels,
-            out=out,
-            summary=summary,
-            seed=seed,
-            folds=settings.folds,
-            layout=Layout("", encoding=encoding, delimiter=delimiter) if encoding or delimiter else None,
-            limits=limits_of(settings),
-            on_progress=show,
-        )
-        found = run_audit(file, options=options)
-    values = found.values
-    say(
-        f"{values['rows']:,} rows, {values['rows_used']:,} used, {values['issues']:,} label issues "
-        f"({values['estimated_noise']:.1%}), {values['autofix']:,} recommended to be fixed by themselves."
-    )
-    say(found.autofix_reason)
-    for warning in found.warnings:
-        say(f"Note: {warning}")
-    say(f"Written to {found.out}.")
 
 
 def score(
@@ -137,12 +67,11 @@ def score(
 
 
 def _say_estimate(here: Here, dataset_id: int, embedder: str) -> None:
-    console = Console(stderr=True)
-    if not console.is_terminal:
+    if not sys.stderr.isatty():
         return
     with here.database.read() as session:
         found = estimating.estimate(session, dataset_id, embedder=embedder, settings=here.settings)
-    console.print(in_a_sentence(found), markup=False)
+    sys.stderr.write(f"{in_a_sentence(found)}\n")
 
 
 def in_a_sentence(found: Estimate) -> str:

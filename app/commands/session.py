@@ -12,9 +12,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from sqlalchemy.exc import OperationalError
 
+from app.commands.settings import read_settings
 from app.config import Settings
 from app.db import Database
-from app.errors import AppError, InvalidInput, Unavailable
+from app.errors import AppError, Unavailable
 from app.logs import configure
 from app.models.columns import RunState
 from app.services import runs
@@ -42,10 +43,7 @@ def opened() -> Iterator[Here]:
 
 def load_settings() -> Settings:
     """Read the settings; a wrong one is named."""
-    try:
-        settings = Settings()
-    except ValueError as error:
-        raise InvalidInput(f"A setting is wrong: {error}") from None
+    settings = read_settings()
     configure(settings)
     return settings
 

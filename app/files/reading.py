@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, tee
 from pathlib import Path
 
 from app.errors import InvalidInput
@@ -17,10 +17,8 @@ from app.files.json_array import read_json_array
 from app.files.json_lines import read_json_lines
 from app.files.lines import BOM, decoder_for
 from app.files.opening import HEAD, OnBytes, Source, check_size, read_head
-from app.files.parquet_in import parquet_columns, read_parquet
 from app.files.rows import FORMATS, Columns, JsonValue, Layout, Limits, Preview, Record, Rejected, Row
 from app.files.values import to_text
-from app.files.xlsx import read_xlsx, xlsx_columns, xlsx_sheet
 
 SAMPLED = 200
 SAME_COLUMNS = frozenset({"csv", "parquet", "xlsx"})
@@ -30,8 +28,6 @@ _READERS: dict[str, Callable[[Source, Layout], Iterator[Record | Rejected]]] = {
     "json": read_json_array,
     "chat-jsonl": read_chats,
     "completion-jsonl": read_completions,
-    "parquet": read_parquet,
-    "xlsx": read_xlsx,
 }
 
 
@@ -143,6 +139,14 @@ def read_rows(
     return _build(records, layout, columns, limits=limits, allow_unlabelled=allow_unlabelled)
 
 
+def read_records_and_rows(
+    path: Path, layout: Layout, columns: Columns, *, limits: Limits
+) -> Iterator[tuple[Record | Rejected, Row | Rejected]]:
+    """Every record of a file together with the row it makes; the file is read once."""
+    records, again = tee(read_records(path, layout, limits=limits))
+    return zip(records, _build(again, layout, columns, limits=limits, allow_unlabelled=False), strict=True)
+
+
 def detect_layout(source: Source, partial: Layout | None) -> Layout:
     """Fill in what the caller left open."""
     given = partial or Layout(format="")
@@ -151,6 +155,8 @@ def detect_layout(source: Source, partial: Layout | None) -> Layout:
     if found == "parquet":
         return replace(given, format=found)
     if found == "xlsx":
+        from app.files.xlsx import xlsx_sheet  # noqa: PLC0415 — see _reader
+
         return replace(given, format=found, sheet=xlsx_sheet(source, given.sheet))
     return _text_layout(source, given)
 
@@ -194,10 +200,22 @@ def _decoded_head(head: bytes, encoding: str) -> str:
 
 
 def _records(source: Source, layout: Layout) -> Iterator[Record | Rejected]:
-    reader = _READERS.get(layout.format)
-    if reader is None:
-        raise InvalidInput(f"There is no format {layout.format}; choose one of {', '.join(FORMATS)}.")
-    return reader(source, layout)
+    return _reader(layout.format)(source, layout)
+
+
+def _reader(name: str) -> Callable[[Source, Layout], Iterator[Record | Rejected]]:
+    # pyarrow and openpyxl take half a second to load: only for the files that need them.
+    if name == "parquet":
+        from app.files.parquet_in import read_parquet  # noqa: PLC0415 — see above
+
+        return read_parquet
+    if name == "xlsx":
+        from app.files.xlsx import read_xlsx  # noqa: PLC0415 — see above
+
+        return read_xlsx
+    if name not in _READERS:
+        raise InvalidInput(f"There is no format {name}; choose one of {', '.join(FORMATS)}.")
+    return _READERS[name]
 
 
 def _build(
@@ -223,8 +241,12 @@ def _column_names(source: Source, layout: Layout, records: list[Record]) -> tupl
         case "csv":
             return read_header(source, layout)
         case "parquet":
+            from app.files.parquet_in import parquet_columns  # noqa: PLC0415 — see _reader
+
             return parquet_columns(source)
         case "xlsx":
+            from app.files.xlsx import xlsx_columns  # noqa: PLC0415 — see _reader
+
             return xlsx_columns(source, layout)
         case "chat-jsonl":
             return CHAT_COLUMNS

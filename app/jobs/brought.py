@@ -1,6 +1,6 @@
 """Files that people bring to a scoring run: read, doubted, and deleted once nobody needs them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ def doubts(
     context: Context,
     run: ScoringRun,
     *,
-    example_ids: Sequence[int],
+    example_ids: npt.NDArray[np.int64],
     labels: npt.NDArray[np.int64],
     pred_probs: npt.NDArray[np.floating],
 ) -> tuple[str, ...]:
@@ -63,13 +63,15 @@ def doubts(
 
     def texts_of(rows: list[int]) -> list[str]:
         with context.database.read() as session:
-            return brought.texts(session, [example_ids[at] for at in looked_at[rows].tolist()])
+            return brought.texts(session, example_ids[looked_at[rows]].tolist())
 
     what = "probabilities" if run.pred_probs_path else "embeddings"
     return in_sample_warnings(labels[looked_at], pred_probs[looked_at], texts_of, what=what)
 
 
-def spent(context: Context, run: ScoringRun, hashes: npt.NDArray[np.uint8]) -> dict[str, Any]:
+def spent(
+    context: Context, run: ScoringRun, hashes_of_texts: Callable[[], npt.NDArray[np.uint8]]
+) -> dict[str, Any]:
     """Say what a service was paid for the vectors of a run's texts, in this run or before."""
     from app.files import vectors
     from app.providers.catalogue import openai_model
@@ -78,7 +80,7 @@ def spent(context: Context, run: ScoringRun, hashes: npt.NDArray[np.uint8]) -> d
         return {}
     embedder = embedder_of(context, run.embedder)
     folder = vectors.folder_of(context.settings.embeddings, embedder.name, embedder.version)
-    tokens = vectors.cost(folder, np.unique(hashes, axis=0)).tokens
+    tokens = vectors.cost(folder, np.unique(hashes_of_texts(), axis=0)).tokens
     price = context.settings.openai_embedding_price
     return {"spent": {"tokens": tokens, "price": tokens / 1e6 * price if price else None}}
 

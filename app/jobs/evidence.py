@@ -2,20 +2,20 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from sqlalchemy.orm import Session
 
+from app.jobs import brought
 from app.jobs.context import Context, Reporter
 from app.jobs.durable import step
+from app.jobs.embedding import Plan, vectors_of
 from app.models.columns import Split
 from app.models.scoring import ScoringRun
-from app.pipeline.arrays import check_embeddings, load_array
+from app.pipeline.arrays import check_embeddings
 from app.pipeline.cache import embed_cached, hash_texts
-from app.providers.embedders import get_embedder
 from app.science.approximate import is_available
 from app.science.neighbours import NOBODY, pack, pack_ids
 from app.science.probabilities import unpack_rows
@@ -43,7 +43,7 @@ class _Rows:
 
 
 @step(ScoringRun, "scoring.evidence")
-def gather(context: Context, run: ScoringRun) -> dict[str, Any]:
+def gather(context: Context, run: ScoringRun, plan: Plan | None) -> dict[str, Any]:
     """Find and store the evidence, out of sight; a repetition starts by deleting that of the last try."""
     from app.pipeline.evidence import find_evidence
     from app.pipeline.texts import text_facts
@@ -59,7 +59,7 @@ def gather(context: Context, run: ScoringRun) -> dict[str, Any]:
         np.array(rows.label_ids, np.int64),
         np.array(rows.are_train, bool),
         np.concatenate(rows.second) if rows.second else np.empty(0, np.float32),
-        None if without else _vectors(context, run, rows.texts),
+        None if without else _vectors(context, run, rows.texts, plan),
         exact_rows=context.settings.exact_neighbour_rows,
         on_progress=lambda done, all_: report("neighbours", done, all_),
     )
@@ -126,11 +126,16 @@ def _pass_by(
             yield row.text, row.split is Split.TRAIN
 
 
-def _vectors(context: Context, run: ScoringRun, texts: list[str]) -> Vectors:
-    """Return what the scores were computed from: the user's own vectors, or those in the cache."""
+def _vectors(context: Context, run: ScoringRun, texts: list[str], plan: Plan | None) -> Vectors:
+    """Return what the scores were computed from: the user's own vectors, shards, or those in the cache."""
     if run.embeddings_path:
-        return check_embeddings(load_array(Path(run.embeddings_path)), n_examples=len(texts))
-    return embed_cached(texts, hash_texts(texts), get_embedder(run.embedder), context.settings.embeddings)
+        _, given = brought.arrays(context, run, label_ids=run.label_ids, n_rows=len(texts))
+        assert given is not None  # noqa: S101 — the run has a path
+        return check_embeddings(given, n_examples=len(texts))
+    if plan:
+        return vectors_of(context, run, plan)[: len(texts)]
+    embedder = brought.embedder_of(context, run.embedder)
+    return embed_cached(texts, hash_texts(texts), embedder, context.settings.embeddings)
 
 
 def _save(context: Context, run: ScoringRun, rows: _Rows, found: "DatasetEvidence", report: Reporter) -> None:

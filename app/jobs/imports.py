@@ -14,7 +14,7 @@ from app.models.columns import RunState
 from app.models.imports import Import
 from app.queue import Job
 from app.services import publishing, retraction, runs, staging
-from app.services.imports import limits_of
+from app.services.limits import limits_of
 from app.services.staging import Bounds, NumberedRow
 
 CHUNK = 1000

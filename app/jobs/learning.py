@@ -1,7 +1,6 @@
 """A new order of the open rows from what people have decided: exact, in the background, at once visible."""
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,12 +8,12 @@ import numpy as np
 from app.config import Settings
 from app.db import Database
 from app.errors import Conflict
+from app.jobs import brought
 from app.jobs.context import Context
 from app.jobs.durable import step, workflow
 from app.models.learning import Learning
 from app.models.scoring import ScoringRun
-from app.pipeline.arrays import check_embeddings, load_array
-from app.providers.embedders import get_embedder
+from app.pipeline.arrays import check_embeddings
 from app.queue import Job
 from app.science.probabilities import STORED
 from app.services import learning as learnings
@@ -127,7 +126,7 @@ def _fit(context: Context, run: ScoringRun, rows: list[LearnedRow], kept: Kept) 
         [row.text for row in rows],
         kept.given,
         n_classes=len(run.label_ids),
-        embedder=get_embedder(run.embedder),
+        embedder=brought.embedder_of(context, run.embedder),
         cache_dir=context.settings.embeddings,
         seed=run.seed,
         folds=run.folds,
@@ -142,7 +141,9 @@ def _given_vectors(
         return None
     with context.database.read() as session:
         position = learnings.read_positions(session, run)
-    vectors = check_embeddings(load_array(Path(run.embeddings_path)), n_examples=len(position))
+    _, given = brought.arrays(context, run, label_ids=run.label_ids, n_rows=len(position))
+    assert given is not None  # noqa: S101 — the run has a path
+    vectors = check_embeddings(given, n_examples=len(position))
     return vectors[[position[example_id] for example_id in kept.ids.tolist()]]
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,7 @@ import pyarrow.lib
 import pyarrow.parquet
 
 from app.errors import InvalidInput, NotFound
+from app.science.blocks import blocks
 
 MATRIX = 2
 SUM_TOLERANCE = 1e-3
@@ -60,21 +62,26 @@ def check_pred_probs(
         raise InvalidInput(
             f"The probabilities have {numbers.shape[1]} columns; the {n_classes} labels need one each."
         )
-    outside = (numbers < 0) | (numbers > 1)
-    if outside.any():
-        row, column = np.argwhere(outside)[0]
-        value = numbers[row, column]
-        raise InvalidInput(f"Row {row + 1} holds {value:g}, which is not a probability between 0 and 1.")
-    sums = numbers.sum(axis=1)
-    off = np.abs(sums - 1) > SUM_TOLERANCE
-    if off.any():
-        row = int(np.flatnonzero(off)[0])
-        raise InvalidInput(f"The probabilities of row {row + 1} sum to {sums[row]:.4g} and not to 1.")
-    return np.asarray(numbers / sums[:, None], dtype=np.float32)
+    checked = np.empty(numbers.shape, dtype=np.float32)
+    for block in blocks(len(numbers)):
+        part = numbers[block].astype(np.float64)
+        outside = (part < 0) | (part > 1)
+        if outside.any():
+            row, column = np.argwhere(outside)[0]
+            number, value = block.start + row + 1, part[row, column]
+            raise InvalidInput(f"Row {number} holds {value:g}, which is not a probability between 0 and 1.")
+        sums = part.sum(axis=1)
+        off = np.abs(sums - 1) > SUM_TOLERANCE
+        if off.any():
+            row = int(np.flatnonzero(off)[0])
+            number = block.start + row + 1
+            raise InvalidInput(f"The probabilities of row {number} sum to {sums[row]:.4g} and not to 1.")
+        checked[block] = part / sums[:, None]
+    return checked
 
 
 def check_embeddings(embeddings: npt.NDArray[np.generic], *, n_examples: int) -> npt.NDArray[np.float32]:
-    """Return the embeddings as float32.
+    """Return the embeddings as float32; where they are so already and mapped from a file, they stay there.
 
     Raises
     ------
@@ -85,29 +92,33 @@ def check_embeddings(embeddings: npt.NDArray[np.generic], *, n_examples: int) ->
     numbers = _matrix(embeddings, "embeddings", n_examples=n_examples)
     if not numbers.shape[1]:
         raise InvalidInput("The embeddings have no columns.")
-    too_large = np.abs(numbers) > np.sqrt(np.finfo(np.float32).max) / numbers.shape[1]
-    if too_large.any():
-        raise InvalidInput(f"Row {int(np.argwhere(too_large)[0][0]) + 1} of the embeddings is too large.")
+    largest = np.sqrt(np.finfo(np.float32).max) / numbers.shape[1]
+    for block in blocks(len(numbers)):
+        part = numbers[block]
+        if part.max() > largest or part.min() < -largest:
+            row = block.start + int(np.flatnonzero((np.abs(part) > largest).any(axis=1))[0]) + 1
+            raise InvalidInput(f"Row {row} of the embeddings is too large.")
     return np.asarray(numbers, dtype=np.float32)
 
 
-def _matrix(numbers: npt.NDArray[np.generic], what: str, *, n_examples: int) -> npt.NDArray[np.float64]:
+def _matrix(numbers: npt.NDArray[Any], what: str, *, n_examples: int) -> npt.NDArray[Any]:
     if numbers.ndim != MATRIX:
         raise InvalidInput(f"The {what} must be a table of rows and columns, not {numbers.ndim}-dimensional.")
     if len(numbers) != n_examples:
         raise InvalidInput(f"The {what} have {len(numbers)} rows; the data has {n_examples}.")
     if numbers.dtype.kind not in "fiub":
         raise InvalidInput(f"The {what} hold something that is not a number.")
-    table = numbers.astype(np.float64)
-    bad = ~np.isfinite(table).all(axis=1)
-    if bad.any():
-        row = int(np.flatnonzero(bad)[0]) + 1
-        raise InvalidInput(f"Row {row} of the {what} holds a number that is missing or infinite.")
-    return table
+    for block in blocks(len(numbers)):
+        bad = ~np.isfinite(numbers[block]).all(axis=1)
+        if bad.any():
+            row = block.start + int(np.flatnonzero(bad)[0]) + 1
+            raise InvalidInput(f"Row {row} of the {what} holds a number that is missing or infinite.")
+    return numbers
 
 
 def _read_npy(path: Path) -> npt.NDArray[np.generic]:
-    array: npt.NDArray[np.generic] = np.load(path, allow_pickle=False)
+    # Mapped, so that a file larger than memory can be read block by block.
+    array: npt.NDArray[np.generic] = np.load(path, mmap_mode="r", allow_pickle=False)
     return array
 
 

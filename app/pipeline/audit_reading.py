@@ -5,7 +5,7 @@ from pathlib import Path
 
 from app.errors import InvalidInput, NotFound
 from app.files.building import check_columns
-from app.files.reading import preview, read_records, read_rows
+from app.files.reading import preview, read_records_and_rows
 from app.files.rows import Columns, JsonValue, Layout, Limits, Preview, Record, Row
 from app.files.values import to_text
 
@@ -76,9 +76,7 @@ def read_input(
     roles = _roles(seen, text=text, label=label, id_column=id_column)
     columns = dict.fromkeys(seen.columns)
     found = AuditInput(seen.columns, [], [], [], [], [], seen.warnings)
-    records = read_records(path, seen.layout, limits=limits)
-    built = read_rows(path, seen.layout, roles, limits=limits)
-    for record, row in zip(records, built, strict=True):
+    for record, row in read_records_and_rows(path, seen.layout, roles, limits=limits):
         values = record.values if isinstance(record, Record) else {}
         if isinstance(row, Row):
             found.used.append(len(found.rows))

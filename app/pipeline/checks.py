@@ -1,7 +1,5 @@
 """Can these texts and labels be scored at all? Asked before anything is computed."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 
@@ -9,7 +7,7 @@ from app.errors import InvalidInput
 
 
 def check_scorable(
-    texts: Sequence[str],
+    n_texts: int,
     labels: npt.NDArray[np.int64],
     *,
     n_classes: int,
@@ -24,8 +22,8 @@ def check_scorable(
         When lengths differ, a label is out of range, there are fewer than two rows, one class only, all
         texts are equal or fewer than two folds are asked for.
     """
-    if len(texts) != len(labels):
-        raise InvalidInput(f"There are {len(texts)} texts but {len(labels)} labels.")
+    if n_texts != len(labels):
+        raise InvalidInput(f"There are {n_texts} texts but {len(labels)} labels.")
     if len(labels) <= 1:
         raise InvalidInput(
             f"Scoring needs at least two rows with a text and a label; there are {len(labels)}."

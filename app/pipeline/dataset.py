@@ -1,20 +1,15 @@
 """Scoring a whole dataset: train rows against each other, all others by a model of the train rows."""
 
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from app.pipeline.arrays import check_embeddings, check_pred_probs
-from app.pipeline.cache import embed_cached, hash_texts
-from app.pipeline.scoring import OnProgress, Progress, Scoring, score
+from app.pipeline.scoring import OnProgress, Origin, Scoring, judge
 from app.providers.catalogue import FILE
-from app.providers.embedders import Embedder
-from app.science.crossval import Classifier, predict
+from app.science.blocks import Matrix, Rows, pick
+from app.science.crossval import Apply, here, predict
 from app.science.label_issues import find_label_issues
 
 BINS = 20
@@ -52,20 +47,20 @@ class DatasetScores:
 
 
 def score_dataset(
-    texts: Sequence[str],
+    groups: npt.NDArray[np.int64],
     labels: npt.NDArray[np.int64],
     is_train: npt.NDArray[np.bool_],
     *,
     n_classes: int,
-    embedder: Embedder,
-    cache_dir: Path | None,
+    vectors: Matrix | None,
+    origin: Origin,
     seed: int,
     folds: int,
     decided: npt.NDArray[np.int64] | None = None,
     excluded: npt.NDArray[np.bool_] | None = None,
-    pred_probs: npt.NDArray[np.generic] | None = None,
-    embeddings: npt.NDArray[np.generic] | None = None,
+    pred_probs: npt.NDArray[np.float32] | None = None,
     on_progress: OnProgress | None = None,
+    apply: Apply = here,
 ) -> DatasetScores:
     """Score every row of a dataset; no test row has any part in what is learned or flagged in train.
 
@@ -74,84 +69,70 @@ def score_dataset(
 
     Parameters
     ----------
-    texts : sequence of str (n_rows,)
+    groups : int array (n_rows,)
+        Rows of near-equal text share a number.
     labels : int array (n_rows,)
         Given labels, 0 .. n_classes - 1, or -1 for a row without one.
     is_train : bool array (n_rows,)
     n_classes : int
-    embedder, cache_dir, seed, folds, on_progress
-        As for `app.pipeline.scoring.score`.
+    vectors : float32 matrix (n_rows, n_dimensions) or None
+        Checked, of all rows in order; may be mapped from a file or in shards. None only where probabilities
+        are given.
+    origin : Origin
+        Where the vectors or probabilities come from.
+    seed, folds, on_progress, apply
+        As for `app.pipeline.scoring.judge`.
     decided : int array (n_rows,), optional
         The label a person found right, or -1: learned from instead of the given one.
     excluded : bool array (n_rows,), optional
         Rows that take no part in what is learned or flagged.
-    pred_probs, embeddings : array (n_rows, ...), optional
-        The user's own, for all rows in order.
+    pred_probs : float32 array (n_rows, n_classes), optional
+        The user's own, checked, for all rows in order.
 
     Raises
     ------
     InvalidInput
-        When the labelled train rows cannot be scored, or the given arrays do not fit.
+        When the labelled train rows cannot be scored.
     """
     learned = labels if decided is None else np.where(decided == UNLABELLED, labels, decided)
     base = is_train & (learned != UNLABELLED)
     if excluded is not None:
         base &= ~excluded
-    rows = np.flatnonzero(base)
-    judged = np.where(labels == UNLABELLED, learned, labels)
-    train_texts = [texts[row] for row in rows.tolist()]
-    vectors, embed_seconds = None, 0.0
-    if pred_probs is not None:
-        pred_probs = check_pred_probs(pred_probs, n_examples=len(texts), n_classes=n_classes)
-    elif embeddings is not None:
-        vectors = check_embeddings(embeddings, n_examples=len(texts))
-    else:
-        started = time.perf_counter()
-        vectors = _embed(texts, embedder, cache_dir, on_progress)
-        embed_seconds = time.perf_counter() - started
-    scoring = score(
-        train_texts,
-        judged[rows],
-        learned=learned[rows],
+    judged = np.where(labels == UNLABELLED, learned, labels)[base]
+    known = None if vectors is None else pick(vectors, base)
+    scoring = judge(
+        known,
+        judged,
+        learned=learned[base],
         n_classes=n_classes,
-        embedder=embedder,
+        groups=groups[base],
+        origin=origin,
         seed=seed,
         folds=folds,
-        pred_probs=None if pred_probs is None else pred_probs[rows],
-        embeddings=None if vectors is None else vectors[rows],
+        pred_probs=None if pred_probs is None else pred_probs[base],
         on_progress=on_progress,
+        apply=apply,
     )
-    scoring.seconds["embed"] = embed_seconds
-    if pred_probs is None and embeddings is None:
-        scoring = replace(scoring, embedder=embedder.name, embedder_version=embedder.version)
-    if vectors is not None and scoring.chosen:
-        pred_probs = _fill(scoring.pred_probs, scoring.chosen, vectors, learned, base)
+    if vectors is not None and known is not None and scoring.chosen:
+        pred_probs = _fill(scoring, known, pick(vectors, ~base), learned, base)
     assert pred_probs is not None  # noqa: S101 — given, or just filled
-    return _assemble(scoring, pred_probs.astype(np.float32), labels, is_train, base, judged[rows])
-
-
-def _embed(
-    texts: Sequence[str], embedder: Embedder, cache_dir: Path | None, on_progress: OnProgress | None
-) -> npt.NDArray[np.float32]:
-    def tell(done: int, total: int) -> None:
-        if on_progress:
-            on_progress(Progress("embed", done, total))
-
-    return embed_cached(texts, hash_texts(texts), embedder, cache_dir, on_progress=tell)
+    return _assemble(scoring, pred_probs, labels, is_train, base, judged)
 
 
 def _fill(
-    out_of_sample: npt.NDArray[np.float32],
-    chosen: Classifier,
-    vectors: npt.NDArray[np.float32],
+    scoring: Scoring,
+    known: Rows,
+    others: Rows,
     labels: npt.NDArray[np.int64],
     base: npt.NDArray[np.bool_],
 ) -> npt.NDArray[np.float32]:
-    n_classes = out_of_sample.shape[1]
+    if base.all():
+        return scoring.pred_probs
+    assert scoring.chosen is not None  # noqa: S101 — asked by the caller
+    n_classes = scoring.pred_probs.shape[1]
     filled = np.zeros((len(base), n_classes), dtype=np.float32)
-    filled[base] = out_of_sample
-    if not base.all():
-        filled[~base] = predict(chosen, vectors[base], labels[base], vectors[~base], n_classes=n_classes)
+    filled[base] = scoring.pred_probs
+    filled[~base] = predict(scoring.chosen, known, labels[base], others, n_classes=n_classes)
     return filled
 
 

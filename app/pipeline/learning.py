@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from app.pipeline.cache import embed_cached, hash_texts, text_groups
+from app.pipeline.cache import embed_cached, hash_texts
+from app.pipeline.twins import twin_groups
 from app.providers.embedders import Embedder
 from app.science.ranker import UNKNOWN, Ranking, rank
 from app.science.rescoring import OUTSIDE, TRUST, Live, begin, probabilities, relabel
@@ -64,10 +65,10 @@ def fit(
     embeddings : float32 array (n_rows, n_dimensions), optional
         The user's own.
     """
-    hashes = hash_texts(texts)
-    vectors = embed_cached(texts, hashes, embedder, cache_dir) if embeddings is None else embeddings
-    groups = text_groups(hashes)
-    return begin(vectors, given, n_classes=n_classes, folds=folds, seed=seed, groups=groups)
+    vectors = embeddings
+    if vectors is None:
+        vectors = embed_cached(texts, hash_texts(texts), embedder, cache_dir)
+    return begin(vectors, given, n_classes=n_classes, folds=folds, seed=seed, groups=twin_groups(texts))
 
 
 def rescore(live: Live, given: Labels, decided: Decided) -> npt.NDArray[np.float32]:

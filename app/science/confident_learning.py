@@ -3,11 +3,15 @@
 import numpy as np
 import numpy.typing as npt
 
+from app.science.blocks import blocks
+
 # A probability this close below its threshold reaches it.
 CLOSE = 1e-6
 LEAST_THRESHOLD = 2e-6
 # A class keeps at least one row.
 FEWEST_KEPT = 1
+# Probabilities compared at a time.
+CELLS = 16 * 1024**2
 
 
 def class_thresholds(
@@ -55,13 +59,16 @@ def confident_joint(
     n_classes = pred_probs.shape[1]
     # A class without rows has a threshold that no probability reaches.
     thresholds = np.nan_to_num(class_thresholds(labels, pred_probs), nan=2.0)
-    reached = pred_probs >= thresholds - CLOSE
-    how_many = reached.sum(axis=1)
-    guess = np.where(how_many > 1, pred_probs.argmax(axis=1), reached.argmax(axis=1))
-    counted = how_many > 0
-    pairs = guess[counted] * n_classes + labels[counted]
+    pairs = np.zeros(n_classes**2, dtype=np.int64)
+    for block in blocks(len(labels), size=max(CELLS // n_classes, 1)):
+        probs = pred_probs[block]
+        reached = probs >= thresholds - CLOSE
+        how_many = reached.sum(axis=1)
+        guess = np.where(how_many > 1, probs.argmax(axis=1), reached.argmax(axis=1))
+        counted = how_many > 0
+        pairs += np.bincount(guess[counted] * n_classes + labels[block][counted], minlength=n_classes**2)
     # Stored by true class: sums then round as cleanlab's do, to the last bit.
-    counts = np.bincount(pairs, minlength=n_classes**2).reshape(n_classes, n_classes).T
+    counts = pairs.reshape(n_classes, n_classes).T
     np.fill_diagonal(counts, np.maximum(counts.diagonal(), 1))
     given = np.bincount(labels, minlength=n_classes)
     scaled = (counts.T / counts.sum(axis=1) * given).T
@@ -99,11 +106,22 @@ def prune_by_noise_rate(
         if len(rows) <= FEWEST_KEPT or not len(others):
             continue
         own = pred_probs[rows, given]
-        for other in others.tolist():
-            largest_first = np.argsort(own - pred_probs[rows, other])
-            flags[rows[largest_first[: wanted[given, other]]]] = True
+        for part in blocks(len(others), size=max(CELLS // len(rows), 1)):
+            columns = others[part]
+            probs = np.ascontiguousarray(pred_probs[np.ix_(rows, columns)].T)
+            for other, prob in zip(columns.tolist(), probs, strict=True):
+                flags[rows[_smallest(own - prob, int(wanted[given, other]))]] = True
     flags &= pred_probs.argmax(axis=1) != labels
     return flags
+
+
+def _smallest(margins: npt.NDArray[np.floating], count: int) -> npt.NDArray[np.intp]:
+    """Return where the smallest margins are; equal ones at the edge as sorting orders them."""
+    if count >= len(margins):
+        return np.arange(len(margins))
+    edge = np.partition(margins, count - 1)[count - 1]
+    found = np.flatnonzero(margins <= edge)
+    return found if len(found) == count else np.argsort(margins)[:count]
 
 
 def _by_class(

@@ -1,21 +1,26 @@
 """Probabilities for each row from a model that never saw the row."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
+from app.science.blocks import Rows, blocks
 from app.science.calibration import calibrate, softmax
 from app.science.folds import stratified_folds
 from app.science.ridge import (
     Frame,
+    Moments,
     Sums,
     class_weights,
     features,
     fit_folds,
-    frame_of,
+    frame_from,
+    moments_of,
     solve,
     sums_of,
 )
@@ -23,8 +28,10 @@ from app.science.threads import blas_threads
 
 CLASSIFIER = "ridge regression"
 MATRIX = 2
-# Rows framed at a time, so that memory does not grow with the fold.
-BLOCK = 16_384
+# The score of a class that a model has never seen.
+IMPOSSIBLE = np.float32(-np.inf)
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -68,22 +75,56 @@ class OutOfSample:
     classifier: Classifier
 
 
+@dataclass(frozen=True)
+class Training:
+    """What every block of rows is worked on with; it can be sent to another machine.
+
+    Attributes
+    ----------
+    embeddings : float array (n_examples, n_dimensions)
+    labels, fold_of_row : int64 array (n_examples,)
+    n_classes : int
+    """
+
+    embeddings: Rows
+    labels: npt.NDArray[np.int64]
+    fold_of_row: npt.NDArray[np.int64]
+    n_classes: int
+
+
+class Apply(Protocol):
+    """Does the same work on each block, somewhere, and yields what was found in the order of the blocks."""
+
+    def __call__(
+        self, work: Callable[[Training, slice], Found], training: Training, blocks: Iterable[slice], /
+    ) -> Iterator[Found]: ...
+
+
+def here(
+    work: Callable[[Training, slice], Found], training: Training, blocks: Iterable[slice], /
+) -> Iterator[Found]:
+    """Work through the blocks in this process, one after the other; see `Apply`."""
+    return (work(training, block) for block in blocks)
+
+
 def out_of_sample_probabilities(
-    embeddings: npt.NDArray[np.floating],
+    embeddings: Rows,
     labels: npt.NDArray[np.int64],
     *,
     n_classes: int,
     folds: int = 10,
     seed: int = 0,
     groups: npt.NDArray[np.int64] | None = None,
-    on_fold: Callable[[int, int], None] | None = None,
+    on_rows: Callable[[int, int], None] | None = None,
+    apply: Apply = here,
 ) -> OutOfSample:
     """Predict each row by a ridge regression trained on the other folds.
 
     Parameters
     ----------
     embeddings : float array (n_examples, n_dimensions)
-        One finite vector a row; centred, and scaled as a whole to an average length of 1.
+        One finite vector a row; centred, and scaled as a whole to an average length of 1. Read three times
+        from front to back, a block at a time, so it may be mapped from a file.
     labels : int array (n_examples,)
         Given labels, 0 .. n_classes - 1; at least two different ones.
     n_classes : int
@@ -93,9 +134,13 @@ def out_of_sample_probabilities(
     seed : int, default 0
         Decides which row lands in which fold. Same input and seed, same bytes.
     groups : int array (n_examples,), optional
-        Rows with the same number (equal texts) are kept in one fold, else a row would be judged by its twin.
-    on_fold : callable, optional
-        Called as ``on_fold(done, total)`` after each fold; may raise to stop.
+        Rows with the same number (near-equal texts) are kept in one fold, else a row would be judged by its
+        twin.
+    on_rows : callable, optional
+        Called as ``on_rows(done, total)`` after each block, half of the rows counted when they are learned
+        and half when they are predicted; may raise to stop.
+    apply : Apply
+        Works through the blocks: in this process, or on other machines.
 
     Returns
     -------
@@ -118,29 +163,31 @@ def out_of_sample_probabilities(
     if n_folds <= 1:
         raise ValueError("cross-validation needs at least two different groups and two folds")
     fold_of_row = stratified_folds(labels, n_folds=n_folds, seed=seed, groups=groups)
-    rows_of_fold = [np.flatnonzero(fold_of_row == fold) for fold in range(n_folds)]
-    scores = np.empty((len(labels), n_classes), dtype=np.float32)
+    tell = on_rows or (lambda _done, _total: None)
     with threadpool_limits(blas_threads(len(labels)), user_api="blas"):
-        frame = frame_of(embeddings)
-        weights = class_weights(labels, n_classes=n_classes)
-        parts = [_summed(embeddings, labels, rows, frame, weights) for rows in rows_of_fold]
+        training = Training(embeddings, labels, fold_of_row, n_classes)
+        moments = apply(_block_moments, training, blocks(len(labels)))
+        frame = frame_from(moments, n_examples=len(labels))
+        parts = _sums(training, frame, n_folds, apply, lambda block: tell(block.stop // 2, len(labels)))
         fits = fit_folds(_together(parts), parts)
-        counts = np.bincount(labels, minlength=n_classes)
-        for fold, rows in enumerate(rows_of_fold):
-            seen = counts > np.bincount(labels[rows], minlength=n_classes)
-            for block in _blocks(rows):
-                scores[block] = _scores(embeddings[block], frame, fits.coefficients[fold], seen)
-            if on_fold:
-                on_fold(fold + 1, n_folds)
+        scores = _scores(
+            training,
+            frame,
+            fits.coefficients,
+            apply,
+            lambda block: tell((len(labels) + block.stop) // 2, len(labels)),
+        )
     sharpness = calibrate(scores, labels).sharpness
-    return OutOfSample(softmax(scores, sharpness=sharpness), Classifier(fits.penalty, sharpness))
+    for block in blocks(len(scores)):
+        scores[block] = softmax(scores[block], sharpness=sharpness)
+    return OutOfSample(scores, Classifier(fits.penalty, sharpness))
 
 
 def predict(
     classifier: Classifier,
-    train: npt.NDArray[np.floating],
+    train: Rows,
     train_labels: npt.NDArray[np.int64],
-    others: npt.NDArray[np.floating],
+    others: Rows,
     *,
     n_classes: int,
 ) -> npt.NDArray[np.float32]:
@@ -161,28 +208,98 @@ def predict(
         Rows sum to 1; classes absent from training have probability 0. With a single class in training that
         class has probability 1.
     """
-    scores = np.empty((len(others), n_classes), dtype=np.float32)
+    probs = np.empty((len(others), n_classes), dtype=np.float32)
     with threadpool_limits(blas_threads(len(train)), user_api="blas"):
-        frame = frame_of(train)
-        weights = class_weights(train_labels, n_classes=n_classes)
-        sums = _summed(train, train_labels, np.arange(len(train)), frame, weights)
-        coefficients = solve(sums, penalty=classifier.penalty)
+        training = Training(train, train_labels, np.zeros(len(train), dtype=np.int64), n_classes)
+        moments = here(_block_moments, training, blocks(len(train)))
+        frame = frame_from(moments, n_examples=len(train))
+        sums = _sums(training, frame, 1, here, lambda _block: None)[0]
+        coefficients = solve(sums, penalty=classifier.penalty).astype(np.float32)
         seen = np.bincount(train_labels, minlength=n_classes) > 0
-        for block in _blocks(np.arange(len(others))):
-            scores[block] = _scores(others[block], frame, coefficients, seen)
-    return softmax(scores, sharpness=classifier.sharpness)
+        for block in blocks(len(others)):
+            scores = np.where(seen, features(others[block], frame) @ coefficients, IMPOSSIBLE)
+            probs[block] = softmax(scores, sharpness=classifier.sharpness)
+    return probs
 
 
-def _summed(
-    embeddings: npt.NDArray[np.floating],
-    labels: npt.NDArray[np.int64],
-    rows: npt.NDArray[np.intp],
+def _sums(
+    training: Training, frame: Frame, n_folds: int, apply: Apply, tell: Callable[[slice], None]
+) -> list[Sums]:
+    weights = class_weights(training.labels, n_classes=training.n_classes)
+    parts: dict[int, Sums] = {}
+    work = partial(_block_sums, frame=frame, weights=weights)
+    for block, found in zip(*_each(apply, work, training), strict=True):
+        for fold, one in found:
+            parts[fold] = _together([parts[fold], one]) if fold in parts else one
+        tell(block)
+    return [parts[fold] for fold in range(n_folds)]
+
+
+def _scores(
+    training: Training,
     frame: Frame,
-    weights: npt.NDArray[np.float32],
-) -> Sums:
-    return _together(
-        [sums_of(features(embeddings[block], frame), labels[block], weights) for block in _blocks(rows)]
-    )
+    coefficients: Sequence[npt.NDArray[np.float64]],
+    apply: Apply,
+    tell: Callable[[slice], None],
+) -> npt.NDArray[np.float32]:
+    models = [model.astype(np.float32) for model in coefficients]
+    work = partial(_block_scores, frame=frame, models=models, unseen=_unseen(training, len(models)))
+    scores = np.empty((len(training.labels), training.n_classes), dtype=np.float32)
+    for block, found in zip(*_each(apply, work, training), strict=True):
+        scores[block] = found
+        tell(block)
+    return scores
+
+
+def _each(
+    apply: Apply, work: Callable[[Training, slice], Found], training: Training
+) -> tuple[Iterator[slice], Iterator[Found]]:
+    n_examples = len(training.labels)
+    return blocks(n_examples), apply(work, training, blocks(n_examples))
+
+
+def _block_moments(training: Training, block: slice) -> Moments:
+    return moments_of(training.embeddings[block])
+
+
+def _block_sums(
+    training: Training, block: slice, *, frame: Frame, weights: npt.NDArray[np.float32]
+) -> list[tuple[int, Sums]]:
+    framed, labels = features(training.embeddings[block], frame), training.labels[block]
+    return [
+        (fold, sums_of(framed[rows], labels[rows], weights))
+        for fold, rows in _by_fold(training.fold_of_row[block])
+    ]
+
+
+def _block_scores(
+    training: Training,
+    block: slice,
+    *,
+    frame: Frame,
+    models: list[npt.NDArray[np.float32]],
+    unseen: npt.NDArray[np.bool_],
+) -> npt.NDArray[np.float32]:
+    framed, fold_of_row = features(training.embeddings[block], frame), training.fold_of_row[block]
+    found = np.empty((len(framed), training.n_classes), dtype=np.float32)
+    for fold, rows in _by_fold(fold_of_row):
+        found[rows] = framed[rows] @ models[fold]
+    found[unseen[fold_of_row]] = IMPOSSIBLE
+    return found
+
+
+def _by_fold(fold_of_row: npt.NDArray[np.int64]) -> list[tuple[int, npt.NDArray[np.intp]]]:
+    order = np.argsort(fold_of_row, kind="stable")
+    present, starts = np.unique(fold_of_row[order], return_index=True)
+    return list(zip(present.tolist(), np.split(order, starts[1:]), strict=True))
+
+
+def _unseen(training: Training, n_folds: int) -> npt.NDArray[np.bool_]:
+    """Return for each fold the classes that only it holds, which its model has never seen."""
+    pairs = training.fold_of_row * training.n_classes + training.labels
+    counts = np.bincount(pairs, minlength=n_folds * training.n_classes).reshape(n_folds, -1)
+    unseen: npt.NDArray[np.bool_] = counts == counts.sum(axis=0)
+    return unseen
 
 
 def _together(parts: list[Sums]) -> Sums:
@@ -193,27 +310,10 @@ def _together(parts: list[Sums]) -> Sums:
     return Sums(products, targets)
 
 
-def _blocks(rows: npt.NDArray[np.intp]) -> Iterator[npt.NDArray[np.intp]]:
-    for start in range(0, len(rows), BLOCK):
-        yield rows[start : start + BLOCK]
-
-
-def _scores(
-    embeddings: npt.NDArray[np.floating],
-    frame: Frame,
-    coefficients: npt.NDArray[np.float64],
-    seen: npt.NDArray[np.bool_],
-) -> npt.NDArray[np.float32]:
-    scores = features(embeddings, frame) @ coefficients.astype(np.float32)
-    return np.where(seen, scores, np.float32(-np.inf))
-
-
-def _check(embeddings: npt.NDArray[np.floating], labels: npt.NDArray[np.int64], *, n_classes: int) -> None:
-    if embeddings.ndim != MATRIX or len(embeddings) != len(labels):
+def _check(embeddings: Rows, labels: npt.NDArray[np.int64], *, n_classes: int) -> None:
+    if len(embeddings.shape) != MATRIX or len(embeddings) != len(labels):
         raise ValueError(f"embeddings of shape {embeddings.shape} do not fit {len(labels)} labels")
     if len(labels) and (labels.min() < 0 or labels.max() >= n_classes):
         raise ValueError(f"labels must be 0 .. {n_classes - 1}")
     if len(np.unique(labels)) <= 1:
         raise ValueError("at least two different labels are needed")
-    if not np.isfinite(embeddings).all():
-        raise ValueError("embeddings hold a number that is not finite")

@@ -54,8 +54,10 @@ def stratified_folds(
 def _majority_label(
     labels: npt.NDArray[np.int64], group_of_row: npt.NDArray[np.intp]
 ) -> npt.NDArray[np.int64]:
-    pairs, counts = np.unique(np.stack([group_of_row, labels], axis=1), axis=0, return_counts=True)
-    best_first = np.lexsort((pairs[:, 1], -counts, pairs[:, 0]))
-    _, first = np.unique(pairs[best_first, 0], return_index=True)
-    majority: npt.NDArray[np.int64] = pairs[best_first[first], 1]
+    n_classes = int(labels.max()) + 1
+    pairs, counts = np.unique(group_of_row * n_classes + labels, return_counts=True)
+    group, label = np.divmod(pairs, n_classes)
+    best_first = np.lexsort((label, -counts, group))
+    _, first = np.unique(group[best_first], return_index=True)
+    majority: npt.NDArray[np.int64] = label[best_first[first]]
     return majority

@@ -124,7 +124,7 @@ def _flags(
     judged = learned[labels]
     if judged.any():
         number = np.cumsum(learned) - 1
-        flags[judged] = prune_by_noise_rate(number[labels[judged]], pred_probs[judged][:, learned])
+        flags[judged] = prune_by_noise_rate(number[labels[judged]], pred_probs[np.ix_(judged, learned)])
     confident = (pred_probs >= np.nan_to_num(thresholds, nan=np.inf)) & learned
     flags[~judged] = confident[~judged].any(axis=1)
     return flags

@@ -1,11 +1,11 @@
 """Ridge regression onto the classes, refitted for every fold from one matrix of products."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import cho_factor, cho_solve
 
 # From hardly any penalty to a model of little more than the class means, for vectors 1 long on average.
 PENALTIES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
@@ -67,23 +67,69 @@ class FoldFits:
     coefficients: tuple[Float, ...]
 
 
-def frame_of(embeddings: npt.NDArray[np.floating]) -> Frame:
-    """Centre and scale, so that a penalty means the same for any embedder.
+@dataclass(frozen=True)
+class Moments:
+    """What a frame needs to know about some rows; additive.
+
+    Attributes
+    ----------
+    total : float64 array (n_dimensions,)
+        Sum of the rows.
+    squares : float
+        Sum of all squared numbers.
+    """
+
+    total: Float
+    squares: float
+
+
+def moments_of(embeddings: npt.NDArray[np.floating]) -> Moments:
+    """Sum up rows.
 
     Parameters
     ----------
     embeddings : float array (n_examples, n_dimensions)
-        Finite.
+
+    Returns
+    -------
+    Moments
+    """
+    squares = float(np.einsum("ij,ij->", embeddings, embeddings, dtype=np.float64))
+    return Moments(embeddings.sum(axis=0, dtype=np.float64), squares)
+
+
+def frame_from(moments: Iterable[Moments], *, n_examples: int) -> Frame:
+    """Centre and scale, so that a penalty means the same for any embedder.
+
+    Parameters
+    ----------
+    moments : iterable of Moments
+        Together of all rows.
+    n_examples : int
+        Above 0.
 
     Returns
     -------
     Frame
+
+    Raises
+    ------
+    ValueError
+        When a number is not finite.
     """
-    centre = embeddings.mean(axis=0, dtype=np.float64)
-    squares = np.einsum("ij,ij->", embeddings, embeddings, dtype=np.float64) / len(embeddings)
-    length = float(np.sqrt(max(squares - centre @ centre, 0.0)))
-    tiny = np.finfo(np.float32).eps * np.sqrt(squares)
+    parts = list(moments)
+    squares = sum(part.squares for part in parts) / n_examples
+    if not math.isfinite(squares):
+        raise ValueError("embeddings hold a number that is not finite")
+    centre: Float = sum((part.total for part in parts[1:]), start=parts[0].total) / n_examples
+    length = max(squares - float(centre @ centre), 0.0) ** 0.5
+    tiny = float(np.finfo(np.float32).eps) * squares**0.5
     return Frame(centre, length if length > tiny else 1.0)
+
+
+def frame_of(embeddings: npt.NDArray[np.floating]) -> Frame:
+    """Return the frame of rows in memory; see `frame_from`."""
+    return frame_from([moments_of(embeddings)], n_examples=len(embeddings))
 
 
 def features(embeddings: npt.NDArray[np.floating], frame: Frame) -> Vectors:
@@ -170,9 +216,8 @@ def solve(sums: Sums, *, penalty: float) -> Float:
     penalised = sums.products.copy()
     diagonal = np.arange(len(penalised) - 1)
     penalised[diagonal, diagonal] += penalty
-    factor = cho_factor(penalised, lower=True, overwrite_a=True, check_finite=False)
-    coefficients: Float = cho_solve(factor, sums.targets, check_finite=False)
-    return coefficients
+    # Half as much arithmetic would do for a symmetric matrix, but scipy takes longer to load than that saves.
+    return np.linalg.solve(penalised, sums.targets).astype(np.float64, copy=False)
 
 
 def fit_folds(total: Sums, parts: Sequence[Sums]) -> FoldFits:
@@ -195,12 +240,13 @@ def fit_folds(total: Sums, parts: Sequence[Sums]) -> FoldFits:
     rows and for a million. The penalties are walked from the middle to the first valley.
     """
     tried: dict[int, tuple[float, list[Float]]] = {}
+    others = [total.without(part) for part in parts]
 
     def error(at: int) -> float:
         if not 0 <= at < len(PENALTIES):
             return float("inf")
         if at not in tried:
-            fits = [solve(total.without(part), penalty=PENALTIES[at]) for part in parts]
+            fits = [solve(other, penalty=PENALTIES[at]) for other in others]
             errors = [_squared_error(fit, part) for fit, part in zip(fits, parts, strict=True)]
             tried[at] = sum(errors), fits
         return tried[at][0]

@@ -8,7 +8,6 @@ from sqlalchemy.orm import Session
 
 from app import events, queue
 from app.actor import Actor, Role
-from app.config import Settings
 from app.db import now
 from app.errors import Conflict, InvalidInput
 from app.files.reading import preview as preview_file
@@ -17,18 +16,6 @@ from app.models.columns import OPEN_STATES, RunState, Split
 from app.models.datasets import Dataset
 from app.models.imports import Import, RejectedRow
 from app.services import batches, datasets, runs
-
-
-def limits_of(settings: Settings) -> Limits:
-    """Return the bounds of one file."""
-    return Limits(
-        max_file_bytes=settings.max_file_bytes,
-        max_unzipped_bytes=settings.max_unzipped_bytes,
-        max_zip_ratio=settings.max_zip_ratio,
-        max_columns=settings.max_columns,
-        max_line_bytes=settings.max_line_bytes,
-        max_text_chars=settings.max_text_chars,
-    )
 
 
 @dataclass(frozen=True)

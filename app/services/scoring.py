@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,8 +21,14 @@ from app.providers.catalogue import FILE, check_name
 from app.services import batches, counting, datasets, findings, runs, versions
 
 CHUNK = 5000
+CLEARED = 1000
 DECIDED = (ExampleState.KEPT, ExampleState.ACCEPTED, ExampleState.OVERRIDDEN)
 """States in which a person has found a label right, so that the next run learns from it."""
+SCORED = (
+    "example_id", "self_confidence", "rank_key", "suggested_label_id", "suggested_confidence", "is_issue",
+    "is_recommended", "issue_rank", "kinds", "pred_probs", "given_label_id",
+)  # fmt: skip
+"""Columns that a run stores for each row, besides its own id and what follows from split and state."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +40,7 @@ class ScoredRow:
     text_hash: bytes
     given_label_id: int | None
     split: Split
-    decided_label_id: int | None  # what a person found right, else none
-    is_excluded: bool
+    state: ExampleState
 
 
 def request(
@@ -114,47 +120,106 @@ def is_stale(session: Session, dataset: Dataset, run: ScoringRun) -> bool:
     return session.scalar(later.limit(1)) is not None
 
 
-def read_rows(session: Session, run: ScoringRun) -> Iterator[ScoredRow]:
-    """Yield the rows of a run's dataset, in the order in which they came."""
-    dataset = datasets.get(session, run.dataset_id)
-    query = (
-        sa.select(
-            Example.id, Example.text, Example.text_hash, Example.given_label_id, Example.split,
-            sa.case((Example.state.in_(DECIDED), Example.label_id)), Example.state == ExampleState.EXCLUDED,
-        )
-        .where(Example.dataset_id == dataset.id, Example.import_seq <= dataset.import_seq)
-        .order_by(Example.id)
-        .execution_options(yield_per=CHUNK)
-    )  # fmt: skip
-    for row in session.execute(query):
+def current_seq(session: Session, run: ScoringRun) -> int:
+    """Return the last import that a run which begins now will see."""
+    return datasets.get(session, run.dataset_id).import_seq
+
+
+def read_rows(
+    session: Session, run: ScoringRun, *, seq: int | None = None, between: tuple[int, int] | None = None
+) -> Iterator[ScoredRow]:
+    """Yield the rows of a run's dataset with their texts, in the order in which they came.
+
+    `seq` is the last import that the run sees, the dataset's present one by default; `between` bounds the
+    ids, both ends included: one shard.
+    """
+    columns = (Example.id, Example.text, Example.text_hash, Example.given_label_id, Example.split)
+    where = _of_dataset(run, current_seq(session, run) if seq is None else seq)
+    query = sa.select(*columns, Example.state).where(*where).order_by(Example.id)
+    if between is not None:
+        query = query.where(Example.id.between(*between))
+    for row in session.execute(query.execution_options(yield_per=CHUNK)):
         yield ScoredRow(*row)
 
 
-def note_start(session: Session, run: ScoringRun) -> list[int]:
+def read_facts(
+    session: Session, run: ScoringRun
+) -> Iterator[Sequence[sa.Row[int, int | None, Split, ExampleState, int | None]]]:
+    """Yield what a started run needs of its rows but their texts, some thousand rows at a time.
+
+    The last column is the label that a person has found right, or none.
+    """
+    seq = runs.get(session, ScoringRun, run.id).import_seq
+    query = (
+        sa.select(
+            Example.id, Example.given_label_id, Example.split, Example.state,
+            sa.case((Example.state.in_(DECIDED), Example.label_id)),
+        )
+        .where(*_of_dataset(run, seq))
+        .order_by(Example.id)
+        .execution_options(yield_per=CHUNK)
+    )  # fmt: skip
+    yield from session.execute(query).partitions()
+
+
+def read_texts(session: Session, run: ScoringRun) -> Iterator[str]:
+    """Yield the texts of a started run's rows, in the order of `read_facts`; few are in memory at once."""
+    seq = runs.get(session, ScoringRun, run.id).import_seq
+    query = sa.select(Example.text).where(*_of_dataset(run, seq)).order_by(Example.id)
+    yield from session.scalars(query.execution_options(yield_per=CHUNK))
+
+
+def shards(session: Session, run: ScoringRun, *, size: int) -> list[tuple[int, int, int]]:
+    """Cut a run's rows into shards: first id, last id and number of rows of each, in order."""
+    where = _of_dataset(run, current_seq(session, run))
+    query = sa.select(Example.id).where(*where).order_by(Example.id).execution_options(yield_per=size)
+    return [(part[0], part[-1], len(part)) for part in session.scalars(query).partitions()]
+
+
+def _of_dataset(run: ScoringRun, seq: int) -> tuple[sa.ColumnElement[bool], ...]:
+    return Example.dataset_id == run.dataset_id, Example.import_seq <= seq
+
+
+def note_start(session: Session, run: ScoringRun, *, up_to_seq: int | None = None) -> list[int]:
     """Write down what the run is about to see: its labels and the last decision; return the label ids."""
     fresh = runs.guard(session, run)
     dataset = datasets.lock(session, fresh.dataset_id)  # no decision with a lower id comes later
     fresh.label_ids = [label.id for label in datasets.labels(session, dataset)]
     last = session.scalar(sa.select(sa.func.max(Decision.id)).where(Decision.dataset_id == dataset.id))
-    fresh.decision_id, fresh.import_seq = last or 0, dataset.import_seq
-    session.execute(sa.delete(Score).where(Score.run_id == fresh.id))  # an earlier attempt's
+    fresh.decision_id = last or 0
+    fresh.import_seq = dataset.import_seq if up_to_seq is None else up_to_seq
     return list(fresh.label_ids)
 
 
-def save_scores(session: Session, run: ScoringRun, rows: Sequence[dict[str, Any]]) -> None:
-    """Store some scores, out of sight until the run is published."""
+def clear_scores(session: Session, run: ScoringRun, *, limit: int = CLEARED) -> int:
+    """Delete some scores of an earlier attempt, out of sight as they are; return how many there were."""
     runs.guard(session, run)
-    states = dict(
-        session.execute(
-            sa.select(Example.id, Example.state).where(Example.id.in_([row["example_id"] for row in rows]))
-        ).all()
-    )  # fmt: skip
-    known = [
-        {**row, "run_id": run.id, "state": states[row["example_id"]],
-         "is_open": states[row["example_id"]] is ExampleState.OPEN}
-        for row in rows if row["example_id"] in states
-    ]  # fmt: skip
-    session.execute(sa.insert(Score), known)
+    doomed = session.scalars(sa.select(Score.example_id).where(Score.run_id == run.id).limit(limit)).all()
+    if doomed:
+        session.execute(sa.delete(Score).where(Score.run_id == run.id, Score.example_id.in_(doomed)))
+    return len(doomed)
+
+
+def save_scores(session: Session, run: ScoringRun, rows: Sequence[dict[str, Any]]) -> None:
+    """Store some scores, out of sight until the run is published.
+
+    Each row has the columns of a score but `run_id` and `is_open`; its state is the one that the run has
+    read; what people decide since is repeated when the run is published.
+    """
+    runs.guard(session, run)
+    if not rows:
+        return
+    scored = itemgetter(*SCORED)
+    values = [
+        (run.id, row["split"].value, row["state"].value, row["state"] is ExampleState.OPEN, *scored(row))
+        for row in rows
+    ]
+    # Straight to the driver: for a million rows SQLAlchemy's own conversions cost as much as storing them.
+    connection = session.connection()
+    mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
+    names = ("run_id", "split", "state", "is_open", *SCORED)
+    into = f"scores ({', '.join(names)}) VALUES ({', '.join(mark for _ in names)})"
+    connection.exec_driver_sql(f"INSERT INTO {into}", values)
 
 
 def publish(session: Session, run: ScoringRun, report: dict[str, Any], *, actor: Actor) -> bool:

@@ -13,7 +13,7 @@ from app.config import Settings
 from app.db import Database
 from app.errors import Forbidden, Unauthorized
 from app.files.rows import Limits
-from app.services import imports, people
+from app.services import limits, people
 
 COOKIE = "setright_session"
 
@@ -41,7 +41,7 @@ def settings_of(request: Request) -> Settings:
 
 def limits_of(settings: "CurrentSettings") -> Limits:
     """Return the bounds of one file."""
-    return imports.limits_of(settings)
+    return limits.limits_of(settings)
 
 
 def read_session(request: Request) -> Iterator[Session]:

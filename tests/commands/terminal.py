@@ -14,7 +14,7 @@ import pytest
 import structlog
 from typer.testing import CliRunner, Result
 
-from app.cli import cli
+from app.cli import commands
 from app.errors import AppError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -101,7 +101,7 @@ def _with_logging_as_it_was(words: list[str], stdin: str) -> Result:
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
     try:
-        return CliRunner().invoke(cli, words, input=stdin)
+        return CliRunner().invoke(commands(), words, input=stdin)
     finally:
         root.handlers, root.level = handlers, level
         structlog.reset_defaults()

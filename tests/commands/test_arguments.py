@@ -7,7 +7,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from app.cli import cli
+from app.cli import commands
 from app.db import Database
 from app.services import workers
 from tests.commands.terminal import Terminal
@@ -37,7 +37,7 @@ WRONG = [
 
 @pytest.mark.parametrize("words", WRONG, ids=" ".join)
 def test_wrong_arguments_end_with_2_before_anything_is_opened(words: list[str], tmp_path: Path) -> None:
-    done = CliRunner().invoke(cli, words)
+    done = CliRunner().invoke(commands(), words)
     assert done.exit_code == 2, done.output
     assert not (tmp_path / "home").exists()
 
@@ -66,7 +66,7 @@ def test_what_is_missing_ends_with_1_and_one_sentence(terminal: Terminal) -> Non
 
 
 def test_every_command_has_help_with_an_example() -> None:
-    group = typer.main.get_command(cli)
+    group = typer.main.get_command(commands())
     pages = _help_pages(group, [])
     assert len(pages) >= 25
     for words, page in pages:
@@ -77,7 +77,7 @@ def _help_pages(command: object, words: list[str]) -> list[tuple[list[str], str]
     inner = getattr(command, "commands", None)
     if inner:
         return [found for name in inner for found in _help_pages(inner[name], [*words, name])]
-    return [(words, CliRunner().invoke(cli, [*words, "--help"]).output)]
+    return [(words, CliRunner().invoke(commands(), [*words, "--help"]).output)]
 
 
 def test_a_failed_import_leaves_no_trace(terminal: Terminal, tmp_path: Path) -> None:

@@ -26,6 +26,8 @@ def start_worker(settings: Settings, log: Path) -> subprocess.Popen[bytes]:
         "SETRIGHT_WORKER_BEAT_SECONDS": str(settings.worker_beat_seconds),
         "SETRIGHT_WORKER_STALE_SECONDS": str(settings.worker_stale_seconds),
         "SETRIGHT_PAUSE_MS": str(settings.pause_ms),
+        "SETRIGHT_SHARD_ROWS": str(settings.shard_rows),
+        "SETRIGHT_STORAGE": settings.storage,
         "SETRIGHT_FINE_TUNE_POLL_SECONDS": str(settings.fine_tune_poll_seconds),
         "SETRIGHT_OPENAI_API_KEY": settings.openai_api_key.get_secret_value()
         if settings.openai_api_key
@@ -65,12 +67,14 @@ def resume(process: subprocess.Popen[bytes]) -> None:
     os.kill(process.pid, signal.SIGCONT)
 
 
-def wait_until(is_so: Callable[[], bool], what: str, log: Path) -> None:
+def wait_until(
+    is_so: Callable[[], bool], what: str, log: Path, *, patience: float = PATIENCE_SECONDS
+) -> None:
     """Wait; show the workers' log where it takes too long."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + patience
     while not is_so():
         if time.monotonic() > deadline:
-            raise AssertionError(f"{what}: waited {PATIENCE_SECONDS:.0f} s\n{log.read_text()[-5000:]}")
+            raise AssertionError(f"{what}: waited {patience:.0f} s\n{log.read_text()[-5000:]}")
         time.sleep(0.02)
 
 

@@ -59,7 +59,7 @@ def test_progress_is_told_by_phase_and_cancelling_stops() -> None:
     score(texts, labels, n_classes=3, embedder=CountingEmbedder(), folds=5, on_progress=told.append)
     assert list(dict.fromkeys(progress.phase for progress in told)) == ["embed", "predict", "issues"]
     assert told[-1] == Progress("issues", 150, 150)
-    assert Progress("predict", 3, 5) in told
+    assert Progress("predict", 75, 150) in told
 
     def stop(progress: Progress) -> None:
         if progress.phase == "predict":

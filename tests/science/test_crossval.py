@@ -86,15 +86,15 @@ def test_progress_is_told_and_may_stop_the_run() -> None:
     points, labels = clusters(60, 2)
     told: list[tuple[int, int]] = []
     out_of_sample_probabilities(
-        points, labels, n_classes=2, folds=4, on_fold=lambda done, total: told.append((done, total))
+        points, labels, n_classes=2, folds=4, on_rows=lambda done, total: told.append((done, total))
     )
-    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert told == [(30, 60), (60, 60)]
 
     def stop(done: int, total: int) -> None:
         raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        out_of_sample_probabilities(points, labels, n_classes=2, on_fold=stop)
+        out_of_sample_probabilities(points, labels, n_classes=2, on_rows=stop)
 
 
 def test_one_class_in_training_is_certain() -> None:

@@ -42,6 +42,8 @@ def save(database: Database, run: ScoringRun) -> None:
     """Store scores that call every labelled row an issue."""
     with database.write() as session:
         label_ids = scoring.note_start(session, run)
+        while scoring.clear_scores(session, run, limit=3):
+            pass
     with database.read() as session:
         rows = list(scoring.read_rows(session, run))
     values = [
@@ -54,9 +56,11 @@ def save(database: Database, run: ScoringRun) -> None:
             "is_issue": row.given_label_id is not None,
             "is_recommended": False,
             "issue_rank": at if row.given_label_id else None,
+            "kinds": 0,
             "pred_probs": b"",
             "split": row.split,
             "given_label_id": row.given_label_id,
+            "state": row.state,
         }
         for at, row in enumerate(rows, start=1)
     ]
