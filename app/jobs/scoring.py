@@ -267,13 +267,12 @@ def _with_label_ids(report: dict[str, Any], label_ids: list[int]) -> dict[str, A
 @step(ScoringRun, "scoring.publish")
 def publish(context: Context, run: ScoringRun, report: dict[str, Any]) -> None:
     """Make the run the current one, once no batch is being applied on the one before."""
+    storage_at(context.settings.shared).delete(run_folder(run.id))  # the scores are stored by now
     for _ in range(PUBLISH_TRIES):
         with context.database.write() as session:
             actor = runs.requester(session, run)
-            is_published = scoring.publish(session, run, report, actor=actor)
-        if is_published:
-            storage_at(context.settings.shared).delete(run_folder(run.id))
-            return
+            if scoring.publish(session, run, report, actor=actor):
+                return
         time.sleep(PUBLISH_WAIT_SECONDS)
     raise Unavailable(
         "A batch is still being applied on the scores before this run. Score again when it is done."
