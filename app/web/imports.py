@@ -14,6 +14,7 @@ from starlette.responses import Response, StreamingResponse
 from app.actor import Actor, Role
 from app.db import Database
 from app.errors import InvalidInput
+from app.files.guess import names_test_rows
 from app.files.rows import ENCODINGS, FORMATS, Columns, Layout, Limits, Preview
 from app.models.columns import RunState, Split
 from app.models.imports import Import
@@ -89,11 +90,12 @@ def new(
     actor: CurrentActor,
     settings: CurrentSettings,
     dataset: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
+    split: Annotated[Split | None, Query()] = None,
 ) -> Response:
     """Ask for a file, for a new dataset or one that is there."""
     actor.require(Role.LEAD)
     into = datasets.get(session, dataset) if dataset else None
-    return html(request, "imports/new.html", dataset=into, max_bytes=settings.max_file_bytes)
+    return html(request, "imports/new.html", dataset=into, split=split, max_bytes=settings.max_file_bytes)
 
 
 @router.post("/imports", name="imports.upload", max_body_size=2**62)
@@ -104,12 +106,19 @@ async def upload(
     database: CurrentDatabase,
     limits: CurrentLimits,
     dataset: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
+    split: Annotated[Split | None, Query()] = None,
 ) -> Response:
     """Take a file in, with no transaction open while it comes."""
     actor.require(Role.LEAD)
     stored = await uploads.receive(request, settings.uploads, max_bytes=settings.max_file_bytes)
     draft = await run_in_threadpool(_keep, database, stored, limits=limits, actor=actor)
-    return go_to(request, url(request, "imports.show", {"dataset": dataset}, import_id=draft.id))
+    wanted = {"dataset": dataset, "split": split or _split_of(stored.file_name)}
+    return go_to(request, url(request, "imports.show", wanted, import_id=draft.id))
+
+
+def _split_of(file_name: str) -> Split | None:
+    """Return the split that a file's name proposes, if it proposes another than the usual one."""
+    return Split.TEST if names_test_rows(file_name) else None
 
 
 def _keep(database: Database, stored: Upload, *, limits: Limits, actor: Actor) -> Import:

@@ -8,9 +8,10 @@ from app.actor import Role
 from app.config import Settings
 from app.db import Database
 from app.models import Import, RejectedRow
-from app.models.columns import RunState
+from app.models.columns import RunState, Split
 from app.web.app import create_app
 from tests import factories
+from tests.factories import Row
 from tests.web.browsing import Browser, Page
 from tests.web.conftest import client_of
 from tests.web.signing_in import signed_in
@@ -285,3 +286,26 @@ def test_a_file_on_its_way_is_on_the_first_page(browser: Browser, database: Data
     assert "requests.csv is being imported into requests" in page.text
     change(database, state=RunState.FAILED)
     assert "being imported" not in browser.open("/").text
+
+
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [("test.csv", "test"), ("intents-HOLDOUT.csv", "test"), ("latest.csv", "train"), ("train_dev.csv", "train")],
+)
+def test_the_name_of_a_file_proposes_its_split(browser: Browser, name: str, split: str) -> None:
+    page = upload(browser, name=name)
+    assert dict(page.form("/imports/1").fields)["split"] == split
+
+
+def test_test_rows_asked_for_by_an_experiment_come_into_the_test_split(
+    browser: Browser, database: Database
+) -> None:
+    made = factories.make_dataset(database, rows=[Row("one", "a", "b", 0.1), Row("two", "b", "a", 0.2)])
+    page = browser.open(browser.open(f"/datasets/{made}/experiments").links["Add test rows"])
+    assert "Add test rows to" in page.text
+    form = page.form("/imports")
+    form.attached = ("more.csv", CSV)
+    page = browser.submit(browser.submit(form).form("/imports/1"), "Import")
+    assert one_import(database).split is Split.TEST
+    assert one_import(database).dataset_id == made
+    assert "Import into the test split of" in page.text
