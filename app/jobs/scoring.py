@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from app import __version__
+from app.db import now
 from app.errors import Unavailable
 from app.jobs.context import Context, Reporter
 from app.jobs.durable import step, workflow
@@ -69,6 +70,7 @@ def compute(context: Context, run: ScoringRun) -> dict[str, Any]:
     from app.pipeline.dataset import score_dataset
 
     report = Reporter(context, run)
+    embed_seconds = (now() - run.started_at).total_seconds() if run.started_at else 0.0  # of the step before
 
     def on_progress(progress: "Progress") -> None:
         report(progress.phase, progress.done, progress.total)
@@ -92,6 +94,8 @@ def compute(context: Context, run: ScoringRun) -> dict[str, Any]:
         embeddings=load_array(Path(run.embeddings_path)) if run.embeddings_path else None,
         on_progress=on_progress,
     )
+    if not (run.pred_probs_path or run.embeddings_path):
+        found.report["seconds"]["embed"] = round(found.report["seconds"]["embed"] + embed_seconds, 3)
     _save(context, run, rows, label_ids, found, report)
     return _with_label_ids(found.report, label_ids)
 

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from app.providers.embedders import Embedder
 
 HASH_BYTES = 16
-SHARD_SIZE = 1_000
+SHARD_SIZE = 250
 BROKEN = (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
 logger = logging.getLogger(__name__)

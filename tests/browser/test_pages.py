@@ -115,6 +115,17 @@ def test_an_empty_upload_says_so_and_stays(page: Page, site: str, browser_proble
     expect(page.get_by_role("alert")).to_contain_text("nothing was sent")
     page.get_by_role("button", name="Close").click()
     expect(page.get_by_role("alert")).to_have_count(0)
+    page.set_input_files(
+        "input[type=file]", {"name": "bad.csv", "mimeType": "text/csv", "buffer": b"\x00\xff" * 99}
+    )
+    page.get_by_role("button", name="Look at the file").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    expect(page.locator("progress")).to_be_hidden()
+    page.set_input_files(
+        "input[type=file]", {"name": "good.csv", "mimeType": "text/csv", "buffer": CSV.encode()}
+    )
+    expect(page.get_by_role("alert")).to_have_count(0)
+    expect(page.locator(".drop span").first).to_have_text("good.csv or choose another")
     assert all("422" in problem for problem in browser_problems)
     browser_problems.clear()
 

@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
@@ -134,6 +135,9 @@ def test_a_note_and_the_history_of_a_row_are_shown(
     page = browser.open(f"/datasets/{dataset_id}/review/{example(database, 'r1').id}")
     assert "local: keep" in page.text
     assert "“The customer <b>wants</b> a refund”" in page.text
+    press(browser, browser.open(page.url), "Accept")
+    page = browser.open(page.url)
+    assert re.search(r"local: accept\s+<span[^>]*><bdi>refund", page.html), "words stay apart"
     assert "<b>wants" not in page.html
 
 
