@@ -38,7 +38,8 @@ class ExperimentOut(RunOut):
     seeds: list[int]
     """The seeds."""
     results: Any
-    """For each variant: accuracy with its interval, per seed and per class, rows, error reduction; and the paired tests between them."""
+    """For each variant: accuracy with its interval, per seed and per class, rows, error reduction; `paired`
+    compares each two of them row by row (McNemar's exact test)."""
 
 
 @router.post(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binomtest
+from scipy.special import bdtr
 
 Z_95 = 1.959963984540054
 
@@ -130,8 +130,8 @@ def paired_test(first: npt.NDArray[np.floating], second: npt.NDArray[np.floating
     if first.shape != second.shape:
         raise ValueError(f"{len(first)} rows cannot be paired with {len(second)}")
     better, worse = int((second > first).sum()), int((second < first).sum())
-    p_value = float(binomtest(better, better + worse).pvalue) if better + worse else 1.0
-    return PairedTest(better, worse, p_value)
+    tail = float(bdtr(min(better, worse), better + worse, 0.5)) if better + worse else 1.0
+    return PairedTest(better, worse, min(1.0, 2 * tail))
 
 
 def wilson_interval(right: int, total: int) -> tuple[float, float]:

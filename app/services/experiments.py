@@ -167,11 +167,13 @@ def finish(session: Session, experiment: Experiment, results: dict[str, Any], *,
 
 def verdict(results: Mapping[str, Any]) -> str:
     """Return one sentence: which labels the model learns best from, and whether that may be chance."""
-    variants = results.get("variants", {})
-    if not variants.keys() >= SUBJECTS.keys():
+    found = {name: one["accuracy"] for name, one in results.get("variants", {}).items() if name in SUBJECTS}
+    if not found:
         return ""
-    best = max(SUBJECTS, key=lambda name: variants[name]["accuracy"])
-    said = ", ".join(_compared(results, best, other) for other in SUBJECTS if other != best)
+    if (max(found.values()) - min(found.values())) * 100 < LEAST_POINTS:
+        return "All variants score the same on these test rows."
+    best = max(found, key=lambda name: found[name])
+    said = ", ".join(_compared(results, best, other) for other in SUBJECTS if other in found.keys() - {best})
     return f"On these test rows {SUBJECTS[best]} score best: {said}."
 
 

@@ -17,6 +17,7 @@ from app.services import datasets
 from app.services.queue_filter import QueueFilter, conditions
 
 PAGE = 50
+MOST_COUNTED = 10_000
 MAX_ID = 2**63
 
 
@@ -106,6 +107,14 @@ def list_queue(
         before=found[0].cursor if found and has_before else None,
         after=found[-1].cursor if found and has_after else None,
     )
+
+
+def count_matches(
+    session: Session, dataset: Dataset, queue_filter: QueueFilter, *, most: int = MOST_COUNTED
+) -> int:
+    """Count the rows that a filter shows; beyond `most` it says one more, however many there are."""
+    found = _rows(dataset, queue_filter).with_only_columns(Example.id).limit(most + 1).subquery()
+    return session.scalar(sa.select(sa.func.count()).select_from(found)) or 0
 
 
 def next_row(

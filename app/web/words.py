@@ -29,6 +29,7 @@ PHASES = {
     "issues": "Finding label issues",
     "save": "Saving the scores",
 }
+EMBEDDERS = {"use": "multilingual sentence encoder", "tfidf": "words and their weights"}
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _NEARLY_NOW = 10
 _KIB = 1024
@@ -108,6 +109,11 @@ def run_state(state: RunState) -> str:
     return RUN_STATES[state]
 
 
+def embedder_name(name: str) -> str:
+    """Write what turned texts into vectors."""
+    return f"{EMBEDDERS[name]} ({name})" if name in EMBEDDERS else name
+
+
 def phase_name(phase: str) -> str:
     """Write what a job is at."""
     return PHASES.get(phase, phase.replace("_", " ").capitalize())
@@ -115,6 +121,7 @@ def phase_name(phase: str) -> str:
 
 FILTERS = {
     "phase_name": phase_name,
+    "embedder_name": embedder_name,
     "number": number,
     "percent": percent,
     "confidence": confidence,

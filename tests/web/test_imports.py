@@ -140,13 +140,15 @@ def test_showing_again_keeps_what_was_chosen(browser: Browser, database: Databas
     page = upload(browser, b"text;label\nWhere, exactly?;order\nMoney, please;refund\n")
     browser.scripts = scripts
     form = page.form(f"/imports/{one_import(database).id}")
-    again = browser.submit(form, "Show again", dataset_name="Mine", role=["label", "text"], update="true")
+    again = browser.submit(
+        form, "Refresh preview", dataset_name="Mine", role=["label", "text"], update="true"
+    )
     assert ("<html" in again.html) is not scripts
     shown = again.form(f"/imports/{one_import(database).id}")
     assert [value for name, value in shown.fields if name == "role"] == ["label", "text"]
     assert dict(shown.fields)["dataset_name"] == "Mine"
     assert ("update", "true") in shown.fields
-    other = browser.submit(shown, "Show again", delimiter=",")
+    other = browser.submit(shown, "Refresh preview", delimiter=",")
     columns = [value for name, value in other.form("/imports/1").fields if name == "column"]
     assert columns == ["text;label"]
 
@@ -348,12 +350,12 @@ def test_a_way_to_read_that_gives_no_rows_shows_none(
     page = upload(browser, CSV + b"\n" * (len(CSV) % 2))
     browser.scripts = scripts
     form = page.form("/imports/1")
-    page = browser.submit(form, "Show again", encoding="utf-16", dataset_name="Mine")
+    page = browser.submit(form, "Refresh preview", encoding="utf-16", dataset_name="Mine")
     assert page.status == 200
     assert "Read as utf-16, requests.csv has no rows." in page.text
     assert "Where is it?" not in page.html
     form = page.form("/imports/1")
-    assert [button.text for button in form.buttons][:1] == ["Show again"]
-    page = browser.submit(form, "Show again", encoding="utf-8")
+    assert [button.text for button in form.buttons][:1] == ["Refresh preview"]
+    page = browser.submit(form, "Refresh preview", encoding="utf-8")
     assert "Where is it?" in page.html
     assert ("dataset_name", "Mine") in page.form("/imports/1").fields

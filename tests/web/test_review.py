@@ -222,6 +222,7 @@ def test_filters_keep_what_fits(browser: Browser, dataset_id: int) -> None:
     page = browser.open(f"/datasets/{dataset_id}/review")
     page = browser.submit(page.form("/review"), "Apply", search="lamp")
     assert [one["id"] for one in page.elements("tr") if "id" in one] == [opened_row(page)]
+    assert "1 row Clear" in page.text
     assert "The lamp does not turn on" in page.text
     page = browser.submit(page.form("/review"), "Apply", search="", max_confidence="0.06")
     assert "issue 1 of 5" in page.text
