@@ -307,5 +307,10 @@ def test_reviewing_without_scripts(chromium: Browser, site: str, dataset_id: int
     page.get_by_placeholder("Search the texts").fill("broken")
     page.get_by_placeholder("Search the texts").press("Enter")
     expect(page.locator("#queue tbody tr")).to_have_count(1)
+    assert page.locator("button kbd:visible").count() == 0
+    page.get_by_placeholder("Search the texts").fill("")
+    page.get_by_label("Given label").select_option("fault")
+    page.get_by_role("button", name="Show", exact=True).click()
+    expect(page.locator("#queue tbody tr")).to_have_count(2)
     context.close()
     assert states(database)[:2] == [ExampleState.ACCEPTED, ExampleState.OPEN]
