@@ -181,5 +181,5 @@ def _summed_up(evaluations: list[Evaluation]) -> VariantResult:
     accuracies = np.array([evaluation.accuracy for evaluation in evaluations])
     accuracy, total = float(accuracies.mean()), evaluations[0].n_examples
     low, high = wilson_interval(round(accuracy * total), total)
-    right = np.mean([evaluation.right for evaluation in evaluations], axis=0, dtype=np.float64)
+    right = np.stack([evaluation.right for evaluation in evaluations]).mean(axis=0)
     return VariantResult(tuple(evaluations), accuracy, low, high, float(accuracies.std()), right)

@@ -156,13 +156,13 @@ def show(
         form = chosen if chosen.format else chosen.model_copy(update={"dataset_name": into})
         return html(request, template, **_confirm_values(session, import_, form, limits))
     done = import_.state is RunState.DONE and import_.dataset_id is not None
-    into = {"dataset": import_.dataset_id or "", "split": import_.split.value}
+    alike = {"dataset": import_.dataset_id, "split": import_.split.value}
     return html(
         request,
         "imports/show.html",
         import_=import_,
         dataset=datasets.get(session, import_.dataset_id) if done and import_.dataset_id else None,
-        another=url(request, "imports.new", into),
+        another=url(request, "imports.new", alike),
         can_repeat=imports.can_repeat(import_),
         rejected=imports.list_rejected(session, import_id, limit=SHOWN_REJECTED),
         worker_alive=runs.is_worker_alive(session, stale_seconds=settings.worker_stale_seconds),

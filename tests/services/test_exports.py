@@ -280,7 +280,8 @@ def test_rows_are_counted_before_and_those_left_out_while_writing(
     for split in exports.SPLITS:
         choices = ExportChoices(format=format_, variant=variant, split=split)
         asked = request(any_database, dataset_id, format=format_, variant=variant, split=split)
-        rows, left_out = rows_of(any_database, asked), []
+        rows = rows_of(any_database, asked)
+        left_out: list[str] = []
         with any_database.read(snapshot=True) as session:
             counted = exports.count_rows(session, datasets.get(session, dataset_id), choices)
             version = session.get_one(Version, asked.version_id)

@@ -233,8 +233,14 @@ def test_progress_polls_only_while_the_job_is_open(
     assert "about 1 min left" in going.text
     assert "No worker" not in going.text
     assert "hx-refresh" not in going.headers
+    change(database, done=0, eta_seconds=None)
+    begun = scripted.open(path, into="run-import-1")
+    assert "0 of 5 000" in begun.text
+    assert all("value" not in bar for bar in begun.elements("progress")), "nothing is known yet"
+    assert {"http-equiv": "refresh", "content": "3"} in begun.elements("meta"), "without scripts"
     change(database, state=RunState.FAILED, error="Line 7 is broken.")
     ended = scripted.open(path, into="run-import-1")
+    assert not ended.elements("meta")
     assert "hx-trigger" not in ended.html
     assert "Line 7 is broken." in ended.text
     assert ended.headers["hx-refresh"] == "true"
