@@ -52,6 +52,22 @@ class Settings(BaseSettings):
 
     embedder: str = Field("use", description="Embedder of a scoring run that names none.")
     folds: int = Field(10, ge=2, description="Folds of the cross-validation.")
+    neighbour_rows: int = Field(
+        500_000,
+        ge=0,
+        description="Most rows of a dataset for which similar rows are looked for; 0 never looks for them.",
+    )
+    exact_neighbour_rows: int = Field(
+        200_000,
+        ge=0,
+        description="Most rows for which every pair is compared; beyond, the extra `ann` finds most.",
+    )
+    learn_every: int = Field(
+        20,
+        ge=0,
+        description="Decisions after which the rows still open are ranked anew from what was decided; "
+        "0 keeps the order of the scoring run.",
+    )
     threads: int = Field(0, ge=0, description="Threads for embedding; 0 means one per core.")
 
     openai_api_key: SecretStr | None = Field(
@@ -60,7 +76,24 @@ class Settings(BaseSettings):
         description="Key for the provider `openai`; OPENAI_API_KEY is read too.",
     )
     openai_base_url: str = Field(
-        "https://api.openai.com/v1", description="Address of the OpenAI-compatible service for fine-tunes."
+        "https://api.openai.com/v1",
+        description="Address of the OpenAI-compatible service for fine-tunes and embeddings.",
+    )
+    openai_embedding_concurrency: int = Field(
+        4, ge=1, le=64, description="Requests for embeddings under way at once."
+    )
+    openai_embedding_requests_per_minute: int = Field(
+        0, ge=0, description="Most requests for embeddings a minute; 0 means no limit but the service's own."
+    )
+    openai_embedding_input_tokens: int = Field(
+        8192,
+        ge=16,
+        description="Longest input the service's model takes, in tokens; longer texts are cut and averaged.",
+    )
+    openai_embedding_price: float = Field(
+        0,
+        ge=0,
+        description="Price of a million tokens of embeddings, for estimates and reports; 0 means unknown.",
     )
     fine_tune_poll_seconds: float = Field(
         20, gt=0, description="Seconds between two questions after a fine-tune."

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from dbos import DBOSClient, EnqueueOptions
 
 APPLICATION = "setright"
-APPLICATION_VERSION = "1"
+APPLICATION_VERSION = "2"
 """Bumped only when the order of a job's steps changes: workers run only jobs of their own version."""
 
 
@@ -25,6 +25,7 @@ class Job(StrEnum):
     EXPERIMENT = "experiment"
     FINE_TUNE = "fine_tune"
     DELETE_DATASET = "delete_dataset"
+    LEARNING = "learning"
 
 
 QUEUES = {
@@ -35,6 +36,7 @@ QUEUES = {
     Job.SCORING: "training",
     Job.EXPERIMENT: "training",
     Job.FINE_TUNE: "remote",
+    Job.LEARNING: "learning",
 }
 """Which queue a job waits in, so that a long training never holds up an import."""
 

@@ -5,7 +5,7 @@ import sys
 
 from bench.report import ROOT
 
-NAMES = ("detection", "calibration", "autofix", "speed", "experiments", "files")
+NAMES = ("detection", "embedders", "calibration", "autofix", "review_effort", "speed", "experiments", "files")
 
 
 def main() -> None:

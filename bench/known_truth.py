@@ -55,8 +55,16 @@ class Known:
         return float((labels == self.truth)[self.decided].mean())
 
 
-def load(folder: Path, *, embedder: str = DEFAULT_EMBEDDER) -> Known:
-    """Read and embed a dataset; where all labels are taken as clean, nothing is wrong yet: see `flipped`."""
+def texts_of(folder: Path) -> list[str]:
+    """Read a dataset's texts."""
+    return _rows(folder / "train.csv")[0]
+
+
+def load(folder: Path, *, vectors: npt.NDArray[np.float32] | None = None) -> Known:
+    """Read and embed a dataset; where all labels are taken as clean, nothing is wrong yet: see `flipped`.
+
+    `vectors` are those of the texts where they are at hand already.
+    """
     texts, labels, ids = _rows(folder / "train.csv")
     names = sorted(set(labels))
     given = np.array([names.index(label) for label in labels], dtype=np.int64)
@@ -65,7 +73,8 @@ def load(folder: Path, *, embedder: str = DEFAULT_EMBEDDER) -> Known:
         with (folder / "truth.csv").open(encoding="utf-8", newline="") as file:
             true_of = {row["id"]: row["truth"] for row in csv.DictReader(file)}
         truth = np.array([names.index(true_of[one]) if true_of.get(one) else UNDECIDED for one in ids])
-    vectors = get_embedder(embedder).embed(texts)
+    if vectors is None:
+        vectors = get_embedder(DEFAULT_EMBEDDER).embed(texts)
     return Known(folder.name, vectors, given, truth, text_groups(hash_texts(texts)), len(names))
 
 

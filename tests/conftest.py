@@ -7,9 +7,10 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import sqlalchemy as sa
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from app.config import Settings
 from app.db import Database
@@ -17,6 +18,10 @@ from app.migrate import migrate
 from tests import chromium as chrome
 from tests import postgres as pg
 from tests import postgres_guard
+
+# A slow machine is no failure, and a run that was green stays so: what fails is found again by its seed.
+hypothesis.settings.register_profile("steady", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("steady")
 
 QueryRecorder = Callable[[Database], AbstractContextManager[list[str]]]
 _FAILED = pytest.StashKey[bool]()
@@ -105,6 +110,7 @@ def chromium() -> Iterator[Browser]:
     path = chrome.executable()
     if path is None:
         pytest.skip("no Chromium: `make test` as root installs Debian's package chromium")
+    expect.set_options(timeout=chrome.PATIENCE_MS)  # five seconds are not enough for a busy machine
     with chrome.launched(path) as browser:
         yield browser
 

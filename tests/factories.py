@@ -1,19 +1,25 @@
 """Rows for tests, made straight from the tables: a scored dataset without a worker or a model."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
 from sqlalchemy.orm import Session
 
+from app import events
 from app.actor import LOCAL, Actor, Role
 from app.db import Database, now
 from app.models import Dataset, Example, Label, Score, ScoringRun, User, Worker
 from app.models.columns import RunState, Split
+from app.models.evidence import IssueKind
 from app.models.examples import ExampleState, text_hash
+from app.science.neighbours import pack, pack_ids
 from app.science.probabilities import pack_rows
-from app.services import people
+from app.services import findings
 from app.services.counting import Standing, Sums
 
 PASSWORD = "correct horse battery"
@@ -168,6 +174,7 @@ def _report(rows: Sequence[Row], labels: dict[str, Label]) -> dict[str, object]:
         "histogram": [len(issues), *[0] * 18, len(rows) - len(issues)],
         "classes": {
             str(label.id): {
+                "rows": sum(row.given == name and row.split is Split.TRAIN for row in rows),
                 "issues": sum(row.given == name for row in issues),
                 "mean_self_confidence": 0.5,
             }
@@ -190,13 +197,76 @@ def _count(
 
 
 def make_user(database: Database, name: str, role: Role) -> Actor:
-    """Give somebody a login with the password `PASSWORD`."""
+    """Give somebody a login with the password `PASSWORD`, weakly hashed: hundreds of tests ask."""
     with database.write() as session:
-        user: User = people.create_user(session, name, role, PASSWORD, actor=LOCAL)
+        user = User(name=name, role=role, password_hash=_weak_hash())
+        session.add(user)
+        session.flush()
+        facts = {"name": name, "role": role}
+        events.record(session, "user.created", actor=LOCAL, subject_id=user.id, new=facts)
         return Actor(user_id=user.id, name=user.name, role=user.role)
+
+
+@cache
+def _weak_hash() -> str:
+    return PasswordHash((Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1),)).hash(PASSWORD)
 
 
 def make_worker(database: Database) -> None:
     """Make it look as if a worker had just given a sign of life."""
     with database.write() as session:
         session.add(Worker(executor_id="test-1", host="test", pid=1, started_at=now(), beat_at=now()))
+
+
+@dataclass(frozen=True)
+class Found:
+    """One kind of issue to give to a row; rows are named by their ids in the file."""
+
+    row: str
+    kind: IssueKind
+    score: float = 0.1
+    related: tuple[str, ...] = ()
+
+
+def add_evidence(
+    database: Database,
+    dataset_id: int,
+    *,
+    neighbours: Mapping[str, Sequence[tuple[str, float]]],
+    found: Sequence[Found] = (),
+) -> None:
+    """Give rows of the current run neighbours and kinds of issue, ranked in the order they are given in."""
+    with database.write() as session:
+        run = session.get_one(ScoringRun, session.get_one(Dataset, dataset_id).current_run_id)
+        rows = {row.external_id: row for row in session.query(Example).filter_by(dataset_id=dataset_id)}
+        ids = {name: row.id for name, row in rows.items()}
+        packed = [
+            (
+                ids[name],
+                pack(np.array([[ids[other] for other, _ in near]]), np.array([[how for _, how in near]]))[0],
+            )
+            for name, near in neighbours.items()
+        ]
+        values = [
+            {
+                "example_id": ids[one.row],
+                "kind": one.kind,
+                "rank": rank,
+                "score": one.score,
+                "related": pack_ids(np.array([ids[other] for other in one.related], np.int64)),
+                "related_count": len(one.related),
+                "split": rows[one.row].split,
+            }
+            for rank, one in enumerate(found, start=1)
+        ]
+        # The run was published before: it is opened again for what it stores.
+        state, run.state = run.state, RunState.RUNNING
+        session.flush()
+        findings.save(session, run, neighbours=packed, found=values)
+        run.state = state
+        session.flush()
+        findings.set_counters(session, dataset_id, run.id)
+        kinds: dict[str, dict[str, int]] = {kind: {"train": 0, "test": 0} for kind in IssueKind}
+        for one in found:
+            kinds[one.kind][rows[one.row].split] += 1
+        run.report = {**run.report, "kinds": kinds}

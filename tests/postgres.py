@@ -21,7 +21,7 @@ from tests import postgres_guard
 
 _TEMPLATE = "setright_template"
 _NOTE = "postgres.json"
-_PATIENCE_SECONDS = 60
+_PATIENCE_SECONDS = 180
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-_PATIENCE_SECONDS = 60
+_PATIENCE_SECONDS = 180
 # A test server may lose its data in a power cut; it must not wait for the disk.
 _OPTIONS = {
     "fsync": "off",

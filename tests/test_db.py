@@ -2,7 +2,6 @@
 
 import datetime as dt
 import threading
-import time
 
 import pytest
 import sqlalchemy as sa
@@ -152,9 +151,7 @@ def test_a_reference_to_nothing_is_a_conflict(any_database: Database) -> None:
 def test_an_open_read_does_not_block_a_write(any_database: Database) -> None:
     with any_database.read() as session:
         session.scalar(sa.select(sa.func.count()).select_from(User))
-        started = time.monotonic()
-        add_user(any_database, "Ann")
-    assert time.monotonic() - started < 5
+        add_user(any_database, "Ann")  # if it waited for the reader, that would be for ever, or an error
 
 
 def test_writers_wait_for_each_other(any_database: Database) -> None:

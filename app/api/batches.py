@@ -12,7 +12,7 @@ from app.api.deps import CurrentActor, in_dataset, router_of
 from app.api.rows import ExampleOut, FilterIn, rows_out
 from app.models.review import BatchKind
 from app.services import autofix, batches, datasets, runs
-from app.services.autofix import Rule, RuleKind
+from app.services.autofix import AutofixPreview, Rule, RuleKind
 from app.web.deps import Id, ReadSession, WriteSession
 
 router = router_of("batches")
@@ -85,6 +85,29 @@ class ProtectedOut(Out):
     """Nothing is wrong with them."""
 
 
+class EvidenceOut(Out):
+    """What reviewed rows say of the rows that would change; bounds are those of a 95 % interval."""
+
+    precision: float
+    """Share of them whose suggested label is right, from 0 to 1."""
+    precision_low: float
+    """At least so many."""
+    precision_high: float
+    """At most so many."""
+    expected_gain: int
+    """Right labels won less right labels lost."""
+    expected_gain_low: int
+    """At least so many."""
+    expected_gain_high: int
+    """At most so many."""
+    reviewed: int
+    """Reviewed rows that this rests on; with none the interval holds nearly everything."""
+    drawn: int
+    """Those of them that were drawn at random from such rows."""
+    aside: int
+    """Reviewed rows outside the range of those left, most often worse: they say nothing."""
+
+
 class AutofixPreviewOut(Out):
     """What a rule would do, before it does it."""
 
@@ -98,10 +121,32 @@ class AutofixPreviewOut(Out):
     """Rows of the filter that no rule touches."""
     emptied: list[Exact]
     """Labels that would lose all their rows."""
+    doubled: list[Exact]
+    """Labels that would have at least twice as many rows."""
     advice: Exact
     """Why this many rows are recommended, or none."""
     expected_precision: float | None
     """Share of right changes the scoring run expects, for the recommended rule."""
+    evidence: EvidenceOut | None
+    """What reviewed rows say; null where no row would change."""
+
+
+class SampleIn(In):
+    """Rows to draw from: those that a rule would change."""
+
+    rule: RuleIn = RuleIn()
+    """Which of the flagged rows would be changed; the recommended ones if not said."""
+    filter: FilterIn = FilterIn()
+    """The rows it looks at; open issues of the train split if not said."""
+
+
+class SampleOut(Out):
+    """Rows drawn at random; list them with the filter `sample`."""
+
+    id: int
+    """Number of the sample."""
+    rows: int
+    """How many rows were drawn."""
 
 
 class BatchOut(RunOut):
@@ -151,10 +196,46 @@ def preview(dataset_id: Id, session: ReadSession, query: Annotated[PreviewQuery,
             sample=rows_out(session, dataset, seen.sample),
             protected=ProtectedOut.model_validate(seen.protected),
             emptied=seen.emptied,
+            doubled=seen.doubled,
             advice=seen.advice,
             expected_precision=seen.expected_precision,
+            evidence=_evidence_out(seen),
         )
     )
+
+
+def _evidence_out(seen: AutofixPreview) -> EvidenceOut | None:
+    if seen.evidence is None:
+        return None
+    found = seen.evidence.estimate
+    return EvidenceOut(
+        precision=found.precision,
+        precision_low=found.precision_low,
+        precision_high=found.precision_high,
+        expected_gain=round(found.gain * seen.rows),
+        expected_gain_low=round(found.gain_low * seen.rows),
+        expected_gain_high=round(found.gain_high * seen.rows),
+        reviewed=found.reviewed,
+        drawn=seen.evidence.drawn,
+        aside=found.aside,
+    )
+
+
+@router.post(
+    "/datasets/{dataset_id:int}/batches/samples",
+    name="api.batches.sample",
+    summary="Draw rows to review first",
+    status_code=201,
+    response_model=SampleOut,
+)
+def sample(dataset_id: Id, body: SampleIn, actor: CurrentActor, session: WriteSession) -> Response:
+    """Draw up to 20 of the rows that an auto-fix would change, at random. Deciding them sharpens its preview.
+
+    Needs the role annotator.
+    """
+    wanted = body.filter.queue_filter()
+    drawn = autofix.sample(session, dataset_id, wanted, body.rule.rule(), actor=actor)
+    return answer(SampleOut.model_validate(drawn), status_code=201)
 
 
 @router.post(

@@ -40,6 +40,18 @@ class CountsOut(Out):
     """Rows whose label differs from the given one."""
     auto_fixed: int
     """Rows changed by an auto-fix."""
+    open_conflict: int
+    """Rows whose text has other labels too, and that nobody has decided."""
+    open_near_duplicate: int
+    """Rows that say the same as another one of their split, and that nobody has decided."""
+    open_outlier: int
+    """Rows unlike the rest that nobody has decided."""
+    open_ambiguous: int
+    """Rows between two labels that nobody has decided."""
+    open_leak: int
+    """Rows whose text stands in the other split too, and that nobody has decided."""
+    open_broken: int
+    """Rows whose text is empty, garbled or far too long, and that nobody has decided."""
 
 
 class DatasetOut(Out):

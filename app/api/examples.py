@@ -10,6 +10,9 @@ from starlette.responses import Response
 from app.api.answers import Exact, Listing, Out, answer, listing
 from app.api.deps import router_of
 from app.api.rows import ExampleOut, FilterIn, rows_out
+from app.models.columns import Split
+from app.models.evidence import IssueKind
+from app.models.examples import ExampleState
 from app.models.review import Verdict
 from app.services import datasets, review
 from app.services.queue_filter import Preset
@@ -23,7 +26,8 @@ class ExampleQuery(FilterIn):
     """Which rows; all of them if nothing is said."""
 
     preset: Preset = Preset.ALL
-    """Which rows to begin with: open issues, those set aside, decided, without a label, or all."""
+    """Which rows to begin with: open label issues, open rows of another kind of issue in its own order,
+    those set aside, decided, without a label, or all."""
     split: Literal["train", "test", "both"] = "both"
     """The split they are in."""
     cursor: Annotated[str | None, Field(max_length=100)] = None
@@ -53,9 +57,49 @@ class PastDecisionOut(Out):
     """When, in UTC."""
 
 
-class ExampleWithHistoryOut(ExampleOut):
-    """One row and what was decided about it."""
+class SimilarOut(Out):
+    """A row that resembles another."""
 
+    example_id: int
+    """Number of the row."""
+    external_id: Exact
+    """Its id as it stands in the file."""
+    split: Split
+    """Its split."""
+    text: Exact
+    """The beginning of its text."""
+    given: Exact | None
+    """The label it came with."""
+    current: Exact | None
+    """The label it has now."""
+    state: ExampleState
+    """What was last decided about it."""
+    similarity: float | None
+    """Cosine of the two vectors, to 1; null where only the text was compared."""
+
+
+class FindingOut(Out):
+    """One kind of issue of a row."""
+
+    kind: IssueKind
+    """Which kind."""
+    score: float
+    """From 0 to 1; low is worst."""
+    sentence: Exact
+    """What is the matter."""
+    related: list[SimilarOut]
+    """The first rows it is about."""
+    related_count: int
+    """How many rows it is about."""
+
+
+class ExampleWithHistoryOut(ExampleOut):
+    """One row, what resembles it and what was decided about it."""
+
+    findings: list[FindingOut]
+    """The other kinds of issue it has, explained."""
+    neighbours: list[SimilarOut]
+    """The train rows most like it, the most similar first."""
     history: list[PastDecisionOut]
     """Decisions on this row, newest first, at most 20."""
 
@@ -69,10 +113,11 @@ class ExampleWithHistoryOut(ExampleOut):
 def list_examples(
     request: Request, dataset_id: Id, session: ReadSession, query: Annotated[ExampleQuery, Query()]
 ) -> Response:
-    """List rows, the worst self-confidence first, each with the probability of every label.
+    """List rows in the queue's order, the worst first, each with the probability of every label.
 
-    A page costs the same at any depth. Rows imported after the current scoring run show up here once the
-    dataset is scored again.
+    The order follows what people decide; pages that hang together by `next` stay in the order in which they
+    began, so that no row is listed twice or left out. A page costs the same at any depth. Rows imported after
+    the current scoring run show up here once the dataset is scored again.
     """
     dataset = datasets.get(session, dataset_id)
     page = review.list_queue(session, dataset, query.queue_filter(), cursor=query.cursor, limit=query.limit)
@@ -86,12 +131,16 @@ def list_examples(
     response_model=ExampleWithHistoryOut,
 )
 def get(dataset_id: Id, example_id: Id, session: ReadSession) -> Response:
-    """Show one row with its scores and its history."""
+    """Show one row with its scores, what resembles it, and its history."""
     dataset = datasets.get(session, dataset_id)
     found = review.resolver(session, dataset, example_id)
     row = rows_out(session, dataset, [found.row])[0]
     history = [_line_out(line) for line in found.history]
-    return answer(ExampleWithHistoryOut(**dict(row), history=history))
+    findings = [FindingOut.model_validate(one) for one in found.why.findings]
+    neighbours = [SimilarOut.model_validate(one) for one in found.why.nearest]
+    return answer(
+        ExampleWithHistoryOut(**dict(row), findings=findings, neighbours=neighbours, history=history)
+    )
 
 
 def _line_out(line: DecisionLine) -> PastDecisionOut:

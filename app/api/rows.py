@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from app.api.answers import Exact, In, Out, RowId
 from app.models.columns import Split
 from app.models.datasets import Dataset
+from app.models.evidence import IssueKind, kinds_of
 from app.models.examples import ExampleState
 from app.models.scoring import Score, ScoringRun
 from app.services import datasets, review, scoring
@@ -25,7 +26,8 @@ class FilterIn(In):
     model_config = ConfigDict(json_schema_extra={"examples": [{"preset": "issues", "max_confidence": 0.2}]})
 
     preset: Preset = Preset.ISSUES
-    """Which rows to begin with: open issues, those set aside, decided, without a label, or all."""
+    """Which rows to begin with: open label issues, open rows of another kind of issue in its own order,
+    those set aside, decided, without a label, or all."""
     split: Literal["train", "test", "both"] = "train"
     """The split they are in."""
     given: RowId | None = None
@@ -42,6 +44,8 @@ class FilterIn(In):
     """Greatest self-confidence."""
     search: Annotated[str, Field(max_length=MAX_SEARCH_CHARS)] = ""
     """Letters that stand in the text, in upper or lower case."""
+    sample: RowId | None = None
+    """Number of a sample: only the rows drawn for it."""
 
     def queue_filter(self) -> QueueFilter:
         """Return the filter as services take it."""
@@ -55,6 +59,7 @@ class FilterIn(In):
             min_confidence=self.min_confidence,
             max_confidence=self.max_confidence,
             search=self.search,
+            sample=self.sample,
         )
 
 
@@ -88,6 +93,8 @@ class ScoreOut(Out):
     """Whether the recommended auto-fix would change the row."""
     issue_rank: int | None
     """Place among the split's issues; 1 is the worst."""
+    kinds: list[IssueKind]
+    """The other kinds of issue it has."""
     probabilities: list[ProbabilityOut]
     """Every label of the run with its probability, in the order of the labels."""
 
@@ -170,6 +177,7 @@ def _score_out(score: Score, suggested_id: int, names: dict[int, str], run: Scor
         is_issue=score.is_issue,
         is_recommended=score.is_recommended,
         issue_rank=score.issue_rank,
+        kinds=kinds_of(score.kinds),
         probabilities=[
             ProbabilityOut(label_id=label_id, label=names[label_id], probability=round(probability, 6))
             for label_id, probability in review.probabilities_of(score, run).items()

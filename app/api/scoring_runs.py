@@ -2,17 +2,38 @@
 
 from typing import Annotated, Any
 
-from fastapi import Request
+from fastapi import Query, Request
 from pydantic import ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from app.api.answers import In, RunOut, accepted, answer
+from app.actor import Actor, Role
+from app.api.answers import In, Out, RunOut, accepted, answer
 from app.api.deps import CurrentActor, in_dataset, router_of
-from app.errors import NotFound
-from app.services import datasets, runs, scoring
-from app.web.deps import CurrentSettings, Id, ReadSession, WriteSession
+from app.config import Settings
+from app.db import Database
+from app.errors import InvalidInput, NotFound
+from app.models.scoring import ScoringRun
+from app.services import datasets, estimating, runs, scoring
+from app.web import uploads
+from app.web.deps import CurrentDatabase, CurrentSettings, Id, ReadSession, WriteSession
+from app.web.uploads import Filled
 
 router = router_of("scoring_runs")
+
+FILES = ("pred_probs", "embeddings")
+EmbedderName = Annotated[str, Field(pattern=r"^[!-~]{1,80}$", examples=["use", "static", "openai:MODEL"])]
+_FILE = {"type": "string", "contentMediaType": "application/octet-stream"}
+_FORM: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {"type": "object", "properties": dict.fromkeys(FILES, _FILE), "minProperties": 1}
+            }
+        },
+    }
+}
 
 
 class ScoringRunIn(In):
@@ -20,7 +41,7 @@ class ScoringRunIn(In):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"embedder": "use", "seed": 0}]})
 
-    embedder: Annotated[str | None, Field(pattern=r"^[A-Za-z0-9._-]{1,80}$")] = None
+    embedder: EmbedderName | None = None
     """What turns texts into vectors; the server's usual one if not said."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """Which rows land in which fold."""
@@ -45,6 +66,31 @@ class ScoringRunOut(RunOut):
     """Rows that the recommended auto-fix would change."""
     report: Any
     """Classifier, thresholds, estimated noise, advice, warnings, seconds of each phase, package versions."""
+
+
+class EstimateOut(Out):
+    """What embedding a dataset would take; the rest of a run is a few seconds for some thousand rows."""
+
+    embedder: str
+    """The embedder asked for."""
+    rows: int
+    """Rows of the dataset."""
+    texts: int
+    """Different texts that have no vector yet, judged by a sample where the dataset is large."""
+    characters: int
+    """Their length."""
+    seconds: float | None
+    """Time to embed them; null where nothing is known of the service's speed."""
+    is_measured: bool
+    """Whether that is this server's own speed; else it is a common machine's."""
+    tokens: int | None
+    """For a service: about one for four characters."""
+    price: float | None
+    """For a service whose price the settings name."""
+    sent_to: str | None
+    """The host that would see the texts."""
+    install: str
+    """What to install first where packages are missing."""
 
 
 @router.post(
@@ -72,6 +118,81 @@ def create(
         actor=actor,
     )
     return accepted(request, ScoringRunOut.model_validate(run), "api.scoring_runs.get", run_id=run.id)
+
+
+@router.post(
+    "/datasets/{dataset_id:int}/scoring-runs/from-files",
+    name="api.scoring_runs.create_from_files",
+    summary="Find label issues with own probabilities or embeddings",
+    status_code=202,
+    response_model=ScoringRunOut,
+    openapi_extra=_FORM,
+    max_body_size=2**62,
+)
+async def create_from_files(
+    request: Request,
+    dataset_id: Id,
+    query: Annotated[ScoringRunIn, Query()],
+    actor: CurrentActor,
+    settings: CurrentSettings,
+    database: CurrentDatabase,
+) -> Response:
+    """Send `pred_probs` (out-of-sample), `embeddings` or both, npy, CSV or Parquet, as a multipart form.
+
+    A row for each row of the dataset: by a column `id`, else in the order in which they were imported.
+    Columns of probabilities that carry the labels' names come in any order. Needs the role lead; 409 while
+    another run is open on this dataset. What is wrong with a file is the run's error.
+    """
+    actor.require(Role.LEAD)
+    filled = await uploads.receive_form(
+        request, settings.uploads, files=FILES, max_bytes=settings.max_file_bytes
+    )
+    run = await run_in_threadpool(
+        _create_from_files, database, dataset_id, filled, query, settings=settings, actor=actor
+    )
+    return accepted(request, ScoringRunOut.model_validate(run), "api.scoring_runs.get", run_id=run.id)
+
+
+def _create_from_files(
+    database: Database,
+    dataset_id: int,
+    filled: Filled,
+    wanted: ScoringRunIn,
+    *,
+    settings: Settings,
+    actor: Actor,
+) -> ScoringRun:
+    with uploads.named_by_format(filled.files) as paths, database.write() as session:
+        if not paths:
+            raise InvalidInput("Send a file as the part pred_probs or embeddings.")
+        return scoring.request(
+            session,
+            dataset_id,
+            embedder=wanted.embedder or settings.embedder,
+            seed=wanted.seed,
+            folds=wanted.folds or settings.folds,
+            pred_probs_path=paths.get("pred_probs"),
+            embeddings_path=paths.get("embeddings"),
+            actor=actor,
+        )
+
+
+@router.get(
+    "/datasets/{dataset_id:int}/scoring-runs/estimate",
+    name="api.scoring_runs.estimate",
+    summary="Estimate a scoring run",
+    response_model=EstimateOut,
+)
+def estimate(
+    dataset_id: Id,
+    session: ReadSession,
+    settings: CurrentSettings,
+    embedder: Annotated[EmbedderName | None, Query()] = None,
+) -> Response:
+    """Say what embedding the dataset's rows would take now: seconds, and tokens and price for a service."""
+    name = embedder or settings.embedder
+    found = estimating.estimate(session, dataset_id, embedder=name, settings=settings)
+    return answer(EstimateOut.model_validate(found))
 
 
 @router.get(

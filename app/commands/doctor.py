@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from app.config import Settings
 from app.db import Database, now
 from app.errors import AppError
-from app.services import runs
+from app.services import runs, workers
 
 LEAST_FREE_BYTES = 1_000_000_000
 MOST_CLOCK_SECONDS = 5
@@ -44,6 +44,24 @@ def examine(settings: Settings) -> list[Finding]:
         database.close()
 
 
+def examine_worker(settings: Settings) -> Finding:
+    """Look whether a worker of this machine is alive; a container's health check asks every minute."""
+    database = Database(settings.url)
+    try:
+        return _look("worker", lambda: _own_worker(settings, database))
+    finally:
+        database.close()
+
+
+def _own_worker(settings: Settings, database: Database) -> str:
+    host, stale = workers.host_name(), settings.worker_stale_seconds
+    with database.read() as session:
+        alive = workers.list_alive(session, host, stale_seconds=stale)
+    if not alive:
+        raise AppError(f"no worker of {host} has given a sign of life for {stale:g} seconds")
+    return ", ".join(worker.executor_id for worker in alive)
+
+
 def _look(what: str, look: Callable[[], str]) -> Finding:
     try:
         return Finding(what, is_ok=True, says=look())
@@ -75,10 +93,13 @@ def _workers(settings: Settings, database: Database) -> str:
 
 
 def _weights(settings: Settings) -> str:
-    from app.providers.embedders import get_embedder
+    from app.providers.catalogue import KINDS
+    from app.providers.embedders import get_embedder, options_of
 
-    vector = get_embedder(settings.embedder).embed(["one text", "another text"])
-    return f"{settings.embedder} gives {vector.shape[1]} numbers a text"
+    options = options_of(settings, name=settings.embedder)
+    vector = get_embedder(settings.embedder, options).embed(["one text", "another text"])
+    missing = [f"{kind.name} would need: {kind.install}" for kind in KINDS if not kind.is_installed]
+    return "; ".join([f"{settings.embedder} gives {vector.shape[1]} numbers a text", *missing])
 
 
 def _disk(settings: Settings) -> str:

@@ -3,6 +3,8 @@
 import hashlib
 import secrets
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from app.files.annotations import merge_annotations
 from app.files.rows import Columns, Layout
 from app.models.columns import Split
 from app.models.imports import Import
-from app.services import datasets, imports
+from app.services import brought, datasets, imports
 from app.services.imports import ImportChoices, limits_of
 
 
@@ -51,6 +53,23 @@ def import_file(here: Here, file: Path, wanted: Wanted, *, dataset: str) -> Impo
     return finish_job(here, run)
 
 
+@contextmanager
+def kept_copies(here: Here, **files: Path | None) -> Iterator[dict[str, str]]:
+    """Copy files of arrays to the uploads and yield their paths; delete them if the rest is refused."""
+    copies: dict[str, Path] = {}
+    try:
+        for name, file in files.items():
+            if file is not None:
+                suffix = brought.suffix_of(file.name)
+                copies[name] = here.settings.uploads / f"{secrets.token_hex(16)}{suffix}"
+                _copy(file, copies[name], here.settings.max_file_bytes)
+        yield {name: str(copy) for name, copy in copies.items()}
+    except BaseException:
+        for copy in copies.values():
+            copy.unlink(missing_ok=True)
+        raise
+
+
 def _copy(file: Path, upload: Path, max_bytes: int) -> None:
     # A job may be resumed hours later: it reads its own copy, whatever becomes of the user's file.
     if not file.is_file():
@@ -68,31 +87,32 @@ def _confirmed(here: Here, upload: Path, file_name: str, wanted: Wanted, name: s
     limits = limits_of(here.settings)
     with upload.open("rb") as source:
         digest = hashlib.file_digest(source, "sha256").hexdigest()
+    seen = imports.look(upload, file_name=file_name, limits=limits, layout=wanted.layout, actor=LOCAL)
+    choices = ImportChoices(
+        dataset_name=name,
+        layout=seen.layout,
+        columns=_columns(wanted, seen.guess),
+        split=wanted.split,
+        update=wanted.update,
+        allow_unlabelled=wanted.allow_unlabelled,
+    )
+    if choices.columns.text is None or choices.columns.label is None:
+        raise InvalidInput(
+            f"It is not clear which columns of {file_name} hold the text and the label: "
+            "say --text and --label."
+        )
+    imports.check(upload, choices, file_name=file_name, limits=limits, actor=LOCAL)
     with here.database.write() as session:
         draft = imports.add_upload(
             session,
+            seen,
             path=upload,
             file_name=file_name,
             size=upload.stat().st_size,
             sha256=digest,
-            limits=limits,
-            layout=wanted.layout,
             actor=LOCAL,
         )
-        choices = ImportChoices(
-            dataset_name=name,
-            layout=Layout.from_json(draft.layout),
-            columns=_columns(wanted, Columns.from_json(draft.columns)),
-            split=wanted.split,
-            update=wanted.update,
-            allow_unlabelled=wanted.allow_unlabelled,
-        )
-        if choices.columns.text is None or choices.columns.label is None:
-            raise InvalidInput(
-                f"It is not clear which columns of {file_name} hold the text and the label: "
-                "say --text and --label."
-            )
-        return imports.confirm(session, draft.id, choices=choices, limits=limits, actor=LOCAL)
+        return imports.confirm(session, draft.id, choices=choices, actor=LOCAL)
 
 
 def _columns(wanted: Wanted, guess: Columns) -> Columns:

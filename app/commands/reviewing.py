@@ -1,6 +1,7 @@
 """Commands that change labels in bulk: auto-fix and undo."""
 
-from typing import Annotated
+from dataclasses import asdict
+from typing import Annotated, Any
 
 import typer
 
@@ -84,8 +85,11 @@ def _say_plan(plan: AutofixPreview, *, json_: bool) -> None:
                     {"given": one.given, "suggested": one.suggested, "rows": one.rows} for one in plan.pairs
                 ],
                 "emptied": plan.emptied,
+                "doubled": plan.doubled,
                 "expected_precision": plan.expected_precision,
                 "advice": plan.advice,
+                "protected": asdict(plan.protected),
+                "evidence": _evidence(plan),
             }
         )
         return
@@ -98,6 +102,40 @@ def _say_plan(plan: AutofixPreview, *, json_: bool) -> None:
         say(f"  … and {len(plan.pairs) - SHOWN_PAIRS} more pairs")
     for label in plan.emptied:
         say(f"  {label} would lose all of its rows")
+    for label in plan.doubled:
+        say(f"  {label} would at least double")
+    _say_evidence(plan)
+
+
+def _evidence(plan: AutofixPreview) -> dict[str, Any] | None:
+    if plan.evidence is None:
+        return None
+    found = asdict(plan.evidence.estimate)
+    gains = {
+        f"expected_{name}": round(found.pop(name) * plan.rows) for name in ("gain", "gain_low", "gain_high")
+    }
+    return {**found, **gains, "drawn": plan.evidence.drawn}
+
+
+def _say_evidence(plan: AutofixPreview) -> None:
+    kept = plan.protected
+    say(
+        f"Left alone: {kept.decided:,} decided by people, {kept.excluded:,} excluded, {kept.test:,} in the "
+        f"test split, {kept.not_flagged:,} not flagged."
+    )
+    if plan.evidence is None:
+        return
+    found = plan.evidence.estimate
+    if plan.gain is None:
+        say("Estimated precision: unknown, nobody has reviewed rows like these yet.")
+        return
+    expected, low, high = plan.gain
+    say(
+        f"Estimated precision: {found.precision:.0%} "
+        f"({found.precision_low:.0%} to {found.precision_high:.0%}), "
+        f"expected gain {expected:+,} right labels ({low:+,} to {high:+,}); "
+        f"rests on {found.reviewed:,} reviewed rows, {plan.evidence.drawn:,} of them drawn at random."
+    )
 
 
 def undo(

@@ -9,16 +9,19 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from app.actor import LOCAL
-from app.commands.session import finish_job, load_settings, opened, say, say_json
-from app.errors import NotFound
+from app.commands.files import kept_copies
+from app.commands.session import Here, finish_job, load_settings, opened, say, say_json
 from app.files.rows import Layout
 from app.models.columns import Split
+from app.models.evidence import IssueKind
 from app.models.scoring import ScoringRun
-from app.services import datasets, issues, scoring
+from app.providers.catalogue import embedder_names
+from app.services import datasets, estimating, issues, scoring
 from app.services.imports import limits_of
 
 SHOWN_ISSUES = 20
 TEXT_WIDTH = 60
+EMBEDDER_HELP = f"What turns texts into vectors: {', '.join(embedder_names())} or openai:MODEL."
 
 
 def register(cli: typer.Typer) -> None:
@@ -33,9 +36,11 @@ def audit(
     text: Annotated[str | None, typer.Option(help="Column of the text; guessed if not said.")] = None,
     label: Annotated[str | None, typer.Option(help="Column of the label; guessed if not said.")] = None,
     id_: Annotated[str | None, typer.Option("--id", help="Column of the row's id.")] = None,
-    embedder: Annotated[str | None, typer.Option(help="What turns texts into vectors.")] = None,
-    pred_probs: Annotated[Path | None, typer.Option(help="Own out-of-sample probabilities.")] = None,
-    embeddings: Annotated[Path | None, typer.Option(help="Own embeddings.")] = None,
+    embedder: Annotated[str | None, typer.Option(help=EMBEDDER_HELP)] = None,
+    pred_probs: Annotated[
+        Path | None, typer.Option(help="Own out-of-sample probabilities: npy, CSV, Parquet.")
+    ] = None,
+    embeddings: Annotated[Path | None, typer.Option(help="Own embeddings: npy, CSV, Parquet.")] = None,
     labels: Annotated[
         Path | None, typer.Option(help="File of all labels, one a line, in column order.")
     ] = None,
@@ -50,6 +55,7 @@ def audit(
     from app.pipeline.audit import AuditOptions
     from app.pipeline.audit import audit as run_audit
     from app.pipeline.scoring import Progress as Step
+    from app.providers.embedders import options_of
 
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
@@ -64,6 +70,7 @@ def audit(
             label=label,
             id=id_,
             embedder=embedder or settings.embedder,
+            embedder_options=options_of(settings, name=embedder or settings.embedder),
             pred_probs=pred_probs,
             embeddings=embeddings,
             labels=labels,
@@ -89,28 +96,33 @@ def audit(
 
 def score(
     name: Annotated[str, typer.Argument(help="Name of the dataset.")],
-    embedder: Annotated[str | None, typer.Option(help="What turns texts into vectors.")] = None,
+    embedder: Annotated[str | None, typer.Option(help=EMBEDDER_HELP)] = None,
     pred_probs: Annotated[
-        Path | None, typer.Option(help="Own out-of-sample probabilities of all rows.")
+        Path | None, typer.Option(help="Own out-of-sample probabilities of all rows: npy, CSV, Parquet.")
     ] = None,
-    embeddings: Annotated[Path | None, typer.Option(help="Own embeddings of all rows.")] = None,
+    embeddings: Annotated[
+        Path | None, typer.Option(help="Own embeddings of all rows: npy, CSV, Parquet.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Which rows land in which fold.")] = 0,
     json_: Annotated[bool, typer.Option("--json", help="Print the run as JSON.")] = False,
 ) -> None:
     """Find the label issues of a dataset."""
-    for path in (pred_probs, embeddings):
-        if path is not None and not path.is_file():
-            raise NotFound(f"There is no file {path}.")
     with opened() as here:
-        with here.database.write() as session:
+        name_of_embedder = embedder or here.settings.embedder
+        with here.database.read() as session:
+            dataset_id = datasets.get_by_name(session, name).id
+        if pred_probs is None and embeddings is None:
+            _say_estimate(here, dataset_id, name_of_embedder)
+        brought = kept_copies(here, pred_probs=pred_probs, embeddings=embeddings)
+        with brought as paths, here.database.write() as session:
             run = scoring.request(
                 session,
-                datasets.get_by_name(session, name).id,
-                embedder=embedder or here.settings.embedder,
+                dataset_id,
+                embedder=name_of_embedder,
                 seed=seed,
                 folds=here.settings.folds,
-                pred_probs_path=str(pred_probs.resolve()) if pred_probs else None,
-                embeddings_path=str(embeddings.resolve()) if embeddings else None,
+                pred_probs_path=paths.get("pred_probs"),
+                embeddings_path=paths.get("embeddings"),
                 actor=LOCAL,
             )
         done = finish_job(here, run)
@@ -119,6 +131,20 @@ def score(
                   "embedder": done.embedder, "seed": done.seed, **done.report})  # fmt: skip
     else:
         _say_run(done)
+
+
+def _say_estimate(here: Here, dataset_id: int, embedder: str) -> None:
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        return
+    with here.database.read() as session:
+        found = estimating.estimate(session, dataset_id, embedder=embedder, settings=here.settings)
+    time = "" if found.seconds is None else f", about {found.seconds:,.0f} s"
+    basis = " by the speed of a common machine" if time and not found.is_measured else ""
+    price = "" if found.tokens is None else f", some {found.tokens:,} tokens"
+    price += "" if found.price is None else f" for {found.price:,.4f}"
+    sent = f", sent to {found.sent_to}" if found.sent_to else ""
+    console.print(f"{found.texts:,} texts to embed with {embedder}{sent}{price}{time}{basis}.", markup=False)
 
 
 def _say_run(run: ScoringRun) -> None:
@@ -132,28 +158,53 @@ def _say_run(run: ScoringRun) -> None:
         say(f"Note: {warning}")
     seconds = ", ".join(f"{name} {value:.1f}" for name, value in report["seconds"].items())
     say(f"Embedder {report['embedder']}, classifier {report['classifier']}; seconds: {seconds}.")
+    if "spent" in report:
+        tokens, price = report["spent"]["tokens"], report["spent"]["price"]
+        say(f"The service counted {tokens:,} tokens" + (f", {price:,.4f} in all." if price else "."))
 
 
 def list_issues(
     name: Annotated[str, typer.Argument(help="Name of the dataset.")],
     limit: Annotated[int | None, typer.Option(min=1, help="How many; all with --json, else 20.")] = None,
     split: Annotated[Split, typer.Option(help="Which split.")] = Split.TRAIN,
+    kind: Annotated[IssueKind | None, typer.Option(help="Another kind of issue than wrong labels.")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print an array of issues.")] = False,
 ) -> None:
-    """List the label issues of a dataset, the worst first."""
+    """List the label issues of a dataset, or the rows of another kind of issue, the worst first."""
+    shown = limit if json_ else limit or SHOWN_ISSUES
+    if kind is not None:
+        _list_found(name, kind, split=split, limit=shown, json_=json_)
+        return
     with opened() as here, here.database.read() as session:
         dataset = datasets.get_by_name(session, name)
-        shown = limit if json_ else limit or SHOWN_ISSUES
         found = issues.list_issues(session, dataset, split=split, limit=shown)
         counts = datasets.counts(session, dataset.id, split=split)
     if json_:
         say_json([asdict(issue) for issue in found])
         return
     for issue in found:
-        text = " ".join(issue.text.split())
-        text = text if len(text) <= TEXT_WIDTH else text[: TEXT_WIDTH - 1] + "…"
         say(
             f"{issue.rank:>5}  {issue.self_confidence:.3f}  {issue.id}  {issue.given_label} → "
-            f"{issue.suggested_label} ({issue.suggested_confidence:.2f})  {issue.state}  {text}"
+            f"{issue.suggested_label} ({issue.suggested_confidence:.2f})  {issue.state}  "
+            f"{_shortened(issue.text)}"
         )
     say(f"{counts.issues:,} label issues, {counts.open_issues:,} of them open.")
+
+
+def _list_found(name: str, kind: IssueKind, *, split: Split, limit: int | None, json_: bool) -> None:
+    with opened() as here, here.database.read() as session:
+        dataset = datasets.get_by_name(session, name)
+        found = issues.list_found(session, dataset, kind, split=split, limit=limit)
+        counts = datasets.counts(session, dataset.id, split=split)
+    if json_:
+        say_json([asdict(row) for row in found])
+        return
+    for row in found:
+        label = row.given_label or "(none)"
+        say(f"{row.rank:>5}  {row.id}  {label}  {row.state}  {row.explanation}  {_shortened(row.text)}")
+    say(f"{len(found):,} shown, {counts.open_of(kind):,} open in all.")
+
+
+def _shortened(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= TEXT_WIDTH else line[: TEXT_WIDTH - 1] + "…"

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from app import __version__
+from app.jobs.brought import embedder_of
 from app.jobs.context import Context, Reporter
 from app.jobs.durable import step, workflow
 from app.models.experiments import Experiment
 from app.pipeline.cache import embed_cached
-from app.providers.embedders import get_embedder
 from app.queue import Job
 from app.science.evaluation import error_reduction, paired_test
 from app.services import experiments, runs
@@ -63,7 +63,7 @@ def _embed(
     vectors = embed_cached(
         material.train_texts + material.test_texts,
         hashes.reshape(-1, 16),
-        get_embedder(experiment.embedder),
+        embedder_of(context, experiment.embedder),
         context.settings.embeddings,
         on_progress=lambda done, total: report("embed", done, total),
     )

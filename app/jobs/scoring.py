@@ -2,7 +2,6 @@
 
 import time
 from importlib.metadata import version as package_version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,12 +9,12 @@ import numpy as np
 from app import __version__
 from app.db import now
 from app.errors import Unavailable
+from app.jobs import brought
 from app.jobs.context import Context, Reporter
 from app.jobs.durable import step, workflow
+from app.jobs.evidence import gather, with_evidence
 from app.models.scoring import ScoringRun
-from app.pipeline.arrays import load_array
 from app.pipeline.cache import embed_cached
-from app.providers.embedders import get_embedder
 from app.queue import Job
 from app.science.probabilities import pack_rows
 from app.services import runs, scoring
@@ -32,12 +31,12 @@ PUBLISH_TRIES = 600
 PUBLISH_WAIT_SECONDS = 1.0
 
 
-@workflow(Job.SCORING, ScoringRun)
+@workflow(Job.SCORING, ScoringRun, give_up=brought.give_up)
 def score(run_id: int) -> None:
     """Score a dataset."""
     embed(run_id)
     report = compute(run_id)
-    publish(run_id, report)
+    publish(run_id, with_evidence(report, gather(run_id)))
 
 
 @step(ScoringRun, "scoring.embed")
@@ -45,7 +44,7 @@ def embed(context: Context, run: ScoringRun) -> None:
     """Fill the cache of embeddings; what an interrupted run has embedded is found there again."""
     if run.pred_probs_path or run.embeddings_path:
         return
-    embedder = get_embedder(run.embedder)
+    embedder = brought.embedder_of(context, run.embedder)
     if not embedder.per_text:
         return
     with context.database.read() as session:
@@ -81,22 +80,35 @@ def compute(context: Context, run: ScoringRun) -> dict[str, Any]:
         rows = list(scoring.read_rows(session, run))
     number = {label_id: position for position, label_id in enumerate(label_ids)}
     labels = [UNLABELLED if row.given_label_id is None else number[row.given_label_id] for row in rows]
+    pred_probs, embeddings = brought.arrays(context, run, label_ids=label_ids, n_rows=len(rows))
+    decided = [number.get(row.decided_label_id or 0, UNLABELLED) for row in rows]
     found = score_dataset(
         [row.text for row in rows],
         np.array(labels, dtype=np.int64),
         np.array([row.split == "train" for row in rows], dtype=bool),
         n_classes=len(label_ids),
-        embedder=get_embedder(run.embedder),
+        embedder=brought.embedder_of(context, run.embedder),
         cache_dir=context.settings.embeddings,
         seed=run.seed,
         folds=run.folds,
-        pred_probs=load_array(Path(run.pred_probs_path)) if run.pred_probs_path else None,
-        embeddings=load_array(Path(run.embeddings_path)) if run.embeddings_path else None,
+        decided=np.array(decided, dtype=np.int64),
+        excluded=np.array([row.is_excluded for row in rows], dtype=bool),
+        pred_probs=pred_probs,
+        embeddings=embeddings,
         on_progress=on_progress,
     )
     if not (run.pred_probs_path or run.embeddings_path):
         found.report["seconds"]["embed"] = round(found.report["seconds"]["embed"] + embed_seconds, 3)
     _save(context, run, rows, label_ids, found, report)
+    in_train = np.array([row.split == "train" for row in rows], dtype=bool)
+    found.report["warnings"] += brought.doubts(
+        context,
+        run,
+        example_ids=[row.example_id for row in rows],
+        labels=np.where(in_train, np.array(labels, dtype=np.int64), UNLABELLED),
+        pred_probs=found.pred_probs,
+    )
+    found.report.update(brought.spent(context, run, _hashes(rows)))
     return _with_label_ids(found.report, label_ids)
 
 
@@ -156,8 +168,10 @@ def publish(context: Context, run: ScoringRun, report: dict[str, Any]) -> None:
     for _ in range(PUBLISH_TRIES):
         with context.database.write() as session:
             actor = runs.requester(session, run)
-            if scoring.publish(session, run, report, actor=actor):
-                return
+            is_published = scoring.publish(session, run, report, actor=actor)
+        if is_published:
+            brought.delete_superseded(context, run)
+            return
         time.sleep(PUBLISH_WAIT_SECONDS)
     raise Unavailable(
         "A batch is still being applied on the scores before this run. Score again when it is done."

@@ -13,17 +13,20 @@ from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer
 import app.jobs  # noqa: F401 — registers the workflows before DBOS starts
 from app.config import Settings
 from app.db import Database
-from app.jobs import context, slots
+from app.jobs import context, learning, slots
 from app.jobs.slots import Slot
-from app.models import Batch, Experiment, Export, FineTune, Import, ScoringRun
+from app.models import Batch, Experiment, Export, FineTune, Import, Learning, ScoringRun
 from app.models.columns import OPEN_STATES
 from app.queue import APPLICATION, APPLICATION_VERSION, QUEUES, Job
 from app.services import workers
 
-CONCURRENCY = {"files": 2, "batches": 2, "training": 1, "remote": 10}
+CONCURRENCY = {"files": 2, "batches": 2, "training": 1, "learning": 1, "remote": 10}
 POLL_SECONDS = 0.5
 TAKE_OVER_EVERY = 10
 """Heartbeats between two looks for workers that are gone."""
+
+LEARN_EVERY = 3
+"""Heartbeats between two looks for datasets in which enough was decided."""
 
 log = structlog.get_logger(__name__)
 
@@ -62,6 +65,7 @@ def running(settings: Settings, database: Database) -> Iterator[Slot]:
         ended.set()
         context.leave()
         DBOS.destroy()
+        learning.forget()
         pulse.join(timeout=settings.worker_beat_seconds * 2)
         with database.write() as session:
             workers.stop(session, slot.executor_id)
@@ -76,8 +80,10 @@ def _beat(settings: Settings, database: Database, slot: Slot, ended: threading.E
                 workers.beat(session, slot.executor_id)
             if beats % TAKE_OVER_EVERY == 0:
                 take_over(settings, database)
+            if beats % LEARN_EVERY == 0:
+                learning.ask_where_due(settings, database)
         except Exception:  # whatever it is: a worker without a heartbeat would lose its jobs to another
-            log.exception("no sign of life written, or no job taken over")
+            log.exception("no sign of life written, no job taken over, or nothing learned")
         beats += 1
 
 
@@ -97,7 +103,7 @@ def take_over(settings: Settings, database: Database) -> list[str]:
 
 def finish_everything(database: Database) -> None:
     """Wait until no job is waiting or running."""
-    kinds = (Import, ScoringRun, Batch, Export, Experiment, FineTune)
+    kinds = (Import, ScoringRun, Batch, Export, Experiment, FineTune, Learning)
     while True:
         with database.read() as session:
             is_open = any(

@@ -2,13 +2,16 @@
 
 from app.models.datasets import Counter, Dataset, Label
 from app.models.events import Event
+from app.models.evidence import Evidence, Finding
 from app.models.examples import Example
 from app.models.experiments import Experiment
 from app.models.exports import Export
 from app.models.fine_tunes import FineTune
 from app.models.imports import Import, ImportMatch, RejectedRow
+from app.models.learning import FrontRow, Learning
 from app.models.people import LoginSession, Token, User
 from app.models.review import Batch, Decision
+from app.models.samples import Sample, SampleRow
 from app.models.scoring import Score, ScoringRun
 from app.models.versions import Version
 from app.models.workers import Worker
@@ -19,15 +22,21 @@ __all__ = [
     "Dataset",
     "Decision",
     "Event",
+    "Evidence",
     "Example",
     "Experiment",
     "Export",
+    "Finding",
     "FineTune",
+    "FrontRow",
     "Import",
     "ImportMatch",
     "Label",
+    "Learning",
     "LoginSession",
     "RejectedRow",
+    "Sample",
+    "SampleRow",
     "Score",
     "ScoringRun",
     "Token",

@@ -24,6 +24,8 @@ class Dataset(Base):
     import_seq: Mapped[int] = mapped_column(default=0)
     # No foreign key: the pointer would make a circle, and a run is only deleted with its dataset.
     current_run_id: Mapped[int | None] = mapped_column(sa.BigInteger)
+    # The learning whose order the queue shows; none while it shows the run's own. No foreign key either.
+    learning_id: Mapped[int | None] = mapped_column(sa.BigInteger)
     created_by_id: Mapped[UserId]
     created_at: Mapped[Created]
 
@@ -55,6 +57,13 @@ class CounterName(StrEnum):
     EXCLUDED = "excluded"
     CHANGED = "changed"  # rows whose current label differs from the given one
     AUTO_FIXED = "auto_fixed"
+    # Rows of the other kinds of issue that nobody has decided, named after the kinds.
+    OPEN_CONFLICT = "open_conflict"
+    OPEN_NEAR_DUPLICATE = "open_near_duplicate"
+    OPEN_OUTLIER = "open_outlier"
+    OPEN_AMBIGUOUS = "open_ambiguous"
+    OPEN_LEAK = "open_leak"
+    OPEN_BROKEN = "open_broken"
 
 
 class Counter(Base):

@@ -5,18 +5,21 @@ from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import python_version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from app.errors import InvalidInput, NotFound
 from app.files.rows import Layout, Limits
-from app.pipeline.arrays import check_rows, load_array
+from app.files.values import to_text
 from app.pipeline.audit_reading import AuditInput, label_names, read_input
 from app.pipeline.audit_writing import check_columns_free, write_audit, write_summary
 from app.pipeline.scoring import FOLDS, OnProgress, Scoring, score
-from app.providers.embedders import DEFAULT_EMBEDDER, get_embedder
+from app.providers.embedders import DEFAULT_EMBEDDER, EmbedderOptions, get_embedder
+
+if TYPE_CHECKING:
+    from app.pipeline.brought import Brought
 
 VERSIONED = ("setright", "numpy", "scipy", "scikit-learn")
 
@@ -29,6 +32,7 @@ class AuditOptions:
     label: str | None = None
     id: str | None = None
     embedder: str = DEFAULT_EMBEDDER
+    embedder_options: EmbedderOptions | None = None
     pred_probs: Path | None = None
     embeddings: Path | None = None
     labels: Path | None = None
@@ -89,7 +93,7 @@ def audit(path: Path, *, options: AuditOptions) -> AuditSummary:
     started = time.perf_counter()
     out = options.out or Path(f"{path}.audit.csv")
     _check_targets(path, (out, options.summary))
-    embedder = get_embedder(options.embedder)
+    embedder = get_embedder(options.embedder, options.embedder_options)
     data = read_input(
         path,
         text=options.text,
@@ -102,7 +106,7 @@ def audit(path: Path, *, options: AuditOptions) -> AuditSummary:
     given = [data.given[row] for row in data.used]
     names = label_names(set(given), options.labels)
     number = {name: index for index, name in enumerate(names)}
-    pred_probs, embeddings = _brought(options.pred_probs, data), _brought(options.embeddings, data)
+    pred_probs, embeddings = _brought(options, data, names)
     read = time.perf_counter()
     scoring = score(
         data.texts,
@@ -123,7 +127,8 @@ def audit(path: Path, *, options: AuditOptions) -> AuditSummary:
     values = _values(data, names, scoring, seconds=seconds, seed=options.seed)
     if options.summary:
         write_summary(options.summary, values)
-    return AuditSummary(values, out, (*data.warnings, *scoring.warnings), scoring.advice.reason)
+    warnings = (*data.warnings, *scoring.warnings, *_doubts(options, data, scoring, given, number))
+    return AuditSummary(values, out, warnings, scoring.advice.reason)
 
 
 def _check_targets(path: Path, targets: tuple[Path | None, ...]) -> None:
@@ -136,13 +141,55 @@ def _check_targets(path: Path, targets: tuple[Path | None, ...]) -> None:
             raise NotFound(f"There is no folder {target.parent} to write {target.name} to.")
 
 
-def _brought(path: Path | None, data: AuditInput) -> npt.NDArray[np.generic] | None:
-    """Load an array with one row a used row, or one a row of the file, of which the used ones are taken."""
-    if path is None:
-        return None
-    array = load_array(path)
-    check_rows(array, allowed={len(data.rows), len(data.used)}, name=path.name)
-    return array if len(array) == len(data.used) else array[data.used]
+def _brought(
+    options: AuditOptions, data: AuditInput, names: tuple[str, ...]
+) -> tuple[npt.NDArray[np.generic] | None, npt.NDArray[np.generic] | None]:
+    """Load arrays with a row for each used row, found by its id, or its place among the used or all rows."""
+    if options.pred_probs is None and options.embeddings is None:
+        return None, None
+    from app.pipeline.brought import embeddings_of, pred_probs_of  # noqa: PLC0415 — loads Arrow
+
+    pred_probs = embeddings = None
+
+    def ids() -> list[str]:
+        column = options.id or "id"
+        has_ids = column in data.columns
+        return [to_text(data.rows[row].get(column)) or "" for row in data.used] if has_ids else []
+
+    if options.pred_probs is not None:
+        file, places = _file(options.pred_probs, options, data)
+        pred_probs = pred_probs_of(file, labels=names, ids=ids, n_rows=len(data.used), places=places)
+    if options.embeddings is not None:
+        file, places = _file(options.embeddings, options, data)
+        embeddings = embeddings_of(file, ids=ids, n_rows=len(data.used), places=places)
+    return pred_probs, embeddings
+
+
+def _file(path: Path, options: AuditOptions, data: AuditInput) -> tuple["Brought", list[int] | None]:
+    """Read a file; where it has rows for unusable rows too, say which of its rows the used ones are."""
+    from app.pipeline.arrays import check_rows  # noqa: PLC0415 — loads Arrow
+    from app.pipeline.brought import ID_COLUMNS, read_brought  # noqa: PLC0415 — loads Arrow
+
+    file = read_brought(path, id_columns={*ID_COLUMNS, options.id or ID_COLUMNS[0]})
+    if file.ids is None:
+        check_rows(file.values, allowed={len(data.rows), len(data.used)}, name=path.name)
+    is_of_all = file.ids is None and len(file.values) != len(data.used)
+    return file, data.used if is_of_all else None
+
+
+def _doubts(
+    options: AuditOptions, data: AuditInput, scoring: Scoring, given: list[str], number: dict[str, int]
+) -> tuple[str, ...]:
+    if options.pred_probs is None and options.embeddings is None:
+        return ()
+    from app.pipeline.in_sample import in_sample_warnings  # noqa: PLC0415 — seldom needed
+
+    return in_sample_warnings(
+        np.array([number[name] for name in given], dtype=np.int64),
+        scoring.pred_probs,
+        lambda rows: [data.texts[row] for row in rows],
+        what="embeddings" if options.pred_probs is None else "probabilities",
+    )
 
 
 def _values(

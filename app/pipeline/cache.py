@@ -1,29 +1,19 @@
-"""Vectors on disk by text hash and embedder, so that a restart or a re-score pays only for new texts.
+"""Embedding with a memory: each different text once, and those of earlier runs never again."""
 
-One folder an embedder (`name@version`), one file a shard (`<digest>.npz` with `hashes` (n, 16) and
-`vectors` (n, d)). A shard is written under another name and moved into place, and its name says which texts
-it holds: two processes may write at once.
-"""
-
-import logging
-import os
-import tempfile
-import zipfile
-import zlib
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from app.providers.embedders import Embedder
+from app.providers.embedding import BatchingEmbedder, EmbeddedBatch, Embedder
 
 HASH_BYTES = 16
 SHARD_SIZE = 250
-BROKEN = (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
-logger = logging.getLogger(__name__)
+OnProgress = Callable[[int, int], None]
 
 
 def text_hash(text: str) -> bytes:
@@ -39,9 +29,18 @@ def hash_texts(texts: Sequence[str]) -> npt.NDArray[np.uint8]:
 
 def text_groups(hashes: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
     """Number the different texts by first appearance: int64 array (n_texts,), equal texts share a number."""
-    numbers: dict[bytes, int] = {}
-    keys = _keys(hashes)
-    return np.fromiter((numbers.setdefault(key, len(numbers)) for key in keys), np.int64, len(keys))
+    if not len(hashes):
+        return np.empty(0, dtype=np.int64)
+    halves = np.ascontiguousarray(hashes).view(np.uint64)
+    order = np.lexsort((halves[:, 1], halves[:, 0]))  # stable: equal texts stay in the order of their rows
+    is_new = np.ones(len(order), dtype=bool)
+    is_new[1:] = (halves[order[1:]] != halves[order[:-1]]).any(axis=1)
+    sorted_group = np.cumsum(is_new) - 1
+    number = np.empty(sorted_group[-1] + 1, dtype=np.int64)
+    number[np.argsort(order[is_new], kind="stable")] = np.arange(len(number))
+    groups = np.empty(len(order), dtype=np.int64)
+    groups[order] = number[sorted_group]
+    return groups
 
 
 def embed_cached(
@@ -51,7 +50,7 @@ def embed_cached(
     cache_dir: Path | None,
     *,
     shard_size: int = SHARD_SIZE,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: OnProgress | None = None,
 ) -> npt.NDArray[np.float32]:
     """Embed texts, each different one once, and those of earlier calls never again.
 
@@ -65,7 +64,8 @@ def embed_cached(
     cache_dir : Path or None
         Made where missing; None stores nothing.
     shard_size : int
-        Texts embedded between two writes: what a crash costs at most.
+        Texts embedded between two writes: what a crash costs at most. An embedder that answers in batches of
+        its own has each of them written.
     on_progress : callable, optional
         Called as ``on_progress(done, total)`` in different texts; may raise to stop, what is written stays.
 
@@ -77,68 +77,78 @@ def embed_cached(
         return embedder.embed(texts)
     groups = text_groups(hashes)
     _, first = np.unique(groups, return_index=True)
-    first_rows = first.tolist()
-    keys = _keys(hashes[first_rows])
-    folder = cache_dir / f"{embedder.name}@{embedder.version}" if cache_dir else None
-    vectors = np.zeros((len(keys), embedder.dimensions), dtype=np.float32)
-    missing = np.ones(len(keys), dtype=bool)
-    if folder:
-        missing[_fill_from_shards(vectors, keys, folder)] = False
+    keys = hashes[first]
+    memory = _Memory(cache_dir, embedder)
+    vectors, missing = memory.recall(keys)
     # Longest first: an estimate of the time left then only improves, and texts alike in length embed faster.
-    todo = sorted(np.flatnonzero(missing).tolist(), key=lambda slot: -len(texts[first_rows[slot]]))
-    _tell(on_progress, len(keys) - len(todo), len(keys))
-    for start in range(0, len(todo), shard_size):
-        slots = todo[start : start + shard_size]
-        vectors[slots] = embedder.embed([texts[first_rows[slot]] for slot in slots])
-        if folder:
-            _write_shard(folder, hashes[[first_rows[slot] for slot in slots]], vectors[slots])
-        _tell(on_progress, len(keys) - len(todo) + start + len(slots), len(keys))
+    lengths = np.array([len(texts[row]) for row in first[missing].tolist()], dtype=np.int64)
+    todo = missing[np.argsort(-lengths, kind="stable")]
+    done = len(keys) - len(todo)
+    _tell(on_progress, done, len(keys))
+    began = time.perf_counter()
+    for batch in _batches(embedder, [texts[row] for row in first[todo].tolist()], shard_size):
+        slots = todo[batch.rows]
+        if vectors is None:
+            vectors = np.zeros((len(keys), batch.vectors.shape[1]), dtype=np.float32)
+        vectors[slots] = batch.vectors
+        now = time.perf_counter()
+        characters = sum(len(texts[row]) for row in first[slots].tolist())
+        memory.keep(keys[slots], batch, characters=characters, seconds=now - began)
+        began = now
+        done += len(slots)
+        _tell(on_progress, done, len(keys))
+    memory.tidy()
+    if vectors is None:
+        return np.zeros((0, embedder.dimensions or 0), dtype=np.float32)
     return vectors[groups]
 
 
-def _keys(hashes: npt.NDArray[np.uint8]) -> list[bytes]:
-    blob = hashes.tobytes()
-    return [blob[start : start + HASH_BYTES] for start in range(0, len(blob), HASH_BYTES)]
-
-
-def _tell(on_progress: Callable[[int, int], None] | None, done: int, total: int) -> None:
+def _tell(on_progress: OnProgress | None, done: int, total: int) -> None:
     if on_progress:
         on_progress(done, total)
 
 
-def _fill_from_shards(vectors: npt.NDArray[np.float32], keys: list[bytes], folder: Path) -> list[int]:
-    slot_of = {key: slot for slot, key in enumerate(keys)}
-    filled: list[int] = []
-    for path in sorted(folder.glob("*.npz")):
-        try:
-            filled += _fill_from_shard(vectors, slot_of, path)
-        except BROKEN as problem:
-            logger.warning("Embedding cache: %s is broken and will be written again (%s).", path, problem)
-            path.unlink(missing_ok=True)
-    return filled
+def _batches(embedder: Embedder, texts: Sequence[str], shard_size: int) -> Iterator[EmbeddedBatch]:
+    if isinstance(embedder, BatchingEmbedder):
+        yield from embedder.embed_in_batches(texts)
+        return
+    for start in range(0, len(texts), shard_size):
+        rows = list(range(start, min(start + shard_size, len(texts))))
+        yield EmbeddedBatch(rows, embedder.embed(texts[start : start + shard_size]), tokens=0)
 
 
-def _fill_from_shard(vectors: npt.NDArray[np.float32], slot_of: dict[bytes, int], path: Path) -> list[int]:
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as shard:
-        hits = [(row, slot_of[key]) for row, key in enumerate(_keys(shard["hashes"])) if key in slot_of]
-        if not hits:
-            return []
-        stored = shard["vectors"]
-        if stored.shape != (len(shard["hashes"]), vectors.shape[1]) or not np.isfinite(stored).all():
-            raise ValueError(f"vectors of shape {stored.shape}")
-    rows, slots = (list(column) for column in zip(*hits, strict=True))
-    vectors[slots] = stored[rows]
-    return slots
+class _Memory:
+    """An embedder's folder of vectors, or none."""
 
+    def __init__(self, cache_dir: Path | None, embedder: Embedder) -> None:
+        self._folder: Path | None = None
+        self._kept = 0
+        if cache_dir is not None:
+            from app.files import vectors  # noqa: PLC0415 — loads Arrow, which a run without a cache does without
 
-def _write_shard(folder: Path, hashes: npt.NDArray[np.uint8], vectors: npt.NDArray[np.float32]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    digest = blake2b(hashes.tobytes(), digest_size=HASH_BYTES).hexdigest()
-    handle, name = tempfile.mkstemp(dir=folder, suffix=".tmp")
-    written = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, hashes=hashes, vectors=vectors)
-        written.replace(folder / f"{digest}.npz")
-    finally:
-        written.unlink(missing_ok=True)
+            self._store = vectors
+            self._folder = vectors.folder_of(cache_dir, embedder.name, embedder.version)
+
+    def recall(
+        self, keys: npt.NDArray[np.uint8]
+    ) -> tuple[npt.NDArray[np.float32] | None, npt.NDArray[np.int64]]:
+        """Return what is known of these texts, and the positions of those that are not."""
+        if self._folder is None:
+            return None, np.arange(len(keys))
+        found, vectors = self._store.read(self._folder, keys)
+        return vectors, np.flatnonzero(~found)
+
+    def keep(
+        self, keys: npt.NDArray[np.uint8], batch: EmbeddedBatch, *, characters: int, seconds: float
+    ) -> None:
+        if self._folder is None:
+            return
+        made = self._store.Cost(len(keys), characters, seconds, batch.tokens)
+        self._store.write(self._folder, keys, batch.vectors, made)
+        self._kept += 1
+        if self._kept % self._store.MERGE_AT == 0:
+            self._store.merge(self._folder)
+
+    def tidy(self) -> None:
+        if self._folder is not None and self._kept:
+            self._store.merge(self._folder)

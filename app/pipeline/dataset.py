@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from app.pipeline.arrays import check_embeddings, check_pred_probs
 from app.pipeline.cache import embed_cached, hash_texts
-from app.pipeline.scoring import GIVEN, OnProgress, Progress, Scoring, score
+from app.pipeline.scoring import OnProgress, Progress, Scoring, score
+from app.providers.catalogue import FILE
 from app.providers.embedders import Embedder
 from app.science.crossval import Classifier, predict
 from app.science.label_issues import find_label_issues
@@ -60,11 +61,16 @@ def score_dataset(
     cache_dir: Path | None,
     seed: int,
     folds: int,
+    decided: npt.NDArray[np.int64] | None = None,
+    excluded: npt.NDArray[np.bool_] | None = None,
     pred_probs: npt.NDArray[np.generic] | None = None,
     embeddings: npt.NDArray[np.generic] | None = None,
     on_progress: OnProgress | None = None,
 ) -> DatasetScores:
     """Score every row of a dataset; no test row has any part in what is learned or flagged in train.
+
+    What people decided is learned from; what is judged stays the given label, so that self-confidence and
+    flags mean the same for every row.
 
     Parameters
     ----------
@@ -75,6 +81,10 @@ def score_dataset(
     n_classes : int
     embedder, cache_dir, seed, folds, on_progress
         As for `app.pipeline.scoring.score`.
+    decided : int array (n_rows,), optional
+        The label a person found right, or -1: learned from instead of the given one.
+    excluded : bool array (n_rows,), optional
+        Rows that take no part in what is learned or flagged.
     pred_probs, embeddings : array (n_rows, ...), optional
         The user's own, for all rows in order.
 
@@ -83,8 +93,12 @@ def score_dataset(
     InvalidInput
         When the labelled train rows cannot be scored, or the given arrays do not fit.
     """
-    base = is_train & (labels != UNLABELLED)
+    learned = labels if decided is None else np.where(decided == UNLABELLED, labels, decided)
+    base = is_train & (learned != UNLABELLED)
+    if excluded is not None:
+        base &= ~excluded
     rows = np.flatnonzero(base)
+    judged = np.where(labels == UNLABELLED, learned, labels)
     train_texts = [texts[row] for row in rows.tolist()]
     vectors, embed_seconds = None, 0.0
     if pred_probs is not None:
@@ -97,7 +111,8 @@ def score_dataset(
         embed_seconds = time.perf_counter() - started
     scoring = score(
         train_texts,
-        labels[rows],
+        judged[rows],
+        learned=learned[rows],
         n_classes=n_classes,
         embedder=embedder,
         seed=seed,
@@ -110,9 +125,9 @@ def score_dataset(
     if pred_probs is None and embeddings is None:
         scoring = replace(scoring, embedder=embedder.name, embedder_version=embedder.version)
     if vectors is not None and scoring.chosen:
-        pred_probs = _fill(scoring.pred_probs, scoring.chosen, vectors, labels, base)
+        pred_probs = _fill(scoring.pred_probs, scoring.chosen, vectors, learned, base)
     assert pred_probs is not None  # noqa: S101 — given, or just filled
-    return _assemble(scoring, pred_probs.astype(np.float32), labels, is_train, base)
+    return _assemble(scoring, pred_probs.astype(np.float32), labels, is_train, base, judged[rows])
 
 
 def _embed(
@@ -146,6 +161,7 @@ def _assemble(
     labels: npt.NDArray[np.int64],
     is_train: npt.NDArray[np.bool_],
     base: npt.NDArray[np.bool_],
+    judged: npt.NDArray[np.int64],
 ) -> DatasetScores:
     everyone = np.arange(len(labels))
     suggested = pred_probs.argmax(axis=1).astype(np.int64)
@@ -155,6 +171,8 @@ def _assemble(
     rank = np.zeros(len(labels), np.int64)
     is_issue[base], is_recommended[base] = scoring.issues.is_issue, scoring.advice.mask
     rank[base] = scoring.issues.rank
+    for facts in (is_issue, is_recommended, rank):  # a person has labelled these: nothing was given to judge
+        facts[labels == UNLABELLED] = 0
     test = ~is_train & (labels != UNLABELLED)
     if len(np.unique(labels[test])) > 1:
         found = find_label_issues(labels[test], pred_probs[test])
@@ -167,7 +185,7 @@ def _assemble(
         is_issue=is_issue,
         is_recommended=is_recommended,
         rank=rank,
-        report=_report(scoring, labels[base], n_rows=len(labels)),
+        report=_report(scoring, judged, n_rows=len(labels)),
     )
 
 
@@ -204,5 +222,5 @@ def _report(scoring: Scoring, labels: npt.NDArray[np.int64], *, n_rows: int) -> 
         "classifier": scoring.classifier,
         "classifier_reason": scoring.chosen.reason if scoring.chosen else "",
         "seconds": {name: round(value, 3) for name, value in scoring.seconds.items()},
-        "given_pred_probs": scoring.classifier == GIVEN,
+        "given_pred_probs": scoring.classifier == FILE,
     }

@@ -12,12 +12,12 @@ import numpy.typing as npt
 from app.pipeline.arrays import check_embeddings, check_pred_probs
 from app.pipeline.cache import embed_cached, hash_texts, text_groups
 from app.pipeline.checks import check_scorable, rare_class_warnings
+from app.providers.catalogue import FILE
 from app.providers.embedders import Embedder
 from app.science.autofix import AutofixAdvice, recommend
 from app.science.crossval import CLASSIFIER, Classifier, out_of_sample_probabilities
 from app.science.label_issues import LabelIssues, find_label_issues
 
-GIVEN = "given"
 FOLDS = 10
 
 
@@ -43,7 +43,7 @@ class Scoring:
     embeddings : float32 array (n_examples, n_dimensions) or None
         None when probabilities were given without embeddings.
     embedder, embedder_version, classifier : str
-        Where the numbers come from; `given` and an empty version for what the caller brought.
+        Where the numbers come from; `file` and an empty version for what the caller brought.
     chosen : Classifier or None
         What predicts further rows; None when probabilities were given.
     warnings : tuple of str
@@ -73,6 +73,7 @@ def score(
     *,
     n_classes: int,
     embedder: Embedder,
+    learned: npt.NDArray[np.int64] | None = None,
     cache_dir: Path | None = None,
     seed: int = 0,
     folds: int = FOLDS,
@@ -90,6 +91,8 @@ def score(
         Given labels, 0 .. n_classes - 1; every row is labelled.
     n_classes : int
         Classes without rows are allowed.
+    learned : int array (n_texts,), optional
+        Labels to learn from where a person knows better; the given ones are judged all the same.
     embedder : Embedder
         Not called when pred_probs or embeddings are given.
     cache_dir : Path, optional
@@ -117,7 +120,8 @@ def score(
     """
     hashes = hash_texts(texts)
     groups = text_groups(hashes)
-    check_scorable(texts, labels, n_classes=n_classes, folds=folds, groups=groups)
+    learned = labels if learned is None else learned
+    check_scorable(texts, learned, n_classes=n_classes, folds=folds, groups=groups)
     brought_probs = brought_vectors = None
     if pred_probs is not None:
         brought_probs = check_pred_probs(pred_probs, n_examples=len(texts), n_classes=n_classes)
@@ -134,7 +138,7 @@ def score(
         with _timed(seconds, "predict"):
             tell = _teller("predict", on_progress)
             found = out_of_sample_probabilities(
-                vectors, labels, n_classes=n_classes, folds=folds, seed=seed, groups=groups, on_fold=tell
+                vectors, learned, n_classes=n_classes, folds=folds, seed=seed, groups=groups, on_fold=tell
             )
             probabilities, chosen = found.pred_probs, found.classifier
     with _timed(seconds, "issues"):
@@ -148,9 +152,9 @@ def score(
         issues=issues,
         advice=advice,
         embeddings=vectors,
-        embedder=embedder.name if brought_vectors is None and brought_probs is None else GIVEN,
+        embedder=embedder.name if brought_vectors is None and brought_probs is None else FILE,
         embedder_version=embedder.version if brought_vectors is None and brought_probs is None else "",
-        classifier=CLASSIFIER if chosen else GIVEN,
+        classifier=CLASSIFIER if chosen else FILE,
         chosen=chosen,
         warnings=rare_class_warnings(labels, n_classes=n_classes),
         seconds=seconds,

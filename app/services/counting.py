@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.models.columns import Split
 from app.models.datasets import Counter, CounterName, Label
+from app.models.evidence import IssueKind, kinds_of
 from app.models.examples import ExampleState
 
 
@@ -22,6 +23,7 @@ class Standing:
     label_id: int | None
     state: ExampleState
     is_issue: bool
+    kinds: int = 0
 
     def names(self) -> set[CounterName]:
         """Return the counters this row is counted in."""
@@ -36,7 +38,15 @@ class Standing:
             CounterName.CHANGED: self.label_id != self.given_label_id,
             CounterName.AUTO_FIXED: self.state is ExampleState.AUTO_FIXED,
         }
-        return {name for name, is_true in facts.items() if is_true}
+        found = {name for name, is_true in facts.items() if is_true}
+        if self.state is ExampleState.OPEN:
+            found |= {open_counter(kind) for kind in kinds_of(self.kinds)}
+        return found
+
+
+def open_counter(kind: IssueKind) -> CounterName:
+    """Return the counter of a kind's open rows."""
+    return CounterName(f"open_{kind.value}")
 
 
 class Sums:

@@ -14,7 +14,7 @@ from app.models.examples import Example, ExampleState
 from app.models.people import User
 from app.models.review import Decision, Verdict
 from app.models.scoring import Score
-from app.services import datasets
+from app.services import datasets, findings
 from app.services.counting import Standing, Sums
 
 MAX_NOTE_CHARS = 2000
@@ -179,8 +179,8 @@ def _write(
     decision.old_state, decision.new_state = example.state, outcome.state
     session.add(decision)
     session.flush()
-    is_issue = score is not None and score.is_issue
-    before = Standing(example.split, example.given_label_id, example.label_id, example.state, is_issue)
+    is_issue, kinds = (score.is_issue, score.kinds) if score is not None else (False, 0)
+    before = Standing(example.split, example.given_label_id, example.label_id, example.state, is_issue, kinds)
     after = replace(before, label_id=outcome.label_id, state=outcome.state)
     changed = session.scalar(
         sa.update(Example)
@@ -202,6 +202,7 @@ def _write(
         raise Conflict(_who_was_first(session, example))
     if score is not None:
         score.state, score.is_open = outcome.state, outcome.state is ExampleState.OPEN
+        findings.follow(session, [score])
     sums = Sums()
     sums.move(before, after)
     sums.save(session, dataset.id)

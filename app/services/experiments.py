@@ -17,6 +17,7 @@ from app.models.experiments import Experiment
 from app.models.exports import Variant
 from app.models.scoring import ScoringRun
 from app.models.versions import Version
+from app.providers.catalogue import FILE
 from app.services import datasets, exports, runs, versions
 
 TRAINERS = {"linear": "linear", "local": "linear"}
@@ -69,9 +70,7 @@ def request(
     experiment = Experiment(
         dataset_id=dataset_id,
         trainer=TRAINERS[trainer],
-        embedder=run.report.get("embedder")
-        if run.report.get("embedder") not in {None, "given"}
-        else embedder,
+        embedder=run.report.get("embedder") if run.report.get("embedder") not in {None, FILE} else embedder,
         seeds=list(dict.fromkeys(seeds)),
         created_by_id=actor.user_id,
         version_id=0,

@@ -9,7 +9,9 @@ import sqlalchemy as sa
 
 from app.errors import InvalidInput
 from app.models.columns import Split
+from app.models.evidence import IssueKind
 from app.models.examples import Example, ExampleState
+from app.models.samples import SampleRow
 from app.models.scoring import Score
 
 MAX_SEARCH_CHARS = 200
@@ -23,6 +25,20 @@ class Preset(StrEnum):
     RESOLVED = "resolved"
     UNLABELLED = "unlabelled"
     ALL = "all"
+    CONFLICT = "conflict"
+    NEAR_DUPLICATE = "near_duplicate"
+    OUTLIER = "outlier"
+    AMBIGUOUS = "ambiguous"
+    LEAK = "leak"
+    BROKEN = "broken"
+
+    @property
+    def kind(self) -> IssueKind | None:
+        """Return the kind of issue whose open rows the tab shows, where it is one of these."""
+        return _KINDS.get(self.value)
+
+
+_KINDS = {kind.value: kind for kind in IssueKind}
 
 
 @dataclass(frozen=True)
@@ -38,6 +54,7 @@ class QueueFilter:
     min_confidence: float | None = None
     max_confidence: float | None = None
     search: str = ""
+    sample: int | None = None  # rows drawn at random, see services/samples
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "split": self.split or "both"}
@@ -93,6 +110,7 @@ _READERS: dict[str, Any] = {
     "min_confidence": _confidence,
     "max_confidence": _confidence,
     "search": lambda text: text[:MAX_SEARCH_CHARS],
+    "sample": _identifier,
 }
 
 
@@ -107,6 +125,9 @@ def conditions(wanted: QueueFilter, *, scored: bool) -> list[sa.ColumnElement[bo
         found.append((Score if scored else Example).state == wanted.state)
     if wanted.person is not None:
         found.append(Example.decided_by_id == wanted.person)
+    if wanted.sample is not None:
+        drawn = sa.select(SampleRow.example_id).where(SampleRow.sample_id == wanted.sample)
+        found.append((Score.example_id if scored else Example.id).in_(drawn))
     if wanted.search:
         found.append(Example.text.icontains(wanted.search, autoescape=True))
     return found + _confidences(wanted, scored=scored)
@@ -126,6 +147,12 @@ def _preset(preset: Preset, *, scored: bool) -> list[sa.ColumnElement[bool]]:
             return [Example.label_id.is_(None)]
         case Preset.ALL:
             return []
+        case _:
+            return [*_has_kind(preset), Score.is_open.is_(True)] if scored else [sa.false()]
+
+
+def _has_kind(preset: Preset) -> list[sa.ColumnElement[bool]]:
+    return [Score.kinds.bitwise_and(preset.kind.bit) != 0] if preset.kind else []
 
 
 def _confidences(wanted: QueueFilter, *, scored: bool) -> list[sa.ColumnElement[bool]]:

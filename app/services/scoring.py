@@ -16,9 +16,12 @@ from app.models.examples import Example, ExampleState
 from app.models.imports import Import, ImportMatch
 from app.models.review import Batch, Decision
 from app.models.scoring import UNSCORED, Score, ScoringRun
-from app.services import counting, datasets, runs, versions
+from app.providers.catalogue import FILE, check_name
+from app.services import counting, datasets, findings, runs, versions
 
 CHUNK = 5000
+DECIDED = (ExampleState.KEPT, ExampleState.ACCEPTED, ExampleState.OVERRIDDEN)
+"""States in which a person has found a label right, so that the next run learns from it."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,8 @@ class ScoredRow:
     text_hash: bytes
     given_label_id: int | None
     split: Split
+    decided_label_id: int | None  # what a person found right, else none
+    is_excluded: bool
 
 
 def request(
@@ -55,7 +60,7 @@ def request(
         raise InvalidInput("A seed is a whole number from 0 to 2147483647.")
     run = ScoringRun(
         dataset_id=dataset_id,
-        embedder=embedder,
+        embedder=_embedder_of(embedder, embeddings_path),
         seed=seed,
         folds=folds,
         pred_probs_path=pred_probs_path,
@@ -65,10 +70,17 @@ def request(
     session.add(run)
     session.flush()
     events.record(
-        session, "scoring.requested", actor=actor, dataset_id=dataset_id, subject_id=run.id, new=embedder
+        session, "scoring.requested", actor=actor, dataset_id=dataset_id, subject_id=run.id, new=run.embedder
     )
     queue.enqueue(session, queue.Job.SCORING, run.id)
     return run
+
+
+def _embedder_of(name: str, embeddings_path: str | None) -> str:
+    check_name(name)
+    if name == FILE and embeddings_path is None:
+        raise InvalidInput("The embedder file needs a file of embeddings: send one along.")
+    return name if embeddings_path is None else FILE
 
 
 def get(session: Session, run_id: int) -> ScoringRun:
@@ -105,11 +117,14 @@ def read_rows(session: Session, run: ScoringRun) -> Iterator[ScoredRow]:
     """Yield the rows of a run's dataset, in the order in which they came."""
     dataset = datasets.get(session, run.dataset_id)
     query = (
-        sa.select(Example.id, Example.text, Example.text_hash, Example.given_label_id, Example.split)
+        sa.select(
+            Example.id, Example.text, Example.text_hash, Example.given_label_id, Example.split,
+            sa.case((Example.state.in_(DECIDED), Example.label_id)), Example.state == ExampleState.EXCLUDED,
+        )
         .where(Example.dataset_id == dataset.id, Example.import_seq <= dataset.import_seq)
         .order_by(Example.id)
         .execution_options(yield_per=CHUNK)
-    )
+    )  # fmt: skip
     for row in session.execute(query):
         yield ScoredRow(*row)
 
@@ -152,10 +167,11 @@ def publish(session: Session, run: ScoringRun, report: dict[str, Any], *, actor:
         versions.create(session, dataset, name=f"before scoring {run.id}", reason="scoring", actor=actor)
     _catch_up(session, fresh)
     add_unscored(session, dataset, fresh.id, after_seq=fresh.import_seq, up_to_seq=dataset.import_seq)
-    dataset.current_run_id = fresh.id
+    dataset.current_run_id, dataset.learning_id = fresh.id, None
     session.flush()
     sums = _issue_counts(session, fresh.id)
     counting.set_counters(session, dataset.id, (CounterName.ISSUES, CounterName.OPEN_ISSUES), sums)
+    findings.set_counters(session, dataset.id, fresh.id)
     fresh.report = report
     fresh.rows = report["rows"]
     fresh.issues = report["issues"]
@@ -191,11 +207,12 @@ def _catch_up(session: Session, run: ScoringRun) -> None:
             sa.select(Score, Example)
             .join(Example, Example.id == Score.example_id)
             .where(Score.run_id == run.id, Score.example_id.in_(changed[start : start + 1000]))
-        )
+        ).all()
         for score, example in rows:
             score.state, score.is_open = example.state, example.state is ExampleState.OPEN
             score.split, score.given_label_id = example.split, example.given_label_id
-    session.flush()
+        session.flush()
+        findings.follow(session, [score for score, _ in rows])
 
 
 def add_unscored(

@@ -7,7 +7,8 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from app.errors import InvalidInput
-from app.services import autofix, datasets, scoring
+from app.models.examples import ExampleState
+from app.services import autofix, datasets, samples, scoring
 from app.services.autofix import Rule, RuleKind
 from app.services.queue_filter import Preset, QueueFilter
 from app.web.deps import CurrentActor, CurrentSettings, Id, ReadSession, WriteSession
@@ -36,6 +37,21 @@ class RuleForm(BaseModel):
                     return Rule(self.rule)
         except ValueError:
             raise InvalidInput("The rule needs a number.") from None
+
+    def to_query(self) -> dict[str, str]:
+        """Return the fields as they stand in the address bar."""
+        return {"rule": self.rule.value, "at_least": self.at_least, "top": self.top}
+
+    @classmethod
+    def of(cls, rule: Rule) -> "RuleForm":
+        """Return the form that says this rule."""
+        match rule.kind:
+            case RuleKind.MIN_CONFIDENCE:
+                return cls(rule=rule.kind, at_least=f"{rule.value:g}")
+            case RuleKind.TOP:
+                return cls(rule=rule.kind, top=f"{rule.value:.0f}")
+            case _:
+                return cls(rule=rule.kind)
 
 
 @router.get("", name="autofix.show")
@@ -84,3 +100,29 @@ def apply(
     wanted = QueueFilter.from_query(request.query_params)
     batch = autofix.request(session, dataset_id, wanted, form.to_rule(), actor=actor)
     return go_to(request, url(request, "batches.show", dataset_id=dataset_id, batch_id=batch.id))
+
+
+@router.post("/samples", name="autofix.sample")
+def sample(
+    request: Request,
+    dataset_id: Id,
+    form: Annotated[RuleForm, Form()],
+    actor: CurrentActor,
+    session: WriteSession,
+) -> Response:
+    """Draw some of the rows that the rule would change, and go and review them."""
+    wanted = QueueFilter.from_query(request.query_params)
+    drawn = autofix.sample(session, dataset_id, wanted, form.to_rule(), actor=actor)
+    queue = QueueFilter(preset=Preset.ALL, state=ExampleState.OPEN, sample=drawn.id)
+    return go_to(request, url(request, "review.queue", queue.to_query(), dataset_id=dataset_id))
+
+
+@router.get("/samples/{sample_id:int}", name="autofix.sampled")
+def sampled(request: Request, dataset_id: Id, sample_id: Id, session: ReadSession) -> Response:
+    """Go back from a sample to the preview it was drawn for."""
+    drawn = samples.get(session, dataset_id, sample_id)
+    query = {
+        **QueueFilter.from_json(drawn.filter).to_query(),
+        **RuleForm.of(Rule.from_json(drawn.rule)).to_query(),
+    }
+    return go_to(request, url(request, "autofix.show", query, dataset_id=dataset_id))

@@ -24,6 +24,7 @@ class Page:
 
     cursor: str | None
     backwards: bool
+    order: int | None = None  # of the queue; nothing means the newest
 
 
 def database_of(request: Request) -> Database:
@@ -92,9 +93,14 @@ def _is_loopback(request: Request) -> bool:
         return False
 
 
-def page(cursor: Annotated[str | None, Query()] = None, *, back: Annotated[bool, Query()] = False) -> Page:
+def page(
+    cursor: Annotated[str | None, Query()] = None,
+    *,
+    back: Annotated[bool, Query()] = False,
+    order: Annotated[int | None, Query(ge=0, lt=2**63)] = None,
+) -> Page:
     """Read the place in a list from the query."""
-    return Page(cursor=cursor, backwards=back)
+    return Page(cursor=cursor, backwards=back, order=order)
 
 
 Id = Annotated[int, Path(ge=1, lt=2**63)]

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.models.columns import Split
-from app.services import datasets, imports, overview, runs, scoring
+from app.services import datasets, estimating, imports, overview, runs, scoring
 from app.services.overview import PairRow
 from app.web.deps import CurrentSettings, Id, ReadSession
 from app.web.render import html
@@ -36,12 +36,16 @@ def show(request: Request, dataset_id: Id, session: ReadSession, settings: Curre
     run = scoring.current(session, dataset)
     classes = overview.class_rows(session, dataset, run)
     pairs = overview.pair_rows(session, dataset, run)
+    both, train = (
+        datasets.counts(session, dataset_id),
+        datasets.counts(session, dataset_id, split=Split.TRAIN),
+    )
     return html(
         request,
         "overview/page.html",
         dataset=dataset,
-        counts=datasets.counts(session, dataset_id),
-        train=datasets.counts(session, dataset_id, split=Split.TRAIN),
+        counts=both,
+        train=train,
         run=run,
         latest=scoring.latest(session, dataset_id),
         is_stale=run is not None and scoring.is_stale(session, dataset, run),
@@ -50,7 +54,10 @@ def show(request: Request, dataset_id: Id, session: ReadSession, settings: Curre
         matrix=_matrix([row.label.id for row in classes], pairs) if len(classes) <= MOST_IN_MATRIX else None,
         matrix_labels=[row.label for row in classes],
         pairs=pairs[:MOST_PAIRS],
+        kinds=overview.kind_rows(run, train, both),
+        noise=overview.noise(classes),
         histogram=overview.histogram(run),
+        sent_to=estimating.sent_to(settings.embedder, settings),
         imports=imports.list_imports(session, dataset_id)[:10],
     )
 

@@ -14,7 +14,7 @@ from app.models.datasets import Dataset
 from app.models.examples import ExampleState
 from app.models.review import Decision, Verdict
 from app.models.scoring import ScoringRun
-from app.services import datasets, decisions, review, runs, scoring
+from app.services import datasets, decisions, learning, queue_order, review, runs, scoring
 from app.services.queue_filter import Preset, QueueFilter
 from app.services.review import QueueRow
 from app.web.deps import CurrentActor, CurrentPage, CurrentSettings, Id, Page, ReadSession, WriteSession
@@ -27,8 +27,15 @@ _TITLES = {
     Preset.NEEDS_REVIEW: "Needs review",
     Preset.RESOLVED: "Resolved",
     Preset.UNLABELLED: "Unlabelled",
+    Preset.CONFLICT: "Conflicts",
+    Preset.NEAR_DUPLICATE: "Near duplicates",
+    Preset.OUTLIER: "Outliers",
+    Preset.AMBIGUOUS: "Ambiguous",
+    Preset.LEAK: "Leaks",
+    Preset.BROKEN: "Broken",
     Preset.ALL: "All rows",
 }
+_ONLY_WHERE_FOUND = {Preset.UNLABELLED, *(preset for preset in Preset if preset.kind)}
 
 
 @dataclass(frozen=True)
@@ -70,8 +77,10 @@ def queue(
 ) -> Response:
     """Show the queue with its first row opened."""
     dataset, wanted = datasets.get(session, dataset_id), QueueFilter.from_query(request.query_params)
-    page = review.list_queue(session, dataset, wanted, cursor=place.cursor, backwards=place.backwards)
-    base = _shared(dataset, wanted, place)
+    page = review.list_queue(
+        session, dataset, wanted, cursor=place.cursor, order=place.order, backwards=place.backwards
+    )
+    base = _shared(session, dataset, wanted, replace(place, order=page.order))
     if target(request) == "queue":
         return html(request, "review/_queue.html", page=page, selected_id=None, **base)
     values = _workbench(request, session, dataset, wanted)
@@ -91,11 +100,13 @@ def show(
     """Show one row opened, beside the part of the queue it was chosen from."""
     dataset, wanted = datasets.get(session, dataset_id), QueueFilter.from_query(request.query_params)
     row = review.get_row(session, dataset, example_id)
-    base = _shared(dataset, wanted, place)
     opened = _resolver(session, dataset, row, settings)
     if target(request) == "resolver":
-        return html(request, "review/_resolver.html", **base, **opened)
-    page = review.list_queue(session, dataset, wanted, cursor=place.cursor, backwards=place.backwards)
+        return html(request, "review/_resolver.html", **_shared(session, dataset, wanted, place), **opened)
+    page = review.list_queue(
+        session, dataset, wanted, cursor=place.cursor, order=place.order, backwards=place.backwards
+    )
+    base = _shared(session, dataset, wanted, replace(place, order=page.order))
     return _page(request, **base, **_workbench(request, session, dataset, wanted), page=page, **opened)
 
 
@@ -112,7 +123,7 @@ def undo(
     wanted = QueueFilter.from_query(request.query_params)
     decision = decisions.undo(session, dataset_id, actor=actor)
     dataset = datasets.get(session, dataset_id)
-    row = review.get_row(session, dataset, decision.example_id)
+    row = review.get_row(session, dataset, decision.example_id, within=wanted)
     return _after(request, session, dataset, wanted, place, settings, row=row, opened=row, flash="Undone.")
 
 
@@ -141,10 +152,48 @@ def decide(
         actor=actor,
     )
     dataset = datasets.get(session, dataset_id)
-    row = review.get_row(session, dataset, example_id)
-    opened = review.next_row(session, dataset, wanted, after=row)
+    row = review.get_row(session, dataset, example_id, within=wanted)
     flash = _said(decision, row)
+    if _is_outdated(place, dataset, wanted) and (first := review.first_open(session, dataset, wanted)):
+        return _begin_anew(request, session, dataset, wanted, settings, opened=first, flash=flash)
+    opened = review.next_row(session, dataset, wanted, after=row, order=place.order or 0)
     return _after(request, session, dataset, wanted, place, settings, row=row, opened=opened, flash=flash)
+
+
+def _is_outdated(place: Page, dataset: Dataset, wanted: QueueFilter) -> bool:
+    """Say whether the queue was put in another order since the page was made, which names its order."""
+    return (place.order or 0) != queue_order.newest(dataset, wanted.preset.kind)
+
+
+def _begin_anew(
+    request: Request,
+    session: Session,
+    dataset: Dataset,
+    wanted: QueueFilter,
+    settings: Settings,
+    *,
+    opened: QueueRow,
+    flash: str,
+) -> Response:
+    """Open the first row of a new order, with the table in that order; decided rows do not come back."""
+    page = review.list_queue(session, dataset, wanted)
+    base = _shared(session, dataset, wanted, Page(cursor=None, backwards=False, order=page.order))
+    there = url(
+        request, "review.show", base["cursor_query"], dataset_id=dataset.id, example_id=opened.example.id
+    )
+    response = after_write(
+        request,
+        "review/_review.html",
+        to=there,
+        flash=f"{flash} Order renewed from what was decided.",
+        quiet=True,
+        page=page,
+        **base,
+        **_workbench(request, session, dataset, wanted),
+        **_resolver(session, dataset, opened, settings),
+    )
+    response.headers.update({"HX-Replace-Url": there, "HX-Retarget": "#review", "HX-Reswap": "outerHTML"})
+    return response
 
 
 def _said(decision: Decision, row: QueueRow) -> str:
@@ -171,7 +220,7 @@ def _after(
     opened: QueueRow | None,
     flash: str,
 ) -> Response:
-    base = _shared(dataset, wanted, place)
+    base = _shared(session, dataset, wanted, replace(place, order=place.order or 0))
     there = (
         url(request, "review.show", base["cursor_query"], dataset_id=dataset.id, example_id=opened.example.id)
         if opened
@@ -204,10 +253,12 @@ def _page(request: Request, **values: Any) -> Response:
     return response
 
 
-def _shared(dataset: Dataset, wanted: QueueFilter, place: Page) -> dict[str, Any]:
+def _shared(session: Session, dataset: Dataset, wanted: QueueFilter, place: Page) -> dict[str, Any]:
     query = wanted.to_query()
-    cursor = {"cursor": place.cursor or "", "back": "true" if place.backwards else ""}
+    order = queue_order.newest(dataset, wanted.preset.kind) if place.order is None else place.order
+    cursor = {"cursor": place.cursor or "", "back": "true" if place.backwards else "", "order": order or ""}
     return {
+        "learning": learning.get(session, order) if order else None,
         "dataset": dataset,
         "wanted": wanted,
         "query": query,
@@ -234,6 +285,7 @@ def _presets(request: Request, session: Session, dataset: Dataset, wanted: Queue
     splits = {None: counts.rows, "train": counts.train, "test": counts.test}
     numbers = {
         Preset.ISSUES: counts.open_issues,
+        **{preset: counts.open_of(preset.kind) for preset in _TITLES if preset.kind},
         Preset.NEEDS_REVIEW: counts.needs_review,
         Preset.RESOLVED: counts.resolved,
         Preset.UNLABELLED: counts.unlabelled,
@@ -252,7 +304,7 @@ def _presets(request: Request, session: Session, dataset: Dataset, wanted: Queue
             is_current=preset is wanted.preset,
         )
         for preset, count in numbers.items()
-        if count or preset is not Preset.UNLABELLED or wanted.preset is preset
+        if count or preset not in _ONLY_WHERE_FOUND or wanted.preset is preset
     ]
 
 

@@ -1,10 +1,14 @@
 """Files on their way in: streamed to disk, counted and hashed while they come, never held in memory."""
 
 import hashlib
+import io
 import secrets
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
+from urllib.parse import parse_qsl
 
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -12,11 +16,15 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 
 from app.errors import InvalidInput, TooLarge
+from app.services import brought
 from app.web import words
+from app.web.middleware import lift_body_limit
 
 FILE, PASTED = "file", "pasted"
 PASTED_NAME = "pasted text"
 MAX_HEADER_BYTES = 16 * 1024
+MAX_FIELD_BYTES = 64 * 1024
+MAX_PARTS = 100
 BLOCK = 1024 * 1024
 NOT_WHOLE = "The upload did not arrive whole. Try again."
 
@@ -31,11 +39,20 @@ class Upload:
     sha256: str
 
 
+@dataclass(frozen=True)
+class Filled:
+    """A form that has arrived: its fields by name, and its files by the name of their field."""
+
+    fields: dict[str, str]
+    files: dict[str, Upload]
+
+
 @dataclass
 class _Part:
-    """One part of a multipart body, written down as it comes."""
+    """One part of a multipart body, written down as it comes; `path` is None for a field."""
 
     out: BinaryIO
+    path: Path | None = None
     name: str = ""
     file_name: str = ""
     size: int = 0
@@ -52,16 +69,107 @@ async def receive(request: Request, folder: Path, *, max_bytes: int) -> Upload:
     InvalidInput
         The body is no such form, holds no file, or ends early.
     """
-    path = folder / f"{secrets.token_hex(16)}.upload"
-    out = await run_in_threadpool(_create, path)
+    with _kept_if_whole() as kept:
+        part = await run_in_threadpool(_new_file, folder, kept)
+
+        def take(name: str, _file_name: str) -> _Part | None:
+            return part if name in {FILE, PASTED} and not part.size else None
+
+        await _read(request, take, max_bytes=max_bytes)
+        if not part.size:
+            raise InvalidInput("Choose a file or paste some rows: nothing was sent.")
+        return _upload(part)
+
+
+async def receive_form(request: Request, folder: Path, *, files: Collection[str], max_bytes: int) -> Filled:
+    """Store the files of a form in `folder` and return them with its fields; it may have none of either.
+
+    Raises
+    ------
+    TooLarge
+        As soon as more than `max_bytes` have come for the files together.
+    InvalidInput
+        The body is no form, ends early, or a field is absurdly long.
+    """
+    if not request.headers.get("content-type", "").startswith("multipart/"):
+        return Filled(await _read_fields(request), {})
+    parts: list[_Part] = []
+    with _kept_if_whole() as kept:
+
+        def take(name: str, file_name: str) -> _Part | None:
+            if len(parts) == MAX_PARTS:
+                raise InvalidInput(f"A form has at most {MAX_PARTS} fields.")
+            if name in files and not file_name:  # a file that nobody chose
+                return None
+            part = _new_file(folder, kept) if name in files else _Part(io.BytesIO())
+            part.name = name
+            parts.append(part)
+            return part
+
+        await _read(request, take, max_bytes=max_bytes)
+        fields = {
+            part.name: part.out.getvalue().decode("utf-8", "replace")
+            for part in parts
+            if isinstance(part.out, io.BytesIO)
+        }
+        for part in parts:
+            if part.path is not None and not part.size:
+                raise InvalidInput(f"The file {part.file_name} is empty.")
+        return Filled(fields, {part.name: _upload(part) for part in parts if part.path is not None})
+
+
+@contextmanager
+def named_by_format(files: Mapping[str, Upload]) -> Iterator[dict[str, str]]:
+    """Give files the ending of their format and yield their paths; delete them if the rest is refused."""
+    paths = {name: file.path for name, file in files.items()}
     try:
-        part = await _read(request, out, max_bytes=max_bytes)
+        for name, file in files.items():
+            paths[name] = file.path.rename(file.path.with_suffix(brought.suffix_of(file.file_name)))
+        yield {name: str(path) for name, path in paths.items()}
     except BaseException:
-        out.close()
-        _remove(path)
+        for path in paths.values():
+            _remove(path)
         raise
-    out.close()
-    return Upload(path, part.file_name or PASTED_NAME, part.size, part.digest.hexdigest())
+
+
+async def _read_fields(request: Request) -> dict[str, str]:
+    body = b""
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MAX_FIELD_BYTES:
+                raise InvalidInput("The form is too long.")
+    except ClientDisconnect as error:
+        raise InvalidInput(NOT_WHOLE) from error
+    return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+
+
+@contextmanager
+def _kept_if_whole() -> Iterator[list[_Part]]:
+    """Close the files that are put into the list; delete them where the form does not arrive whole."""
+    parts: list[_Part] = []
+    try:
+        yield parts
+    except BaseException:
+        for part in parts:
+            part.out.close()
+            _remove(part.path)
+        raise
+    for part in parts:
+        part.out.close()
+
+
+def _new_file(folder: Path, kept: list[_Part]) -> _Part:
+    path = folder / f"{secrets.token_hex(16)}.upload"
+    part = _Part(_create(path), path)
+    kept.append(part)
+    return part
+
+
+def _upload(part: _Part) -> Upload:
+    if part.path is None:
+        raise ValueError("a field is no file")
+    return Upload(part.path, part.file_name or PASTED_NAME, part.size, part.digest.hexdigest())
 
 
 def _create(path: Path) -> BinaryIO:
@@ -69,12 +177,14 @@ def _create(path: Path) -> BinaryIO:
     return path.open("xb")
 
 
-def _remove(path: Path) -> None:
-    path.unlink(missing_ok=True)
+def _remove(path: Path | None) -> None:
+    if path is not None:
+        path.unlink(missing_ok=True)
 
 
-async def _read(request: Request, out: BinaryIO, *, max_bytes: int) -> _Part:
-    body = _Body(_boundary(request), out, max_bytes=max_bytes)
+async def _read(request: Request, take: "Take", *, max_bytes: int) -> None:
+    lift_body_limit(request)
+    body = _Body(_boundary(request), take, max_bytes=max_bytes)
     _refuse_announced(request, max_bytes)
     try:
         async for chunk in request.stream():
@@ -86,9 +196,6 @@ async def _read(request: Request, out: BinaryIO, *, max_bytes: int) -> _Part:
     if not body.is_whole:
         raise InvalidInput(NOT_WHOLE)
     await run_in_threadpool(body.flush)
-    if not body.part.size:
-        raise InvalidInput("Choose a file or paste some rows: nothing was sent.")
-    return body.part
 
 
 def _boundary(request: Request) -> bytes:
@@ -110,16 +217,21 @@ def _too_large(max_bytes: int) -> TooLarge:
     return TooLarge(f"The file is larger than {limit}, the limit set by SETRIGHT_MAX_FILE_BYTES.")
 
 
-class _Body:
-    """A multipart body: keeps the first part that is named like a file and has bytes."""
+Take = Callable[[str, str], _Part | None]
+"""Says where a part goes, by its field's name and its file's name; None for nowhere."""
 
-    def __init__(self, boundary: bytes, out: BinaryIO, *, max_bytes: int) -> None:
-        self.part = _Part(out)
+
+class _Body:
+    """A multipart body whose parts are written down as they come."""
+
+    def __init__(self, boundary: bytes, take: Take, *, max_bytes: int) -> None:
+        self.take = take
+        self.part: _Part | None = None
         self.max_bytes = max_bytes
+        self.file_bytes = 0
         self.waiting = bytearray()
         self.header = b""
         self.value = b""
-        self.is_wanted = False
         self.is_whole = False
         self.parser = MultipartParser(
             boundary,
@@ -138,16 +250,18 @@ class _Body:
         self.parser.write(chunk)
 
     def flush(self) -> None:
-        """Write to disk what waits."""
-        self.part.out.write(self.waiting)
-        self.part.digest.update(self.waiting)
+        """Write down what waits."""
+        if self.part is not None:
+            self.part.out.write(self.waiting)
+            self.part.digest.update(self.waiting)
         self.waiting.clear()
 
     def _end(self) -> None:
         self.is_whole = True
 
     def _begin(self) -> None:
-        self.is_wanted = False
+        self.flush()
+        self.part = None
         self.header, self.value = b"", b""
 
     def _add_header(self, data: bytes, start: int, end: int) -> None:
@@ -162,15 +276,21 @@ class _Body:
         if self.header.lower() == b"content-disposition":
             _, options = parse_options_header(self.value)
             name = options.get(b"name", b"").decode(errors="replace")
-            if name in {FILE, PASTED} and not self.part.size:
-                self.is_wanted = True
-                self.part.file_name = options.get(b"filename", b"").decode(errors="replace")
+            file_name = options.get(b"filename", b"").decode(errors="replace")
+            self.part = self.take(name, file_name)
+            if self.part is not None:
+                self.part.file_name = file_name
         self.header, self.value = b"", b""
 
     def _add_data(self, data: bytes, start: int, end: int) -> None:
-        if not self.is_wanted:
+        if self.part is None:
             return
         self.part.size += end - start
-        if self.part.size > self.max_bytes:
-            raise _too_large(self.max_bytes)
+        if self.part.path is None:
+            if self.part.size > MAX_FIELD_BYTES:
+                raise InvalidInput(f'The field "{self.part.name}" is too long.')
+        else:
+            self.file_bytes += end - start
+            if self.file_bytes > self.max_bytes:
+                raise _too_large(self.max_bytes)
         self.waiting += data[start:end]

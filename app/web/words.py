@@ -4,6 +4,7 @@ import datetime as dt
 
 from app.db import now
 from app.models.columns import RunState
+from app.models.evidence import IssueKind, kinds_of
 from app.models.examples import ExampleState
 
 STATES = {
@@ -23,11 +24,30 @@ RUN_STATES = {
     RunState.FAILED: "failed",
     RunState.CANCELLED: "cancelled",
 }
+KINDS = {
+    IssueKind.CONFLICT: "conflict",
+    IssueKind.NEAR_DUPLICATE: "near duplicate",
+    IssueKind.OUTLIER: "outlier",
+    IssueKind.AMBIGUOUS: "ambiguous",
+    IssueKind.LEAK: "leak",
+    IssueKind.BROKEN: "broken",
+}
+KIND_MEANINGS = {
+    IssueKind.CONFLICT: "the same text has different labels",
+    IssueKind.NEAR_DUPLICATE: "the split has the same or nearly the same text again",
+    IssueKind.OUTLIER: "unlike all other rows",
+    IssueKind.AMBIGUOUS: "the model wavers between two labels",
+    IssueKind.LEAK: "the text stands in train and in test",
+    IssueKind.BROKEN: "empty, garbled or far too long",
+}
 PHASES = {
     "embed": "Reading the texts",
     "predict": "Predicting rows from the others",
     "issues": "Finding label issues",
     "save": "Saving the scores",
+    "asked_to_wait": "The provider asks to wait",
+    "neighbours": "Finding similar rows",
+    "save_evidence": "Saving the evidence",
 }
 EMBEDDERS = {"use": "multilingual sentence encoder", "tfidf": "words and their weights"}
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
@@ -104,6 +124,16 @@ def state_name(state: ExampleState) -> str:
     return STATES[state]
 
 
+def kind_name(kind: IssueKind) -> str:
+    """Write what kind of issue a row has."""
+    return KINDS[kind]
+
+
+def kind_meaning(kind: IssueKind) -> str:
+    """Write what a kind of issue means."""
+    return KIND_MEANINGS[kind]
+
+
 def run_state(state: RunState) -> str:
     """Write where a job stands."""
     return RUN_STATES[state]
@@ -131,6 +161,9 @@ FILTERS = {
     "moment": moment,
     "plural": plural,
     "state_name": state_name,
+    "kind_name": kind_name,
+    "kind_meaning": kind_meaning,
+    "kinds_of": kinds_of,
     "run_state": run_state,
 }
 """What templates may call on a value."""

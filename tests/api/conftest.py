@@ -9,8 +9,8 @@ from starlette.testclient import TestClient
 
 from app.config import Settings
 from app.db import Database
-from app.web.app import create_app
 from tests import factories
+from tests.apps import lent
 
 HOST = "http://localhost"
 
@@ -18,8 +18,10 @@ HOST = "http://localhost"
 @contextmanager
 def client_of(settings: Settings, database: Database, *, address: str = "127.0.0.1") -> Iterator[TestClient]:
     """Give a program that asks from an address."""
-    app = create_app(settings, database)
-    with TestClient(app, base_url=HOST, client=(address, 50000), raise_server_exceptions=False) as made:
+    with (
+        lent(settings, database) as app,
+        TestClient(app, base_url=HOST, client=(address, 50000), raise_server_exceptions=False) as made,
+    ):
         yield made
 
 

@@ -133,13 +133,35 @@ def test_a_preview_changes_nothing(client: TestClient, database: Database, datas
     assert found["rows"] == 3
     assert found["expected_precision"] == 0.8
     assert found["advice"]
-    assert found["protected"] == {"decided": 0, "test": 0, "excluded": 0, "not_flagged": 0}
+    assert found["protected"] == {"decided": 0, "test": 1, "excluded": 0, "not_flagged": 0}
+    assert found["doubled"] == []
+    assert (found["evidence"]["reviewed"], found["evidence"]["drawn"], found["evidence"]["aside"]) == (
+        0,
+        0,
+        0,
+    )
+    assert found["evidence"]["expected_gain_low"] < 0 < found["evidence"]["expected_gain_high"]
     assert {one["external_id"] for one in found["sample"]} == {"r1", "r2", "r3"}
     assert found["sample"][0]["score"]["probabilities"]
     pairs = {(pair["given"], pair["suggested"]): pair["rows"] for pair in found["pairs"]}
     assert pairs == {("refund", "order"): 1, ("order", "refund"): 1, ("order", "fault"): 1}
     assert jobs(database) == []
     assert walk(client, f"/api/v1/datasets/{dataset_id}/events") == []
+
+
+def test_a_sample_to_review_first(client: TestClient, dataset_id: int) -> None:
+    path = f"/api/v1/datasets/{dataset_id}"
+    body = {"rule": {"kind": "all"}, "filter": {"max_confidence": 0.1}}
+    drawn = client.post(f"{path}/batches/samples", json=body)
+    assert drawn.status_code == 201
+    assert drawn.json()["rows"] == 3
+    found = walk(client, f"{path}/examples?sample={drawn.json()['id']}")
+    assert [one["external_id"] for one in found] == ["r1", "r2", "r3"]
+    for one in found:
+        client.post(f"{path}/decisions", json={"example_id": one["id"], "verdict": "accept", "version": 1})
+    problem_of(client.post(f"{path}/batches/samples", json=body), 422)
+    seen = client.get(f"{path}/batches/preview?rule=all").json()
+    assert (seen["rows"], seen["protected"]["decided"]) == (2, 3)
 
 
 @pytest.mark.parametrize(
@@ -166,7 +188,8 @@ def test_a_preview_that_makes_no_sense(client: TestClient, dataset_id: int, quer
 def test_a_batch_keeps_its_rule_and_filter(client: TestClient, dataset_id: int) -> None:
     body = {"rule": {"kind": "top", "value": 2}, "filter": {"max_confidence": 0.1}}
     found = client.post(f"/api/v1/datasets/{dataset_id}/batches", json=body).json()
-    assert found["rule"] == {"kind": "top", "value": 2.0}
+    assert (found["rule"]["kind"], found["rule"]["value"]) == ("top", 2.0)
+    assert found["rule"]["fixed"]["key"] == 0.05, "the second worst row, whatever is decided meanwhile"
     assert found["filter"]["max_confidence"] == 0.1
     assert (found["total"], found["kind"], found["is_undo"]) == (2, "auto_fix", False)
     version = client.get(f"/api/v1/versions/{found['version_id']}").json()

@@ -17,7 +17,7 @@ from tests.api.asking import problem_of, walk
 from tests.api.conftest import client_of
 from tests.providers import fake_openai
 
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 300
 
 
 @pytest.fixture

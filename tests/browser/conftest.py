@@ -12,7 +12,7 @@ from app.db import Database
 from app.web.app import create_app
 from tests import factories
 
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 180
 
 
 @pytest.fixture

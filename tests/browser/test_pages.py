@@ -179,8 +179,9 @@ def test_every_text_can_be_read(
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     page.goto(f"{site}/datasets/{dataset_id}/review")
     for key in "qwen":
+        before = page.locator("#resolver").get_attribute("aria-label") or ""
         page.keyboard.press(key)
-        page.wait_for_timeout(150)
+        expect(page.locator("#resolver")).not_to_have_attribute("aria-label", before)
     for path in [
         "/",
         "/datasets/new",

@@ -14,6 +14,7 @@ from app.services import decisions, people
 from app.web.deps import COOKIE
 from tests import factories
 from tests.factories import Row
+from tests.services.learned import put_in_front
 
 pytestmark = pytest.mark.browser
 
@@ -56,6 +57,29 @@ def test_one_key_decides_and_opens_the_next_row(
     expect(page.locator("#queue tr.decided")).to_have_count(5)
     page.keyboard.press("z")
     shows(page, "Money back please, the shade is broken")
+
+
+def test_a_new_order_waits_for_the_next_verdict(
+    page: Page, site: str, dataset_id: int, database: Database
+) -> None:
+    page.goto(f"{site}/datasets/{dataset_id}/review")
+    shows(page, FIRST[0])
+    page.keyboard.press("w")
+    shows(page, FIRST[1])
+    order = put_in_front(database, dataset_id, ["r5", "r2", "r4"])
+    page.keyboard.press("q")
+    shows(page, "Money back please, the shade is broken")
+    expect(page.locator("#flash")).to_contain_text("Order renewed from what was decided.")
+    expect(page.locator("#queue")).to_contain_text("Ranked by what people decided so far")
+    assert page.url.endswith(f"?order={order}")
+    page.keyboard.press("q")
+    shows(page, "Is it dimmable?\nAnd how bright is it?")
+    page.keyboard.press("z")
+    shows(page, "Money back please, the shade is broken")
+    page.keyboard.press("q")
+    shows(page, "Is it dimmable?\nAnd how bright is it?")
+    page.keyboard.press("q")
+    shows(page, FIRST[2])
 
 
 def test_undo_reopens_rows_and_reloading_stays_there(page: Page, site: str, dataset_id: int) -> None:

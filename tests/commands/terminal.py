@@ -18,7 +18,7 @@ from app.cli import cli
 from app.errors import AppError
 
 ROOT = Path(__file__).resolve().parents[2]
-TIMEOUT_SECONDS = 180
+TIMEOUT_SECONDS = 600
 
 
 @dataclass(frozen=True)

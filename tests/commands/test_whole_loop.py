@@ -38,6 +38,10 @@ def test_sample_goes_all_the_way(sample: Terminal) -> None:
 
     planned = json.loads(sample.run("autofix", "requests", "--top", "5", "--dry-run", "--json"))
     assert planned["rows"] == 5
+    assert (planned["evidence"]["reviewed"], planned["evidence"]["drawn"]) == (0, 0)
+    assert planned["protected"]["decided"] == 0
+    said = sample.run("autofix", "requests", "--all", "--dry-run")
+    assert "unknown, nobody has reviewed rows like these yet" in said
     fixed = json.loads(sample.run("autofix", "requests", "--top", "5", "--json"))
     assert fixed["changed"] == 5
     states = [issue["state"] for issue in json.loads(sample.run("issues", "requests", "--json"))]

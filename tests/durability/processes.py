@@ -16,7 +16,7 @@ from app.db import Database
 from app.models import Import
 from app.services import runs
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 180.0
 
 
 def start_worker(settings: Settings, log: Path) -> subprocess.Popen[bytes]:

@@ -52,10 +52,10 @@ def test_every_hostile_file_ends_well(hostile: list[HostileFile]) -> None:
     assert len({(file.name, file.why) for file in hostile}) == len(hostile)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for file in hostile:
-        started = time.monotonic()
+        started = time.process_time()  # not the clock on the wall: the machine may be busy
         sentence = outcome(file)
         assert sentence not in {"an empty sentence", "nothing at all"}, file
-        assert time.monotonic() - started < 20, file
+        assert time.process_time() - started < 20, file
         assert not CLASS_NAMES.search(sentence), (file, sentence)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown < 300 * 1024, f"{grown} KB more"

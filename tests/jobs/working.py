@@ -10,7 +10,7 @@ from app.jobs import worker
 from app.models.columns import RunState
 from app.services import runs
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 180.0
 
 
 @contextmanager

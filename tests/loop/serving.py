@@ -11,7 +11,7 @@ from queue import Empty, Queue
 
 from tests.commands.terminal import Terminal
 
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 300
 
 
 @contextmanager
@@ -33,11 +33,11 @@ def serving(terminal: Terminal, *words: str) -> Iterator[str]:
     finally:
         process.send_signal(signal.SIGINT)
         try:
-            process.wait(timeout=30)
+            process.wait(timeout=PATIENCE_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        reader.join(timeout=30)
+        reader.join(timeout=PATIENCE_SECONDS)
 
 
 def _read(process: "subprocess.Popen[str]", lines: "Queue[str]") -> None:

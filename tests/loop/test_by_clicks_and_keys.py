@@ -13,7 +13,7 @@ from tests.commands.terminal import ROOT, Terminal
 from tests.loop.serving import serving
 
 DATA = Path(os.environ.get("SETRIGHT_DATA", ROOT / "../shared/data"))
-LONG = 120_000  # milliseconds: a job on a busy machine
+LONG = 300_000  # milliseconds: a job on a busy machine
 
 
 @pytest.fixture

@@ -1,11 +1,14 @@
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from app.errors import Cancelled
+from app.errors import Cancelled, Unavailable
+from app.files import vectors
 from app.pipeline.cache import embed_cached, hash_texts, text_groups
+from app.providers.embedding import EmbeddedBatch
 from tests.pipeline.counting import CountingEmbedder
 
 TEXTS = ["one", "two", "one", "\ud800", "", "three words here", "two"]
@@ -28,11 +31,11 @@ def test_hashes_tell_texts_apart() -> None:
 @pytest.mark.parametrize("shard_size", [1, 2, 1000])
 def test_equal_texts_are_embedded_once_and_known_ones_never(tmp_path: Path, shard_size: int) -> None:
     first = CountingEmbedder()
-    vectors = run(TEXTS, first, tmp_path, shard_size=shard_size)
-    assert vectors == CountingEmbedder().embed(TEXTS).tobytes()
+    expected = run(TEXTS, first, tmp_path, shard_size=shard_size)
+    assert expected == CountingEmbedder().embed(TEXTS).tobytes()
     assert sorted(first.asked) == sorted(set(TEXTS))
     second = CountingEmbedder()
-    assert run(TEXTS, second, tmp_path, shard_size=shard_size) == vectors
+    assert run(TEXTS, second, tmp_path, shard_size=shard_size) == expected
     assert second.asked == []
     run([*TEXTS, "new"], second, tmp_path)
     assert second.asked == ["new"]
@@ -65,22 +68,23 @@ def test_vectors_that_depend_on_the_corpus_are_not_stored(tmp_path: Path) -> Non
 def test_a_broken_shard_is_named_and_written_again(
     tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    vectors = run(TEXTS, CountingEmbedder(), tmp_path)
+    expected = run(TEXTS, CountingEmbedder(), tmp_path)
     (shard,) = (tmp_path / "counting@1").iterdir()
     content = bytearray(shard.read_bytes())
     if damage == "shape":
-        np.savez(shard, hashes=hash_texts(TEXTS), vectors=np.zeros((2, 3), dtype=np.float32))
+        content[:] = content.replace(b'"dimensions": 32', b'"dimensions": 33')
+        shard.write_bytes(bytes(content))
     else:
         content[len(content) // 2] ^= 0xFF
         whole = bytes(content)
         parts = {"truncate": whole[:100], "garbage": b"x" * 100, "empty": b"", "flip": whole}
         shard.write_bytes(parts[damage])
     embedder = CountingEmbedder()
-    assert run(TEXTS, embedder, tmp_path) == vectors
+    assert run(TEXTS, embedder, tmp_path) == expected
     assert len(embedder.asked) == 5
     assert shard.name in caplog.text
     again = CountingEmbedder()
-    assert run(TEXTS, again, tmp_path) == vectors
+    assert run(TEXTS, again, tmp_path) == expected
     assert again.asked == []
 
 
@@ -108,4 +112,33 @@ def test_two_writers_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
         results = list(pool.map(lambda _: run(texts, CountingEmbedder(), tmp_path, shard_size=10), range(8)))
     assert set(results) == {expected}
     assert not list(tmp_path.rglob("*.tmp"))
-    assert len(list(tmp_path.rglob("*.npz"))) == 20
+    assert len(list(tmp_path.rglob("*.arrow"))) == 20
+
+
+def test_vectors_of_a_service_are_kept_batch_by_batch(tmp_path: Path) -> None:
+    class Batching(CountingEmbedder):
+        def embed_in_batches(self, texts: Sequence[str]) -> Iterator[EmbeddedBatch]:
+            for row in reversed(range(len(texts))):
+                if row == 1:
+                    raise Unavailable("Come back later.")
+                yield EmbeddedBatch([row], self.embed([texts[row]]), tokens=10)
+
+    texts = [f"text number {number}" for number in range(6)]
+    embedder = Batching()
+    with pytest.raises(Unavailable):
+        embed_cached(texts, hash_texts(texts), embedder, tmp_path)
+    folder = vectors.folder_of(tmp_path, "counting", "1")
+    spent = vectors.cost(folder)
+    assert (spent.texts, spent.tokens, spent.characters) == (4, 40, 4 * 13)
+    again = CountingEmbedder()
+    assert run(texts, again, tmp_path) == CountingEmbedder().embed(texts).tobytes()
+    assert len(again.asked) == 2
+
+
+def test_groups_are_those_of_a_loop() -> None:
+    rng = np.random.default_rng(0)
+    texts = [f"text {number}" for number in rng.integers(0, 400, 1_000)]
+    numbers: dict[str, int] = {}
+    expected = [numbers.setdefault(text, len(numbers)) for text in texts]
+    assert text_groups(hash_texts(texts)).tolist() == expected
+    assert text_groups(hash_texts([])).tolist() == []

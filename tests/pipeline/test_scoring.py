@@ -76,7 +76,7 @@ def test_own_probabilities_need_no_embedder() -> None:
     found = score(texts, labels, n_classes=3, embedder=embedder, pred_probs=np.eye(3)[truth] * 0.94 + 0.02)
     assert embedder.asked == []
     assert np.flatnonzero(found.issues.is_issue).tolist() == wrong
-    assert (found.embedder, found.classifier, found.embeddings) == ("given", "given", None)
+    assert (found.embedder, found.classifier, found.embeddings) == ("file", "file", None)
 
 
 def test_own_embeddings_are_classified() -> None:
@@ -85,7 +85,7 @@ def test_own_embeddings_are_classified() -> None:
     found = score(texts, labels, n_classes=3, embedder=embedder, embeddings=np.eye(3)[np.arange(150) % 3])
     assert embedder.asked == []
     assert found.issues.is_issue[wrong].all()
-    assert (found.embedder, found.classifier) == ("given", "ridge regression")
+    assert (found.embedder, found.classifier) == ("file", "ridge regression")
 
 
 def test_rare_labels_are_warned_about() -> None:

@@ -1,7 +1,9 @@
-"""A small server on loopback that speaks the files, fine-tuning and models part of OpenAI's API."""
+"""A small server on loopback that speaks the files, fine-tunes, models and embeddings of OpenAI's API."""
 
+import base64
 import json
 import re
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -18,7 +20,7 @@ JOB_ACTION = re.compile(r"/v1/fine_tuning/jobs/([^/]+)(?:/(cancel|events))?$")
 
 @dataclass
 class Failure:
-    """What the next `times` requests get instead of an answer."""
+    """What the next `times` requests get instead of an answer; `only` is the method and path it is for."""
 
     status: int
     message: str = "The fake was told to fail."
@@ -27,6 +29,7 @@ class Failure:
     raw: bytes | None = None
     content_type: str = "application/json"
     times: int = 1
+    only: tuple[str, str] | None = None
 
 
 @dataclass
@@ -47,6 +50,8 @@ class FakeOpenAI:
     failures: list[Failure] = field(default_factory=list)
     hang_seconds: float = 0.0
     requests: list[tuple[str, str]] = field(default_factory=list)
+    embedding_bodies: list[dict[str, Any]] = field(default_factory=list)
+    embedded_before_failing: int | None = None
 
     def fail_next(self, failure: Failure) -> None:
         self.failures.append(failure)
@@ -92,6 +97,10 @@ class FakeOpenAI:
         self.jobs[job["id"]] = job
         return job
 
+    def embedding(self, text: str) -> list[float]:
+        """Return a vector that says something of a text: its length, its letters, its end."""
+        return [float(len(text)), *(float(text.count(letter)) for letter in "aeiou"), float(ord(text[-1]))]
+
     def advance(self, job: dict[str, Any]) -> None:
         if job["status"] in {"succeeded", "failed", "cancelled"}:
             return
@@ -127,8 +136,9 @@ class _Handler(BaseHTTPRequestHandler):
         path, query = urlsplit(self.path).path, parse_qs(urlsplit(self.path).query)
         self.fake.requests.append((method, path))
         time.sleep(self.fake.hang_seconds)
-        if self.fake.failures:
-            self._fail(self.fake.failures[0])
+        failures = [one for one in self.fake.failures if one.only in {None, (method, path)}]
+        if failures:
+            self._fail(failures[0])
         elif self.headers.get("Authorization") != f"Bearer {API_KEY}":
             self._refuse(
                 401, f"Incorrect API key provided: {self.headers.get('Authorization')}", "invalid_api_key"
@@ -150,6 +160,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._upload(body)
         elif (method, path) == ("POST", "/v1/fine_tuning/jobs"):
             self._create(json.loads(body))
+        elif (method, path) == ("POST", "/v1/embeddings"):
+            self._embed(json.loads(body))
         else:
             self._refuse(404, f"Unknown request URL: {method} {path}.", "unknown_url")
 
@@ -195,6 +207,29 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(400, f"invalid training_file: {body['training_file']}", "invalid_value")
             return
         self._send(200, self.fake.add_job(body))
+
+    def _embed(self, body: dict[str, Any]) -> None:
+        fake, texts = self.fake, body["input"]
+        fake.embedding_bodies.append(body)
+        if not all(texts) or len(texts) > 2048 or sum(len(text) for text in texts) > 300_000:
+            self._refuse(400, "'$.input' is invalid.", None)
+            return
+        if fake.embedded_before_failing is not None:
+            if not fake.embedded_before_failing:
+                self._refuse(401, "Your key has just been revoked.", "invalid_api_key")
+                return
+            fake.embedded_before_failing -= 1
+        data = []
+        for index, text in enumerate(texts):
+            numbers = fake.embedding(text)
+            packed = base64.b64encode(struct.pack(f"<{len(numbers)}f", *numbers)).decode()
+            vector = packed if body.get("encoding_format") == "base64" else numbers
+            data.append({"object": "embedding", "index": index, "embedding": vector})
+        tokens = sum(len(text.split()) for text in texts)
+        usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+        # Any order is allowed: the index counts.
+        answer = {"object": "list", "data": data[::-1], "model": body["model"], "usage": usage}
+        self._send(200, answer)
 
     def _page(self, items: list[dict[str, Any]], query: dict[str, list[str]]) -> None:
         after = query.get("after", [""])[0]

@@ -19,7 +19,7 @@ def fake() -> Iterator[FakeOpenAI]:
 
 @pytest.fixture
 def tuner(fake: FakeOpenAI) -> OpenAIFineTuner:
-    return OpenAIFineTuner(API_KEY, base_url=fake.url, timeout=5, max_retries=0)
+    return OpenAIFineTuner(API_KEY, base_url=fake.url, timeout=60, max_retries=0)
 
 
 @pytest.fixture

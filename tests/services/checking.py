@@ -6,9 +6,10 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.db import Database
-from app.models import Counter, Dataset, Decision, Event, Example, Label, Score
+from app.models import Counter, Dataset, Decision, Event, Example, Finding, Label, Score
 from app.models.columns import Split
 from app.models.datasets import CounterName
+from app.models.evidence import kinds_of
 from app.models.examples import ExampleState
 from app.services.counting import Standing
 
@@ -30,6 +31,7 @@ def assert_counters(session: Session, dataset_id: int) -> None:
             example.label_id,
             example.state,
             score is not None and score.is_issue,
+            score.kinds if score is not None else 0,
         )
         counters.update((example.split, name) for name in standing.names())
         given[example.given_label_id] += 1
@@ -59,6 +61,11 @@ def _assert_sound(session: Session, example: Example, score: Score | None) -> No
         repeated = (score.split, score.given_label_id, score.state, score.is_open)
         is_open = example.state is ExampleState.OPEN
         assert repeated == (example.split, example.given_label_id, example.state, is_open)
+        found = session.scalars(
+            sa.select(Finding).where(Finding.run_id == score.run_id, Finding.example_id == example.id)
+        ).all()
+        assert {one.kind for one in found} == set(kinds_of(score.kinds))
+        assert all((one.split, one.is_open) == (example.split, is_open) for one in found)
     if example.last_decision_id is not None:
         last = session.get_one(Decision, example.last_decision_id)
         assert (last.example_id, last.new_state) == (example.id, example.state)

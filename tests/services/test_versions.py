@@ -212,7 +212,7 @@ def test_frozen_among_people_at_work(any_database: Database) -> None:
         people = [pool.submit(decide, part) for part in range(4)]
         for _ in range(8):
             # However slow the machine, somebody has decided between any two versions.
-            going_on = decided.acquire(timeout=60)
+            going_on = decided.acquire(timeout=180)
             version_id = freeze(any_database, dataset_id)
             seen[version_id] = view(any_database, version_id)
         ended.set()

@@ -33,6 +33,7 @@ class Form:
     files: list[str] = field(default_factory=list)
     buttons: list[Button] = field(default_factory=list)
     attached: tuple[str, bytes] = ("", b"")
+    attachments: dict[str, tuple[str, bytes]] = field(default_factory=dict)
 
     @property
     def action(self) -> str:
@@ -250,7 +251,8 @@ class Browser:
             headers |= self._htmx(form.attributes.get("hx-target", "").strip("#"))
         if form.attributes.get("enctype") == "multipart/form-data":
             sent: dict[str, Any] = {name: (None, value.encode()) for name, value in pairs}
-            parts = {form.files[0]: form.attached, **sent}
+            assert form.attachments.keys() <= set(form.files)
+            parts = {form.files[0]: form.attached, **form.attachments, **sent}
             return self._page(self.client.post(action, files=parts, headers=headers))
         headers["Content-Type"] = "application/x-www-form-urlencoded"
         return self._page(self.client.post(action, content=urlencode(pairs), headers=headers))

@@ -8,8 +8,8 @@ from starlette.testclient import TestClient
 
 from app.config import Settings
 from app.db import Database
-from app.web.app import create_app
 from tests import factories
+from tests.apps import lent
 from tests.web.browsing import Browser
 
 HOST = "http://localhost"
@@ -20,9 +20,10 @@ def client_of(app: FastAPI, *, address: str = "127.0.0.1") -> TestClient:
 
 
 @pytest.fixture
-def web(settings: Settings, database: Database) -> FastAPI:
+def web(settings: Settings, database: Database) -> Iterator[FastAPI]:
     """The web app on the test's database."""
-    return create_app(settings, database)
+    with lent(settings, database) as app:
+        yield app
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from app.models.review import Verdict
 from app.services import datasets, decisions
 from tests import factories
 from tests.factories import Row
+from tests.services.learned import put_in_front
 from tests.web.browsing import Browser, Page
 from tests.web.signing_in import signed_in
 
@@ -316,6 +317,52 @@ def test_the_queue_costs_a_fixed_number_of_queries(
         counted.append(len(statements))
     assert counted[0] == counted[1]
     assert counted[0] <= 14
+
+
+@pytest.mark.parametrize("scripts", [False, True])
+def test_a_new_order_shows_at_the_next_verdict(
+    client_browser: Browser, dataset_id: int, database: Database
+) -> None:
+    browser = client_browser
+    page = press(browser, browser.open(f"/datasets/{dataset_id}/review"), "Keep")
+    order = put_in_front(database, dataset_id, ["r5", "r2", "r4"])
+    assert opened_row(page) == f"row-{example(database, 'r2').id}", "the open row stays"
+    after = press(browser, page, "Keep")
+    first = example(database, "r5").id
+    assert opened_row(after) == f"row-{first}"
+    assert "Order renewed from what was decided." in after.text
+    assert "Ranked by what people decided so far" in after.text
+    rows = [one["id"] for one in after.elements("tr") if "id" in one]
+    assert rows == [f"row-{example(database, name).id}" for name in ("r5", "r4", "r3")]
+    where = f"/datasets/{dataset_id}/review/{first}?order={order}"
+    if browser.scripts:
+        assert (after.headers["hx-retarget"], after.headers["hx-replace-url"]) == ("#review", where)
+    else:
+        assert after.url == where
+    following = press(browser, after, "Keep")
+    assert opened_row(following) == f"row-{example(database, 'r4').id}"
+    assert "Order renewed" not in following.text
+    following = press(browser, following, "Keep")
+    assert opened_row(following) == f"row-{example(database, 'r3').id}"
+
+
+def test_a_new_order_costs_few_queries_more(
+    browser: Browser, dataset_id: int, database: Database, queries: Queries
+) -> None:
+    page = press(browser, browser.open(f"/datasets/{dataset_id}/review"), "Keep")
+    put_in_front(database, dataset_id, ["r5", "r2", "r4"])
+    with queries(database) as statements:
+        page = browser.open(f"/datasets/{dataset_id}/review")
+    assert len(statements) <= 16
+    with queries(database) as statements:
+        press(browser, page, "Keep")
+    assert len(statements) <= 46, "a browser without scripts opens the next page, too"
+
+
+@pytest.mark.parametrize("query", ["order=x", "order=-1", f"order={2**64}"])
+def test_an_order_without_sense_is_422(browser: Browser, dataset_id: int, query: str) -> None:
+    assert browser.open(f"/datasets/{dataset_id}/review?{query}").status == 422
+    assert browser.open(f"/datasets/{dataset_id}/review?order=99").status == 200
 
 
 def test_a_row_of_the_test_split_can_be_decided_by_hand(

@@ -124,6 +124,33 @@ def test_auto_fix_shows_before_it_acts(
     assert batch.total == rows
 
 
+@pytest.mark.parametrize("scripts", [False, True])
+def test_some_rows_are_reviewed_before_the_others_are_changed(
+    browser: Browser, database: Database, *, scripts: bool
+) -> None:
+    rows = [factories.Row(f"text {at}", "a", "b", at / 200) for at in range(30)]
+    made = factories.make_dataset(database, name="Many", rows=rows)
+    page = browser.open(f"/datasets/{made}/auto-fix?rule=all&search=text")
+    assert "nobody has reviewed rows like these yet" in page.text
+    assert "These classes would at least double: b" in page.text
+    browser.scripts = scripts
+    after = browser.submit(page.form("/auto-fix/samples"), "Review 20 first")
+    queue = after.headers["hx-redirect"] if scripts else after.url
+    assert queue.endswith("/review?preset=all&state=open&sample=1")
+    browser.scripts = False
+    page = browser.open(queue)
+    for at in range(20):
+        shown = page.elements("section")[0]["data-row"].removeprefix("row-")
+        page = browser.submit(page.form(f"/review/{shown}"), "Accept" if at else "Keep")
+    assert "The sample is reviewed" in page.text
+    page = browser.open(page.links["Back to the auto-fix"])
+    assert page.url == f"/datasets/{made}/auto-fix?search=text&rule=all&at_least=0.9&top=50"
+    assert "10 rows would change" in page.text
+    assert "20 reviewed rows, 20 of them drawn at random" in page.text
+    assert "Left alone in this filter: 20 decided by people" in page.text
+    assert browser.open(f"/datasets/{made}/auto-fix/samples/99").status == 404
+
+
 @pytest.mark.parametrize(
     "query", ["rule=odd", "rule=top&top=many", "rule=min_confidence&at_least=2", "rule=top&top=0"]
 )

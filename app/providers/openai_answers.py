@@ -1,0 +1,75 @@
+"""What a server that speaks OpenAI's API says when it does not do what was asked, as our errors."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import openai
+
+from app.errors import Unavailable
+from app.providers.errors import ProviderBusy, ProviderRefused
+
+SERVER_ERROR = 500
+TOO_MANY_REQUESTS = 429
+NO_QUOTA = "insufficient_quota"
+
+
+@contextmanager
+def translated(server: str, api_key: str) -> Iterator[None]:
+    """Turn the client's errors into ours.
+
+    Parameters
+    ----------
+    server : str
+        Its host, named in every sentence.
+    api_key : str
+        Cut out of what the server says.
+
+    Raises
+    ------
+    ProviderRefused
+        The server said no: its words, code and request id.
+    ProviderBusy
+        It asks to wait, or has a problem of its own.
+    Unavailable
+        It cannot be reached.
+    """
+    try:
+        yield
+    except openai.APITimeoutError:
+        raise Unavailable(f"{server} did not answer in time.") from None
+    except openai.APIConnectionError as problem:
+        raise Unavailable(f"{server} cannot be reached: {problem.__cause__ or problem}.") from None
+    except openai.APIStatusError as problem:
+        raise _refusal(problem, server, api_key) from None
+    except (openai.APIError, ValueError, TypeError, AttributeError):
+        raise ProviderRefused(f"{server} answered something that is not OpenAI's API.") from None
+
+
+def _refusal(problem: openai.APIStatusError, server: str, api_key: str) -> ProviderRefused | ProviderBusy:
+    words = _words(problem).replace(api_key, "…")
+    request = f" (request id {problem.request_id})" if problem.request_id else ""
+    wait = _seconds_to_wait(problem.response.headers.get("retry-after", ""))
+    if problem.status_code == TOO_MANY_REQUESTS and problem.code != NO_QUOTA:
+        pause = f" Try again in {wait:g} seconds." if wait is not None else ""
+        return ProviderBusy(f"{server} asks to wait: {words}{request}{pause}", retry_after=wait)
+    if problem.status_code >= SERVER_ERROR:
+        said = f"{server} has a problem of its own ({problem.status_code}): {words}{request}"
+        return ProviderBusy(said, retry_after=wait)
+    message = f"{server} refused ({problem.status_code}): {words}{request}"
+    return ProviderRefused(message, code=problem.code, request_id=problem.request_id)
+
+
+def _seconds_to_wait(said: str) -> float | None:
+    """Return what a header `retry-after` says in seconds; dates are left out, as clocks may be wrong."""
+    try:
+        seconds = float(said)
+    except ValueError:
+        return None
+    return seconds if 0 <= seconds < math.inf else None
+
+
+def _words(problem: openai.APIStatusError) -> str:
+    if isinstance(problem.body, dict) and isinstance(problem.body.get("message"), str):
+        return str(problem.body["message"])
+    return f"HTTP status {problem.status_code} without an explanation"

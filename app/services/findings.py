@@ -1,0 +1,149 @@
+"""Findings and neighbours of a run: storing them, and keeping them in step with what people decide."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.models.columns import Split
+from app.models.datasets import CounterName
+from app.models.evidence import Evidence, Finding, IssueKind
+from app.models.examples import Example, ExampleState
+from app.models.scoring import Score, ScoringRun
+from app.services import counting, runs
+
+CHUNK = 1000
+
+
+@dataclass(frozen=True)
+class ScoredText:
+    """A row as a run has scored it."""
+
+    example_id: int
+    text: str
+    given_label_id: int | None
+    split: Split
+    pred_probs: bytes
+
+
+def count_scored(session: Session, run: ScoringRun) -> int:
+    """Count the rows that a run has scored."""
+    return session.scalar(sa.select(sa.func.count()).where(Score.run_id == run.id)) or 0
+
+
+def read_scored(session: Session, run: ScoringRun) -> Iterator[list[ScoredText]]:
+    """Yield the rows that a run has scored, in the order in which they came, some at a time."""
+    query = (
+        sa.select(Score.example_id, Example.text, Score.given_label_id, Score.split, Score.pred_probs)
+        .join(Example, Example.id == Score.example_id)
+        .where(Score.run_id == run.id)
+        .order_by(Score.example_id)
+        .execution_options(yield_per=CHUNK)
+    )
+    for rows in session.execute(query).partitions():
+        yield [ScoredText(*row) for row in rows]
+
+
+def save(
+    session: Session,
+    run: ScoringRun,
+    *,
+    neighbours: Sequence[tuple[int, bytes]],
+    found: Sequence[dict[str, Any]],
+) -> None:
+    """Store some rows' neighbours and findings, out of sight until the run is published."""
+    runs.guard(session, run)
+    if neighbours:
+        session.execute(
+            sa.insert(Evidence),
+            [
+                {"run_id": run.id, "example_id": example_id, "neighbours": blob}
+                for example_id, blob in neighbours
+            ],
+        )
+    if found:
+        _save_findings(session, run, found)
+
+
+def _save_findings(session: Session, run: ScoringRun, found: Sequence[dict[str, Any]]) -> None:
+    bits: dict[int, int] = {}
+    for one in found:
+        bits[one["example_id"]] = bits.get(one["example_id"], 0) | IssueKind(one["kind"]).bit
+    states = session.execute(sa.select(Example.id, Example.state).where(Example.id.in_(bits)))
+    is_open = {example_id: state is ExampleState.OPEN for example_id, state in states}
+    session.execute(
+        sa.insert(Finding),
+        [
+            {**one, "run_id": run.id, "is_open": is_open[one["example_id"]]}
+            for one in found
+            if one["example_id"] in is_open
+        ],
+    )
+    session.execute(
+        sa.update(Score),
+        [{"run_id": run.id, "example_id": example_id, "kinds": value} for example_id, value in bits.items()],
+    )
+
+
+def forget_chunk(session: Session, run: ScoringRun) -> bool:
+    """Delete some of what an earlier attempt of a run stored; say whether there was any."""
+    runs.guard(session, run)
+    found = False
+    for kind in (Finding, Evidence):
+        ids = session.scalars(sa.select(kind.example_id).where(kind.run_id == run.id).limit(CHUNK)).all()
+        session.execute(
+            sa.delete(kind)
+            .where(kind.run_id == run.id, kind.example_id.in_(ids))
+            .execution_options(synchronize_session=False)
+        )
+        found = found or bool(ids)
+        if kind is Finding:
+            session.execute(
+                sa.update(Score)
+                .where(Score.run_id == run.id, Score.example_id.in_(ids))
+                .values(kinds=0)
+                .execution_options(synchronize_session=False)
+            )
+    return found
+
+
+def remove(session: Session, dataset_id: int, example_ids: Sequence[int]) -> None:
+    """Delete what every run of a dataset says of examples that are going."""
+    of_dataset = sa.select(ScoringRun.id).where(ScoringRun.dataset_id == dataset_id)
+    for kind in (Finding, Evidence):
+        session.execute(
+            sa.delete(kind)
+            .where(kind.run_id.in_(of_dataset), kind.example_id.in_(example_ids))
+            .execution_options(synchronize_session=False)
+        )
+
+
+def follow(session: Session, scores: Sequence[Score]) -> None:
+    """Repeat in the findings what has just changed in some scores of one run."""
+    places: dict[tuple[int, Split, bool], list[int]] = {}
+    for score in scores:
+        if score.kinds:
+            places.setdefault((score.run_id, score.split, score.is_open), []).append(score.example_id)
+    for (run_id, split, is_open), example_ids in sorted(places.items()):
+        session.execute(
+            sa.update(Finding)
+            .where(Finding.run_id == run_id, Finding.example_id.in_(example_ids))
+            .values(split=split, is_open=is_open)
+            .execution_options(synchronize_session=False)
+        )
+
+
+def set_counters(session: Session, dataset_id: int, run_id: int) -> None:
+    """Count the open rows of each kind anew, as a new run needs it."""
+    rows = session.execute(
+        sa.select(Finding.split, Finding.kind, sa.func.count())
+        .where(Finding.run_id == run_id, Finding.is_open.is_(True))
+        .group_by(Finding.split, Finding.kind)
+    )
+    sums: dict[tuple[Split, CounterName], int] = {
+        (split, counting.open_counter(kind)): count for split, kind, count in rows
+    }
+    names = [counting.open_counter(kind) for kind in IssueKind]
+    counting.set_counters(session, dataset_id, names, sums)

@@ -1,0 +1,184 @@
+"""In which order the queue is read: the run's own, or one that was learned from decisions.
+
+The run's order never changes. A learned order puts some rows, its front, before all others; it never changes
+either, and whoever is within one goes on in it. So a walk through the queue shows every row once, whatever
+was learned in the meantime. A tab of one kind of issue has an order of its own, in which rows that belong
+together follow each other; nothing is learned there.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.errors import InvalidInput
+from app.models.columns import RunState
+from app.models.datasets import Dataset
+from app.models.evidence import Finding, IssueKind
+from app.models.examples import Example
+from app.models.learning import FrontRow, Learning
+from app.models.scoring import Score
+
+MAX_ID = 2**63
+BEFORE_ALL = 1_000_000.0
+"""The key of a row of the front is its place less this: below any key of the run."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a row stands in an order; written into addresses."""
+
+    key: float | None
+    example_id: int
+    order: int = 0
+
+    def __str__(self) -> str:
+        key = "" if self.key is None else repr(self.key)
+        return f"{key}:{self.example_id}" + (f"@{self.order}" if self.order else "")
+
+    @property
+    def in_front(self) -> bool:
+        """Whether the row is one that decisions have put before all others."""
+        return self.key is not None and self.key < 0
+
+    @classmethod
+    def read(cls, written: str, *, scored: bool) -> "Place":
+        """Read a place from an address, or say that it is none."""
+        key, _, rest = written.partition(":")
+        example_id, _, order = rest.partition("@")
+        try:
+            place = cls(float(key) if scored else None, int(example_id), int(order or 0))
+        except ValueError:
+            place = cls(None, 0)
+        if not (0 < place.example_id < MAX_ID and 0 <= place.order < MAX_ID):
+            raise InvalidInput(f"{written[:50]!r} is not a place in the queue.")
+        return place
+
+
+def newest(dataset: Dataset, kind: IssueKind | None) -> int:
+    """Return the number of the newest learned order, 0 where there is none."""
+    return 0 if kind is not None else dataset.learning_id or 0
+
+
+def resolve(session: Session, dataset: Dataset, order: int | None, *, kind: IssueKind | None) -> int:
+    """Return the order to read in: the one asked for while it is kept, else the newest."""
+    last = newest(dataset, kind)
+    if order is None or order == last or dataset.current_run_id is None or kind is not None:
+        return last
+    known = sa.select(Learning.id).where(
+        Learning.id == order, Learning.run_id == dataset.current_run_id, Learning.state == RunState.DONE
+    )
+    return order if order == 0 or session.scalar(known) else last
+
+
+def place_of(
+    session: Session, dataset: Dataset, score: Score, *, order: int, kind: IssueKind | None
+) -> Place | None:
+    """Return where a scored row stands in an order; nowhere in that of a kind of issue which it has not."""
+    if kind is not None:
+        rank = session.scalar(
+            sa.select(Finding.rank).where(
+                Finding.run_id == dataset.current_run_id,
+                Finding.example_id == score.example_id,
+                Finding.kind == kind,
+            )
+        )
+        return None if rank is None else Place(rank, score.example_id)
+    if order:
+        found = sa.select(FrontRow.place).where(
+            FrontRow.learning_id == order, FrontRow.example_id == score.example_id
+        )
+        if (place := session.scalar(found)) is not None:
+            return Place(place - BEFORE_ALL, score.example_id, order)
+    return Place(score.rank_key, score.example_id, order)
+
+
+def read(
+    session: Session,
+    query: sa.Select[*tuple[Any, ...]],
+    front: sa.Select[*tuple[Any, ...]],
+    *,
+    scored: bool,
+    kind: IssueKind | None,
+    order: int,
+    border: Place | None,
+    backwards: bool,
+    limit: int,
+) -> list[tuple[Place, Any]]:
+    """Return the next rows of a query beyond a place, each with its own place, in the direction of reading.
+
+    The first two columns of both queries are an example and its score; `front` is the query over the rows of
+    the order's front alone. A dataset without scores is read by row.
+    """
+    found: list[tuple[Place, Any]] = []
+    has_front = bool(order) and scored
+    if has_front and not backwards:
+        found += _front(session, front, order=order, border=border, backwards=False, limit=limit)
+    if len(found) < limit:
+        found += _tail(
+            session, query, _keys(scored=scored, kind=kind), order=order, border=border,
+            backwards=backwards, limit=limit - len(found),
+        )  # fmt: skip
+    if has_front and backwards and len(found) < limit:
+        found += _front(session, front, order=order, border=border, backwards=True, limit=limit - len(found))
+    return found
+
+
+def _front(
+    session: Session,
+    query: sa.Select[*tuple[Any, ...]],
+    *,
+    order: int,
+    border: Place | None,
+    backwards: bool,
+    limit: int,
+) -> list[tuple[Place, Any]]:
+    if border is not None and not border.in_front and not backwards:
+        return []
+    query = query.add_columns(FrontRow.place)
+    if border is not None and border.in_front:
+        at = round((border.key or 0) + BEFORE_ALL)
+        query = query.where(FrontRow.place < at if backwards else FrontRow.place > at)
+    query = query.order_by(FrontRow.place.desc() if backwards else FrontRow.place).limit(limit)
+    return [
+        (Place(place - BEFORE_ALL, row[0].id, order), tuple(row)) for *row, place in session.execute(query)
+    ]
+
+
+def _keys(*, scored: bool, kind: IssueKind | None) -> list[sa.ColumnElement[Any]]:
+    if not scored:
+        return [Example.id]  # type: ignore[list-item]
+    if kind is not None:
+        return [Finding.rank, Finding.example_id]  # type: ignore[list-item]
+    return [Score.rank_key, Score.example_id]  # type: ignore[list-item]
+
+
+def _tail(
+    session: Session,
+    query: sa.Select[*tuple[Any, ...]],
+    keys: list[sa.ColumnElement[Any]],
+    *,
+    order: int,
+    border: Place | None,
+    backwards: bool,
+    limit: int,
+) -> list[tuple[Place, Any]]:
+    if border is not None and border.in_front:
+        if backwards:
+            return []
+        border = None
+    if order:
+        in_front = sa.exists().where(FrontRow.learning_id == order, FrontRow.example_id == Score.example_id)
+        query = query.where(~in_front)
+    if border is not None:
+        values = [border.key, border.example_id][-len(keys) :]
+        # Of the column's own type: an integer compared with a float would not be looked up in the index.
+        typed = [sa.literal(key.type.python_type(value)) for key, value in zip(keys, values, strict=True)]
+        at, limits = sa.tuple_(*keys), sa.tuple_(*typed)
+        query = query.where(at < limits if backwards else at > limits)
+    query = query.order_by(*(key.desc() if backwards else key.asc() for key in keys)).limit(limit)
+    return [
+        (Place(key if len(keys) > 1 else None, row[0].id, order), tuple(row))
+        for *row, key in session.execute(query.add_columns(keys[0]))
+    ]

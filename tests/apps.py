@@ -1,0 +1,21 @@
+"""Web apps for tests: building one and its first answer cost more than most tests, so they are lent again."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from fastapi import FastAPI
+
+from app.config import Settings
+from app.db import Database
+from app.web.app import create_app
+
+_free: list[FastAPI] = []
+
+
+@contextmanager
+def lent(settings: Settings, database: Database) -> Iterator[FastAPI]:
+    """Lend an app that nobody else uses now; its settings may differ only in what is read at each request."""
+    app = _free.pop() if _free else create_app(settings, database)
+    app.state.settings, app.state.database = settings, database
+    yield app
+    _free.append(app)
