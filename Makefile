@@ -77,7 +77,9 @@ clean:  ## remove everything that was made here, the virtual environment too
 
 .venv/.dev: requirements-dev.lock $(UV)
 	@# Compiled here once: the tests start many processes, on machines that may not keep what Python compiles.
-	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements-dev.lock
+	@# A sync would take the command away from under a `make run` that is going on.
+	@if [ -e .venv/.run ]; then how="install -r"; else how=sync; fi; \
+		$(UV) pip $$how requirements-dev.lock --quiet --python $(BIN)/python --require-hashes --compile-bytecode
 	@$(IN_PLACE)
 	@touch .venv/.run $@
 

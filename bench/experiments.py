@@ -1,4 +1,4 @@
-"""Test accuracy of raw, dropped and corrected labels, through the product's own commands.
+"""Test accuracy of original, dropped and corrected labels, through the product's own commands.
 
 The simulated reviewer knows the truth (`truth.csv`, which the product never sees) and goes through every
 flagged row: it accepts, keeps or overrides as a careful person would. Rows without a decided truth are kept.

@@ -43,24 +43,42 @@ function press(event) {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
   if (document.querySelector("dialog[open]")) return;
   if (isTyping(event.target)) {
-    leaveOnEscape(event);
+    leaveField(event);
     return;
   }
   const key = keyOf(event);
-  const button = key && document.querySelector(`[data-key="${CSS.escape(key)}"]:not(:disabled)`);
-  if (!button || button.closest("fieldset:disabled")) return;
+  const button = key && document.querySelector(`[data-key="${CSS.escape(key)}"]`);
+  if (!button) return;
   event.preventDefault();
-  if (event.repeat && !button.dataset.go) return;
+  // Until the answer is there, nobody has seen the row that the key would be about.
+  const isBusy = document.querySelector("#review .htmx-request:not(.run)");
+  if (isBusy && button.closest("#resolver") && !isTyping(button)) {
+    if (!event.repeat) sayMissed(key);
+    return;
+  }
+  if (button.matches(":disabled") || (event.repeat && !button.dataset.go)) return;
   if (isTyping(button)) button.focus();
-  else if (!document.querySelector("#resolver.htmx-request, #resolver .htmx-request")) button.click();
+  else button.click();
 }
 
-function leaveOnEscape(event) {
-  if (event.key === "Escape") event.target.blur();
-  if (event.key === "Enter" && event.target.dataset.narrows) {
-    event.preventDefault();
-    byId(event.target.dataset.narrows).querySelector("li:not([hidden]) button")?.click();
-  }
+// Keys work again once a field is left; Enter in a filter applies it too, as any change does.
+function leaveField(event) {
+  const field = event.target;
+  if (event.key === "Escape") field.blur();
+  if (event.key !== "Enter" || !byId("resolver") || !field.matches("input")) return;
+  event.preventDefault();
+  if (field.dataset.narrows) byId(field.dataset.narrows).querySelector("li:not([hidden]) button")?.click();
+  else byId("resolver").focus({ preventScroll: true });
+}
+
+let missed = 0;
+
+function sayMissed(key) {
+  const box = byId("missed");
+  box.textContent = `${key.toUpperCase()} was not taken: the next row was not there yet.`;
+  box.hidden = false;
+  clearTimeout(missed);
+  missed = setTimeout(() => { box.hidden = true; }, 2500);
 }
 
 document.addEventListener("keydown", press);
@@ -75,14 +93,16 @@ let markedId = selectedRow()?.id;
 function markRow() {
   const wantedId = byId("resolver")?.dataset.row;
   const wanted = byId(wantedId || "");
-  for (const row of rows()) row.removeAttribute("aria-current");
-  if (wanted) {
-    wanted.setAttribute("aria-current", "true");
-    wanted.scrollIntoView({ block: "nearest" });
-  } else if (wantedId && markedId && markedId === rows().at(-1)?.id) {
-    // The row after the table's last one is on its next page, or the queue starts anew.
+  if (!wanted && wantedId && markedId && markedId === rows().at(-1)?.id) {
+    // The row after the table's last one is on its next page, or the queue starts anew. The mark waits for it.
+    markedId = undefined;
+    rows().at(-1).setAttribute("aria-current", "true");
     document.querySelector("#queue a[rel=next], #presets a[aria-current]")?.click();
+    return;
   }
+  for (const row of rows()) row.removeAttribute("aria-current");
+  wanted?.setAttribute("aria-current", "true");
+  wanted?.scrollIntoView({ block: "nearest" });
   markedId = wanted?.id;
 }
 
@@ -104,6 +124,7 @@ function openFirstOrLast() {
   if (!openAfterPaging) return;
   const row = openAfterPaging === "next" ? rows()[0] : rows().at(-1);
   openAfterPaging = "";
+  row?.setAttribute("aria-current", "true");
   row?.querySelector("a").click();
 }
 
@@ -128,10 +149,31 @@ document.addEventListener("htmx:beforeSwap", (event) => {
 document.addEventListener("htmx:afterSettle", (event) => {
   letMessagesPass();
   const id = event.detail.target?.id || event.detail.elt?.id;
-  if (id === "queue") openFirstOrLast();
   if (["resolver", "review", "queue"].includes(id)) {
     markRow();
+    showDraft();
     if (id === "resolver" && document.activeElement === document.body) byId("resolver").focus({ preventScroll: true });
+  }
+  if (id === "queue") openFirstOrLast();
+});
+
+// ---------- notes ----------
+
+// A note belongs to the verdict that comes after it; till then it waits in this tab, row by row.
+const draftOf = (row) => `setright note ${row}`;
+
+function showDraft() {
+  const draft = byId("note") && sessionStorage.getItem(draftOf(byId("resolver").dataset.row));
+  if (draft !== null && draft !== undefined && byId("note")) byId("note").value = draft;
+}
+
+document.addEventListener("input", (event) => {
+  if (event.target.id === "note") sessionStorage.setItem(draftOf(byId("resolver").dataset.row), event.target.value);
+});
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const sent = event.detail.requestConfig;
+  if (sent?.elt.id === "decision" && !event.detail.isError) {
+    sessionStorage.removeItem(draftOf(sent.elt.closest("#resolver").dataset.row));
   }
 });
 
@@ -149,7 +191,10 @@ document.addEventListener("input", (event) => {
 document.addEventListener("change", (event) => {
   const form = event.target.closest("form[data-live]");
   if (form && !event.target.closest("[data-apply]")) submitOnce(form);
-  if (event.target.type === "file") showChosen(event.target);
+  if (event.target.type === "file") {
+    byId("flash").replaceChildren();
+    showChosen(event.target);
+  }
 });
 
 // Enter in a field changes it and submits the form: that is one wish, not two.
@@ -167,7 +212,10 @@ function showChosen(input) {
   input.setCustomValidity(isTooLarge ? input.dataset.tooLarge : "");
   if (isTooLarge) input.reportValidity();
   const label = byId(input.dataset.shows);
-  if (label && file) label.textContent = file.name;
+  if (!label || !file) return;
+  label.textContent = file.name;
+  const then = label.parentElement.querySelector("[data-then]");
+  if (then) then.textContent = then.dataset.then;
 }
 
 for (const zone of document.querySelectorAll(".drop")) {
@@ -193,6 +241,10 @@ document.addEventListener("htmx:xhr:progress", (event) => {
   bar.max = event.detail.total;
   bar.value = event.detail.loaded;
 });
+for (const problem of ["htmx:responseError", "htmx:sendError"]) {
+  document.addEventListener(problem, () => document.querySelectorAll("[data-upload]").forEach((bar) => { bar.hidden = true; }));
+}
 
 letMessagesPass();
+showDraft();
 selectedRow()?.scrollIntoView({ block: "nearest" });

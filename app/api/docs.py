@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from app.web.deps import Visitor
 from app.web.render import html
 
 router = APIRouter()
@@ -40,8 +41,8 @@ class Operation:
 
 
 @router.get("/docs", name="api.docs", include_in_schema=False)
-def show(request: Request) -> Response:
-    """Show what programs can do here."""
+def show(request: Request, _visitor: Visitor) -> Response:
+    """Show what programs can do here; to anybody, as it tells nothing of the data."""
     schema = request.app.openapi()
     nouns: dict[str, list[Operation]] = {}
     for tag, operation in _operations(schema):

@@ -1,4 +1,4 @@
-"""Experiments: the same training on raw, dropped and corrected rows."""
+"""Experiments: the same training on original, dropped and corrected rows."""
 
 from typing import Annotated, Any
 
@@ -38,7 +38,8 @@ class ExperimentOut(RunOut):
     seeds: list[int]
     """The seeds."""
     results: Any
-    """For each variant: accuracy with its interval, per seed and per class, rows, error reduction."""
+    """For each variant: accuracy with its interval, per seed and per class, rows, error reduction; `paired`
+    compares each two of them row by row (McNemar's exact test)."""
 
 
 @router.post(

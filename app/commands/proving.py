@@ -23,7 +23,7 @@ def experiment(
     seeds: Annotated[str, typer.Option(help="Whole numbers separated by commas.")] = "0,1,2",
     json_: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
-    """Train on raw, flagged-dropped and corrected labels and compare on the frozen test split."""
+    """Train on original, flagged-dropped and corrected labels and compare on the frozen test split."""
     try:
         numbers = [int(seed) for seed in seeds.split(",")]
     except ValueError:
@@ -55,3 +55,4 @@ def experiment(
             f"  {variant.value:<10} {found['accuracy']:.3f}  [{found['low']:.3f}, {found['high']:.3f}]  "
             f"{found['rows']:,} train rows{less}"
         )
+    say(experiments.verdict(results))

@@ -38,6 +38,9 @@ ANNOTATOR_NAMES = _words(
     "annotator annotatorid rater raterid labeler labeller annotatedby labeledby worker "
     "workerid user annotateur annotatorin anotador annotatore разметчик 标注者 标注员 アノテーター "
 )
+# Names of files whose rows are for judging, not for learning.
+TEST_FILE = re.compile(r"(?<![^\W_])(tests?|testing|valid|validation|val|hold_?out|dev|eval)(?![^\W_])")
+TRAIN_FILE = re.compile(r"(?<![^\W_])train(ing)?(?![^\W_])")
 # Columns that hold the truth are for scoring a result, never for making one.
 TRUTH = re.compile(r"true|truth|gold|correct|reference|expert")
 
@@ -61,6 +64,12 @@ def guess_columns(columns: Sequence[str], samples: Sequence[Mapping[str, JsonVal
     given_id = given_id or _all_distinct(cells, taken)
     rest = tuple(column for column in columns if column not in taken)
     return Columns(text=text, label=label, id=given_id, split=split, annotator=annotator, metadata=rest)
+
+
+def names_test_rows(file_name: str) -> bool:
+    """Whether a file's own name, the folders left out, says that its rows are for testing."""
+    name = re.split(r"[/\\]", file_name)[-1].lower()
+    return bool(TEST_FILE.search(name)) and not TRAIN_FILE.search(name)
 
 
 def _plain(name: str) -> str:

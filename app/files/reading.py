@@ -76,9 +76,7 @@ def preview(
     rejected = [one for one in sample if isinstance(one, Rejected)]
     names = _column_names(source, found, records)
     if not sample:
-        raise InvalidInput(
-            f"{name} has a header but no rows." if found.format in SAME_COLUMNS else _no_rows(name)
-        )
+        raise InvalidInput(_no_rows(name, found, is_told=layout is not None and layout.encoding is not None))
     if columns is not None:
         check_columns(columns, names)
         built = _build(iter(records), found, columns, limits=limits, allow_unlabelled=columns.label is None)
@@ -259,8 +257,10 @@ def _shown(values: dict[str, JsonValue], names: tuple[str, ...]) -> tuple[str, .
     return tuple(to_text(values.get(name)) or "" for name in names)
 
 
-def _no_rows(name: str) -> str:
-    return f"{name} holds no rows."
+def _no_rows(name: str, layout: Layout, *, is_told: bool) -> str:
+    if is_told and layout.encoding:
+        return f"Read as {layout.encoding}, {name} has no rows."
+    return f"{name} has a header but no rows." if layout.format in SAME_COLUMNS else f"{name} holds no rows."
 
 
 def _warnings(layout: Layout, records: list[Record]) -> tuple[str, ...]:

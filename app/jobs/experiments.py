@@ -1,6 +1,8 @@
 """An experiment: the same training on every variant, judged on the same test rows."""
 
+from dataclasses import asdict
 from importlib.metadata import version as package_version
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +14,7 @@ from app.jobs.durable import step, workflow
 from app.models.experiments import Experiment
 from app.pipeline.cache import embed_cached
 from app.queue import Job
-from app.science.evaluation import error_reduction
+from app.science.evaluation import error_reduction, paired_test
 from app.services import experiments, runs
 from app.services.experiments import Material
 
@@ -70,11 +72,15 @@ def _embed(
 
 
 def _results(material: Material, found: "dict[str, VariantResult]") -> dict[str, Any]:
-    raw = found["original"].accuracy
+    original = found["original"].accuracy
     return {
         "variants": {
-            name: _variant(result, raw=raw, rows=len(material.variants[name][0]))
+            name: _variant(result, original=original, rows=len(material.variants[name][0]))
             for name, result in found.items()
+        },
+        "paired": {
+            f"{one}/{other}": asdict(paired_test(found[one].right, found[other].right))
+            for one, other in combinations(found, 2)
         },
         "test_rows": len(material.test_labels),
         "labels": material.labels,
@@ -82,7 +88,7 @@ def _results(material: Material, found: "dict[str, VariantResult]") -> dict[str,
     }
 
 
-def _variant(result: "VariantResult", *, raw: float, rows: int) -> dict[str, Any]:
+def _variant(result: "VariantResult", *, original: float, rows: int) -> dict[str, Any]:
     return {
         "accuracy": result.accuracy,
         "low": result.low,
@@ -91,5 +97,5 @@ def _variant(result: "VariantResult", *, raw: float, rows: int) -> dict[str, Any
         "per_seed": [evaluation.accuracy for evaluation in result.evaluations],
         "macro_f1": float(np.mean([evaluation.macro_f1 for evaluation in result.evaluations])),
         "rows": rows,
-        "error_reduction": error_reduction(raw, result.accuracy),
+        "error_reduction": error_reduction(original, result.accuracy),
     }

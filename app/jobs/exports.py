@@ -12,6 +12,7 @@ from app.files.writing import ExportRow, extension, write_rows
 from app.jobs.context import Context, Reporter
 from app.jobs.durable import step, workflow
 from app.models.datasets import Dataset
+from app.models.examples import ExampleState
 from app.models.exports import Export
 from app.models.versions import Version
 from app.queue import Job
@@ -30,7 +31,7 @@ def write(context: Context, export: Export) -> None:
     folder = context.settings.exports / str(export.id)
     folder.mkdir(parents=True, exist_ok=True)
     report = Reporter(context, export)
-    tally: dict[str, Tally[str]] = {"labels": Tally(), "states": Tally()}
+    tally: dict[str, Tally[str]] = {"labels": Tally(), "states": Tally(), "left_out": Tally()}
     with context.database.read(snapshot=True) as session:
         actor = runs.requester(session, export)
         version = session.get_one(Version, export.version_id)
@@ -43,6 +44,7 @@ def write(context: Context, export: Export) -> None:
             variant=export.variant,
             split=export.split,
             labelled_only=export.format in exports.CHAT_FORMATS,
+            on_left_out=lambda state: tally["left_out"].update([state]),
         )
         options = exports.options_of(export, exports.metadata_columns(session, version))
         with draft.open("wb") as out:
@@ -56,7 +58,8 @@ def write(context: Context, export: Export) -> None:
         "bytes": written.bytes,
         "sha256": written.sha256,
         "labels": dict(sorted(tally["labels"].items())),
-        "decisions": dict(sorted(tally["states"].items())),
+        "decisions": {state.value: tally["states"][state.value] for state in ExampleState},
+        "left_out": {state.value: tally["left_out"][state.value] for state in ExampleState},
     }
     with context.database.write() as session:
         done = exports.finish(session, export, facts, path=str(path), actor=actor)

@@ -14,6 +14,7 @@ from app.models.columns import RunState
 from app.models.imports import Import
 from app.queue import Job
 from app.services import publishing, retraction, runs, staging
+from app.services.imports import may_work_as_update
 from app.services.limits import limits_of
 from app.services.staging import Bounds, NumberedRow
 
@@ -28,7 +29,8 @@ def _give_up(context: Context, import_id: int, state: RunState, error: str) -> N
         context.pause()
     with context.database.write() as session:
         path = retraction.forget(session, import_id, state=state, error=error)
-    _delete(path)
+    if state is not RunState.FAILED or not may_work_as_update(error):  # that file may be asked for again
+        _delete(path)
 
 
 @workflow(Job.IMPORT, Import, give_up=_give_up)

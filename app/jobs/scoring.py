@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app import __version__
+from app.db import now
 from app.errors import Unavailable
 from app.jobs import brought
 from app.jobs.context import Context, Reporter
@@ -112,6 +113,7 @@ def compute(context: Context, run: ScoringRun, plan: Plan | None) -> dict[str, A
     from app.pipeline.dataset import score_dataset
 
     report = Reporter(context, run)
+    embed_seconds = (now() - run.started_at).total_seconds() if run.started_at else 0.0  # of the step before
 
     def on_progress(progress: "Progress") -> None:
         report(progress.phase, progress.done, progress.total)
@@ -123,7 +125,7 @@ def compute(context: Context, run: ScoringRun, plan: Plan | None) -> dict[str, A
     facts = _facts(context, run)
     started = time.perf_counter()
     vectors, pred_probs, origin = _numbers(context, run, plan, seq, facts, label_ids)
-    embed_seconds = time.perf_counter() - started
+    embed_seconds += time.perf_counter() - started
     found = score_dataset(
         facts.groups,
         _positions(facts.label_ids, label_ids),

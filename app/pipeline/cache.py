@@ -12,7 +12,7 @@ from app.errors import Unavailable
 from app.providers.embedding import BatchingEmbedder, EmbeddedBatch, Embedder
 
 HASH_BYTES = 16
-SHARD_SIZE = 1_000
+SHARD_SIZE = 250
 
 OnProgress = Callable[[int, int], None]
 

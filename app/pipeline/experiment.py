@@ -46,6 +46,8 @@ class VariantResult:
         Wilson 95 % interval of that mean for the size of the test set: how far it may be off on other rows.
     spread : float
         Standard deviation of the accuracy over the seeds; 0 for one seed.
+    right : float64 array (n_test,)
+        The share of the seeds that predicted each test row right.
     """
 
     evaluations: tuple[Evaluation, ...]
@@ -53,6 +55,7 @@ class VariantResult:
     low: float
     high: float
     spread: float
+    right: npt.NDArray[np.float64]
 
 
 def train_and_test(
@@ -178,4 +181,5 @@ def _summed_up(evaluations: list[Evaluation]) -> VariantResult:
     accuracies = np.array([evaluation.accuracy for evaluation in evaluations])
     accuracy, total = float(accuracies.mean()), evaluations[0].n_examples
     low, high = wilson_interval(round(accuracy * total), total)
-    return VariantResult(tuple(evaluations), accuracy, low, high, float(accuracies.std()))
+    right = np.stack([evaluation.right for evaluation in evaluations]).mean(axis=0)
+    return VariantResult(tuple(evaluations), accuracy, low, high, float(accuracies.std()), right)

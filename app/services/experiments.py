@@ -1,6 +1,6 @@
 """Experiments: asking for a comparison, reading the rows it trains on, keeping what it found."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,15 @@ TRAINERS = {"linear": "linear", "local": "linear"}
 """The trainers by the names one may call them; `local` is the linear one."""
 PLANNED_TRAINERS = ("transformer", "openai")
 MAX_SEEDS = 50
+LEAST_POINTS = 0.05
+"""Smaller differences would be written as 0.0 points."""
+CHANCE = 0.05
+"""A difference that chance alone gives less often than this is called more than chance."""
+SUBJECTS = {
+    Variant.ORIGINAL.value: "the original labels",
+    Variant.CORRECTED.value: "the corrected labels",
+    Variant.DROPPED.value: "the original labels without the flagged rows",
+}
 
 
 @dataclass(frozen=True)
@@ -42,7 +51,7 @@ class Material:
 def request(
     session: Session, dataset_id: int, *, trainer: str, seeds: Sequence[int], embedder: str, actor: Actor
 ) -> Experiment:
-    """Ask for the same training on raw, dropped and corrected rows; the labels are frozen now."""
+    """Ask for the same training on original, dropped and corrected rows; the labels are frozen now."""
     dataset = datasets.get(session, dataset_id)
     actor.require(Role.LEAD, dataset)
     if trainer in PLANNED_TRAINERS:
@@ -150,3 +159,27 @@ def finish(session: Session, experiment: Experiment, results: dict[str, Any], *,
         subject_id=fresh.id,
         new={name: variant["accuracy"] for name, variant in results["variants"].items()},
     )
+
+
+def verdict(results: Mapping[str, Any]) -> str:
+    """Return one sentence: which labels the model learns best from, and whether that may be chance."""
+    found = {name: one["accuracy"] for name, one in results.get("variants", {}).items() if name in SUBJECTS}
+    if not found:
+        return ""
+    if (max(found.values()) - min(found.values())) * 100 < LEAST_POINTS:
+        return "All variants score the same on these test rows."
+    best = max(found, key=lambda name: found[name])
+    said = ", ".join(_compared(results, best, other) for other in SUBJECTS if other in found.keys() - {best})
+    return f"On these test rows {SUBJECTS[best]} score best: {said}."
+
+
+def _compared(results: Mapping[str, Any], best: str, other: str) -> str:
+    gap = results["variants"][best]["accuracy"] - results["variants"][other]["accuracy"]
+    if gap * 100 < LEAST_POINTS:
+        return f"{SUBJECTS[other]} score the same"
+    points = f"{gap * 100:.1f} points above {SUBJECTS[other]}"
+    paired = results.get("paired", {})
+    test = paired.get(f"{best}/{other}") or paired.get(f"{other}/{best}")
+    if test is None:
+        return points
+    return f"{points} ({'more than chance' if test['p_value'] < CHANCE else 'which may be chance'})"

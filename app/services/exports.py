@@ -1,7 +1,7 @@
 """Exports: files of one version, with a manifest, and a preview of their first lines."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -24,6 +24,7 @@ from app.services import datasets, imports, label_names, runs, versions
 from app.services.versions import Frozen
 
 CHUNK = 2000
+MOST_COUNTED = 50_000
 SPLITS = ("train", "test", "all")
 CHAT_FORMATS = ("chat-jsonl", "completion-jsonl")
 
@@ -123,11 +124,18 @@ def options_of(export: Export, metadata_columns: tuple[str, ...] = ()) -> WriteO
 
 
 def read_rows(
-    session: Session, version: Version, *, variant: Variant, split: str, labelled_only: bool = False
+    session: Session,
+    version: Version,
+    *,
+    variant: Variant,
+    split: str,
+    labelled_only: bool = False,
+    on_left_out: Callable[[str], None] | None = None,
 ) -> Iterator[ExportRow]:
     """Yield the rows of a version as one variant has them, in the order in which they came.
 
-    The session should be a snapshot: chunks are read one after the other.
+    The session should be a snapshot: chunks are read one after the other. `on_left_out` is told the state of
+    each row of the split that the variant leaves out.
     """
     dataset = session.get_one(Dataset, version.dataset_id)
     names = label_names.names_at(session, version)
@@ -136,9 +144,10 @@ def read_rows(
         if split not in {"all", frozen.split}:
             continue
         row = _export_row(frozen, names, sources, variant)
-        if not belongs(frozen, variant) or (labelled_only and row.label is None):
-            continue
-        yield row
+        if belongs(frozen, variant) and not (labelled_only and row.label is None):
+            yield row
+        elif on_left_out:
+            on_left_out(row.state)
 
 
 def read_frozen(session: Session, version: Version) -> Iterator[Frozen]:
@@ -242,6 +251,41 @@ def sample_lines(session: Session, dataset: Dataset, choices: ExportChoices, *, 
     for block in encode_rows(islice(rows, lines), format=shown, options=options):
         out.write(block)
     return out.getvalue().decode("utf-8", "replace")
+
+
+@dataclass(frozen=True)
+class RowCount:
+    """How many rows a file would have; of a large dataset only the most there can be."""
+
+    rows: int
+    is_exact: bool
+
+
+def count_rows(session: Session, dataset: Dataset, choices: ExportChoices) -> RowCount:
+    """Count the rows that an export with these choices would have now."""
+    counts = datasets.counts(session, dataset.id)
+    most = sum({"train": counts.train, "test": counts.test}[one] for one in _splits(choices))
+    if most > MOST_COUNTED:
+        return RowCount(most, is_exact=False)
+    label_id = Example.label_id if choices.variant is Variant.CORRECTED else Example.given_label_id
+    wanted = [
+        Example.dataset_id == dataset.id,
+        Example.import_seq <= dataset.import_seq,
+        Example.split.in_(_splits(choices)),
+    ]
+    if choices.variant is Variant.CORRECTED or choices.format in CHAT_FORMATS:
+        wanted.append(label_id.is_not(None))
+    if choices.variant is not Variant.ORIGINAL:
+        wanted.append(Example.state != ExampleState.EXCLUDED)
+    if choices.variant is Variant.DROPPED:
+        flagged = (Score.run_id == dataset.current_run_id) & (Score.example_id == Example.id)
+        wanted.append(~sa.exists().where(flagged, Score.is_issue.is_(True)))
+    found = session.scalar(sa.select(sa.func.count()).select_from(Example).where(*wanted))
+    return RowCount(found or 0, is_exact=True)
+
+
+def _splits(choices: ExportChoices) -> tuple[str, ...]:
+    return ("train", "test") if choices.split == "all" else (choices.split,)
 
 
 def manifest_of(session: Session, export: Export, facts: dict[str, Any]) -> dict[str, Any]:

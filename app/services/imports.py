@@ -16,6 +16,7 @@ from app.models.columns import OPEN_STATES, RunState, Split
 from app.models.datasets import Dataset
 from app.models.imports import Import, RejectedRow
 from app.services import batches, datasets, runs
+from app.services.staging import HOW_TO_UPDATE
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,43 @@ def _dataset_for(session: Session, draft: Import, choices: ImportChoices, *, act
     if dataset.import_seq == 0:
         draft.creates_dataset = True
     return dataset
+
+
+def can_repeat(import_: Import) -> bool:
+    """Say whether a failed import would work as an update; its file was kept for that."""
+    failed = import_.state is RunState.FAILED and not import_.update
+    return failed and may_work_as_update(import_.error or "") and Path(import_.path).is_file()
+
+
+def may_work_as_update(error: str) -> bool:
+    """Say whether an import failed for nothing but rows that were there already."""
+    return error.endswith(HOW_TO_UPDATE)
+
+
+def repeat(session: Session, import_id: int, *, actor: Actor) -> Import:
+    """Make a draft of a failed import's file, whose rows may now update those that exist."""
+    actor.require(Role.LEAD)
+    failed = get(session, import_id)
+    if not can_repeat(failed):
+        raise Conflict(f"The file of {failed.file_name} is gone; upload it again.")
+    draft = Import(
+        state=RunState.DRAFT,
+        dataset_name=failed.dataset_name,
+        file_name=failed.file_name,
+        path=failed.path,
+        bytes=failed.bytes,
+        sha256=failed.sha256,
+        layout=failed.layout,
+        columns=failed.columns,
+        split=failed.split,
+        update=True,
+        allow_unlabelled=failed.allow_unlabelled,
+        created_by_id=actor.user_id,
+    )
+    failed.path = ""  # one draft has the file
+    session.add(draft)
+    session.flush()
+    return draft
 
 
 def discard(session: Session, import_id: int, *, actor: Actor) -> Path:

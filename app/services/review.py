@@ -24,6 +24,7 @@ from app.services.queue_filter import QueueFilter, conditions
 from app.services.queue_order import Place
 
 PAGE = 50
+MOST_COUNTED = 10_000
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,14 @@ def list_queue(
         after=found[-1].cursor if found and has_after else None,
         order=order,
     )
+
+
+def count_matches(
+    session: Session, dataset: Dataset, queue_filter: QueueFilter, *, most: int = MOST_COUNTED
+) -> int:
+    """Count the rows that a filter shows; beyond `most` it says one more, however many there are."""
+    found = _rows(dataset, queue_filter).with_only_columns(Example.id).limit(most + 1).subquery()
+    return session.scalar(sa.select(sa.func.count()).select_from(found)) or 0
 
 
 def next_row(

@@ -19,6 +19,9 @@ from app.models.examples import Example, text_hash
 from app.models.imports import Import, ImportMatch, MatchKind, RejectedRow
 from app.services import datasets, runs
 
+HOW_TO_UPDATE = "To change rows that exist, tick “Update rows that exist” (for the command: --update)."
+"""The end of the sentence by which an import fails on a row that is there already."""
+
 
 @dataclass(frozen=True)
 class NumberedRow:
@@ -126,7 +129,7 @@ class _Chunk:
         made = "" if self.import_.columns.get("id") else " (the file has no id column, so rows are numbered)"
         raise InvalidInput(
             f"Line {item.row.line}: the id {self.external_id(item)!r}{made} is already in "
-            f"{self.dataset.name}. To change rows that exist, import with update."
+            f"{self.dataset.name}. {HOW_TO_UPDATE}"
         )
 
     def _drop_twins(self) -> None:

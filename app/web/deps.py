@@ -67,6 +67,14 @@ def current_actor(request: Request) -> Actor:
     return actor
 
 
+def visitor(request: Request) -> Actor | None:
+    """Return who asks where a page is for anybody, so that its frame can name them."""
+    try:
+        return current_actor(request)
+    except (Unauthorized, Forbidden):
+        return None
+
+
 def _without_login(request: Request, *, has_logins: bool) -> Actor:
     if has_logins:
         raise Unauthorized("Sign in first.")
@@ -101,6 +109,7 @@ CurrentDatabase = Annotated[Database, Depends(database_of)]
 CurrentSettings = Annotated[Settings, Depends(settings_of)]
 CurrentLimits = Annotated[Limits, Depends(limits_of)]
 CurrentActor = Annotated[Actor, Depends(current_actor)]
+Visitor = Annotated[Actor | None, Depends(visitor)]
 CurrentPage = Annotated[Page, Depends(page)]
 ReadSession = Annotated[Session, Depends(read_session, scope="function")]
 WriteSession = Annotated[Session, Depends(write_session, scope="function")]

@@ -20,7 +20,7 @@ CONFLICT = 409
 _TITLES = {
     401: "Sign in first",
     403: "Not allowed",
-    404: "Not here",
+    404: "Not found",
     405: "Not possible",
     409: "Somebody was first",
     413: "Too large",

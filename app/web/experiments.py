@@ -1,4 +1,4 @@
-"""Experiments: raw, dropped and corrected side by side."""
+"""Experiments: original, dropped and corrected side by side."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,9 +41,6 @@ class Result:
     experiment: Experiment
     lines: list[Line]
     verdict: str
-
-
-LEAST_POINTS = 0.05
 
 
 class ExperimentForm(BaseModel):
@@ -102,7 +99,7 @@ def _result(experiment: Experiment) -> Result:
     low = min(one["low"] for one in found.values())
     span = max(one["high"] for one in found.values()) - low or 1.0
     lines = [_line(name, one, low=low, span=span) for name, one in found.items()]
-    return Result(experiment, lines, _verdict(found))
+    return Result(experiment, lines, experiments.verdict(experiment.results))
 
 
 def _line(name: str, one: Mapping[str, Any], *, low: float, span: float) -> Line:
@@ -121,16 +118,3 @@ def _line(name: str, one: Mapping[str, Any], *, low: float, span: float) -> Line
         middle=place(one["accuracy"]),
         right=place(one["high"]),
     )
-
-
-def _verdict(found: Mapping[str, Mapping[str, Any]]) -> str:
-    if not {Variant.ORIGINAL, Variant.CORRECTED} <= found.keys():
-        return ""
-    raw, corrected = found[Variant.ORIGINAL], found[Variant.CORRECTED]
-    points = (corrected["accuracy"] - raw["accuracy"]) * 100
-    if abs(points) < LEAST_POINTS:
-        return "Corrected labels score the same as the original ones on these test rows."
-    better = "better" if points > 0 else "worse"
-    sentence = f"Corrected labels score {abs(points):.1f} points {better} than the original ones"
-    overlap = corrected["low"] <= raw["high"] and raw["low"] <= corrected["high"]
-    return f"{sentence}; the intervals overlap, so it may be chance." if overlap else f"{sentence}."

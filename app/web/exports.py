@@ -2,15 +2,17 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Query, Request
 from pydantic import BaseModel, Field
+from sqlalchemy.orm import Session
 from starlette.responses import FileResponse, Response
 
 from app.errors import NotFound
 from app.files.writing import EXPORT_FORMATS, extension, media_type
 from app.models.columns import RunState
+from app.models.datasets import Dataset
 from app.models.exports import Variant
 from app.services import datasets, exports, fine_tunes, runs, versions
 from app.services.exports import SPLITS, ExportChoices
@@ -52,8 +54,7 @@ def index(
     """Show the form, the first lines it would give, and earlier files."""
     dataset = datasets.get(session, dataset_id)
     if target(request) == "sample":
-        sample = exports.sample_lines(session, dataset, form.choices())
-        return html(request, "exports/_sample.html", sample=sample)
+        return html(request, "exports/_sample.html", **_sample(session, dataset, form))
     return html(
         request,
         "exports/index.html",
@@ -66,8 +67,14 @@ def index(
         versions=versions.list_versions(session, dataset_id)[:50],
         exports=exports.list_exports(session, dataset_id)[:50],
         fine_tunes=fine_tunes.list_fine_tunes(session, dataset_id)[:20],
-        sample=exports.sample_lines(session, dataset, form.choices()),
+        **_sample(session, dataset, form),
     )
+
+
+def _sample(session: Session, dataset: Dataset, form: ExportForm) -> dict[str, Any]:
+    choices = form.choices()
+    sample = exports.sample_lines(session, dataset, choices)
+    return {"sample": sample, "counted": exports.count_rows(session, dataset, choices)}
 
 
 @router.post("/datasets/{dataset_id:int}/export", name="exports.request")

@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +15,8 @@ from starlette.responses import Response, StreamingResponse
 
 from app.actor import Actor, Role
 from app.db import Database
-from app.errors import InvalidInput
+from app.errors import InvalidInput, TooLarge
+from app.files.guess import names_test_rows
 from app.files.rows import ENCODINGS, FORMATS, Columns, Layout, Limits, Preview
 from app.models.columns import RunState, Split
 from app.models.imports import Import
@@ -28,6 +30,7 @@ from app.web.deps import (
     CurrentSettings,
     Id,
     ReadSession,
+    WriteSession,
 )
 from app.web.render import form_again, go_to, html, target, url
 from app.web.uploads import Upload
@@ -100,11 +103,12 @@ def new(
     actor: CurrentActor,
     settings: CurrentSettings,
     dataset: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
+    split: Annotated[Split | None, Query()] = None,
 ) -> Response:
     """Ask for a file, for a new dataset or one that is there."""
     actor.require(Role.LEAD)
     into = datasets.get(session, dataset) if dataset else None
-    return html(request, "imports/new.html", dataset=into, max_bytes=settings.max_file_bytes)
+    return html(request, "imports/new.html", dataset=into, split=split, max_bytes=settings.max_file_bytes)
 
 
 @router.post("/imports", name="imports.upload")
@@ -115,12 +119,19 @@ async def upload(
     database: CurrentDatabase,
     limits: CurrentLimits,
     dataset: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
+    split: Annotated[Split | None, Query()] = None,
 ) -> Response:
     """Take a file in, with no transaction open while it comes."""
     actor.require(Role.LEAD)
     stored = await uploads.receive(request, settings.uploads, max_bytes=settings.max_file_bytes)
     draft = await run_in_threadpool(_keep, database, stored, limits=limits, actor=actor)
-    return go_to(request, url(request, "imports.show", {"dataset": dataset}, import_id=draft.id))
+    wanted = {"dataset": dataset, "split": split or _split_of(stored.file_name)}
+    return go_to(request, url(request, "imports.show", wanted, import_id=draft.id))
+
+
+def _split_of(file_name: str) -> Split | None:
+    """Return the split that a file's name proposes, if it proposes another than the usual one."""
+    return Split.TEST if names_test_rows(file_name) else None
 
 
 def _keep(database: Database, stored: Upload, *, limits: Limits, actor: Actor) -> Import:
@@ -155,22 +166,24 @@ def show(
     if import_.state is RunState.DRAFT:
         template = "imports/_confirm.html" if target(request) == "confirm" else "imports/confirm.html"
         into = datasets.get(session, chosen.dataset).name if chosen.dataset else import_.dataset_name
-        form = chosen if chosen.column else chosen.model_copy(update={"dataset_name": into})
+        form = chosen if chosen.format else chosen.model_copy(update={"dataset_name": into})
         return html(request, template, **_confirm_values(session, import_, form, limits))
     done = import_.state is RunState.DONE and import_.dataset_id is not None
+    alike = {"dataset": import_.dataset_id, "split": import_.split.value}
     return html(
         request,
         "imports/show.html",
         import_=import_,
         dataset=datasets.get(session, import_.dataset_id) if done and import_.dataset_id else None,
+        another=url(request, "imports.new", alike),
+        can_repeat=imports.can_repeat(import_),
         rejected=imports.list_rejected(session, import_id, limit=SHOWN_REJECTED),
         worker_alive=runs.is_worker_alive(session, stale_seconds=settings.worker_stale_seconds),
     )
 
 
 def _confirm_values(session: Session, import_: Import, form: ConfirmForm, limits: Limits) -> dict[str, Any]:
-    layout = form.layout() if form.column else None
-    seen = imports.preview(session, import_.id, layout=layout, columns=None, limits=limits)
+    seen, error = _preview(session, import_, form, limits)
     names = [card.dataset.name for card in datasets.list_datasets(session)]
     return {
         "import_": import_,
@@ -183,8 +196,22 @@ def _confirm_values(session: Session, import_: Import, form: ConfirmForm, limits
         "delimiters": _delimiters(seen.layout.delimiter),
         "dataset_names": names,
         "no_quotes": NO_QUOTES,
-        "error": "",
+        "error": error,
     }
+
+
+def _preview(session: Session, import_: Import, form: ConfirmForm, limits: Limits) -> tuple[Preview, str]:
+    """Return the file as the form reads it; where it cannot be read so, why, and no rows of another way."""
+    if not form.format:
+        seen = imports.preview(session, import_.id, layout=None, columns=None, limits=limits)
+        return replace(seen, guess=Columns.from_json(import_.columns)), ""
+    layout = form.layout()
+    try:
+        return imports.preview(session, import_.id, layout=layout, columns=None, limits=limits), ""
+    except (InvalidInput, TooLarge) as error:
+        return Preview(layout, columns=(), guess=Columns(None, None), rows=(), rejected=(), warnings=()), str(
+            error
+        )
 
 
 def _roles(seen: Preview, form: ConfirmForm) -> list[str]:
@@ -229,6 +256,16 @@ def confirm(
             request, "imports/confirm.html", "imports/_confirm.html", target="#confirm", **values
         )
     return go_to(request, url(request, "imports.show", import_id=import_id))
+
+
+@router.post("/imports/{import_id:int}/repeat", name="imports.repeat")
+def repeat(request: Request, import_id: Id, actor: CurrentActor, session: WriteSession) -> Response:
+    """Show the form of a failed import again, with the leave to update rows that exist."""
+    draft = imports.repeat(session, import_id, actor=actor)
+    choices = {"split": draft.split.value, "update": "true"}
+    if draft.allow_unlabelled:
+        choices["allow_unlabelled"] = "true"
+    return go_to(request, url(request, "imports.show", choices, import_id=draft.id))
 
 
 @router.post("/imports/{import_id:int}/discard", name="imports.discard")

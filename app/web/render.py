@@ -129,7 +129,7 @@ def _environment() -> jinja2.Environment:
         loader=jinja2.FileSystemLoader(folder("templates")),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
+        # A line's end stays a space between words, also after a tag; trim_blocks would glue them together.
         lstrip_blocks=True,
     )
     made.filters.update(words.FILTERS)

@@ -268,11 +268,14 @@ def _shared(session: Session, dataset: Dataset, wanted: QueueFilter, place: Page
 
 
 def _workbench(request: Request, session: Session, dataset: Dataset, wanted: QueueFilter) -> dict[str, Any]:
+    is_filtered = wanted != QueueFilter(preset=wanted.preset)
     hidden = (wanted.state, wanted.min_confidence, wanted.max_confidence, wanted.person)
     return {
         "presets": _presets(request, session, dataset, wanted),
         "labels": datasets.labels(session, dataset),
         "states": list(ExampleState),
+        "matches": review.count_matches(session, dataset, wanted) if is_filtered else None,
+        "most_counted": review.MOST_COUNTED,
         "more_filters": sum(value is not None for value in hidden) + (wanted.split != QueueFilter().split),
     }
 

@@ -54,6 +54,7 @@ PHASES = {
     "undoing": "Putting rows back",
     "scoring": "Adding up the scores",
 }
+EMBEDDERS = {"use": "multilingual sentence encoder", "tfidf": "words and their weights"}
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _NEARLY_NOW = 10
 _KIB = 1024
@@ -143,6 +144,11 @@ def run_state(state: RunState) -> str:
     return RUN_STATES[state]
 
 
+def embedder_name(name: str) -> str:
+    """Write what turned texts into vectors."""
+    return f"{EMBEDDERS[name]} ({name})" if name in EMBEDDERS else name
+
+
 def phase_name(phase: str) -> str:
     """Write what a job is at."""
     return PHASES.get(phase, phase.replace("_", " ").capitalize())
@@ -190,6 +196,7 @@ FILTERS = {
     "batch_title": batch_title,
     "batch_rule": batch_rule,
     "phase_name": phase_name,
+    "embedder_name": embedder_name,
     "number": number,
     "percent": percent,
     "confidence": confidence,

@@ -11,7 +11,10 @@ from pydantic import BaseModel
 from starlette.testclient import TestClient
 
 import app.api
+from app.actor import Role
 from app.api.answers import In
+from app.db import Database
+from tests import factories
 
 Schema = dict[str, Any]
 NOUNS = {
@@ -120,3 +123,12 @@ def test_the_schema_speaks_ascii_json(client: TestClient) -> None:
 def test_each_noun_has_a_file() -> None:
     files = {noun.__name__.rpartition(".")[2] for noun in app.api.NOUNS}
     assert files == NOUNS
+
+
+def test_the_page_names_who_looks_and_asks_nobody_to_sign_in(client: TestClient, database: Database) -> None:
+    assert '<span title="Role: admin">local</span>' in client.get("/api/docs").text
+    assert 'href="/api/docs"' in client.get("/").text
+    factories.make_user(database, "Ann", Role.ADMIN)
+    answer = client.get("/api/docs")
+    assert answer.status_code == 200
+    assert "Role:" not in answer.text

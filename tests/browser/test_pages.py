@@ -68,9 +68,9 @@ def test_a_file_becomes_a_job_whose_end_shows_by_itself(
     page.set_input_files("input[type=file]", file)
     expect(page.locator("#chosen")).to_have_text("requests.csv")
     page.get_by_role("button", name="Look at the file").click()
-    page.get_by_label("Between columns").select_option(";")
+    page.get_by_label("Delimiter").select_option(";")
     expect(page.locator(".preview-table th")).to_have_count(1)
-    page.get_by_label("Between columns").select_option(",")
+    page.get_by_label("Delimiter").select_option(",")
     expect(page.locator(".preview-table th")).to_have_count(3)
     page.get_by_label("Dataset", exact=True).fill("Mine")
     page.get_by_role("button", name="Import").click()
@@ -115,6 +115,17 @@ def test_an_empty_upload_says_so_and_stays(page: Page, site: str, browser_proble
     expect(page.get_by_role("alert")).to_contain_text("nothing was sent")
     page.get_by_role("button", name="Close").click()
     expect(page.get_by_role("alert")).to_have_count(0)
+    page.set_input_files(
+        "input[type=file]", {"name": "bad.csv", "mimeType": "text/csv", "buffer": b"\x00\xff" * 99}
+    )
+    page.get_by_role("button", name="Look at the file").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    expect(page.locator("progress")).to_be_hidden()
+    page.set_input_files(
+        "input[type=file]", {"name": "good.csv", "mimeType": "text/csv", "buffer": CSV.encode()}
+    )
+    expect(page.get_by_role("alert")).to_have_count(0)
+    expect(page.locator(".drop span").first).to_have_text("good.csv or choose another")
     assert all("422" in problem for problem in browser_problems)
     browser_problems.clear()
 
@@ -202,12 +213,13 @@ def test_the_whole_way_without_scripts(
     page.set_input_files("input[type=file]", file)
     page.get_by_role("button", name="Look at the file").click()
     page.get_by_label("Encoding").select_option("latin-1")
-    page.get_by_role("button", name="Show again").click()
+    page.get_by_role("button", name="Refresh preview").click()
     expect(page.get_by_label("Encoding")).to_have_value("latin-1")
     page.get_by_role("button", name="Import").click()
     expect(page.get_by_text("No worker is running")).to_be_visible()
     page.get_by_role("button", name="Cancel").click()
-    expect(page.get_by_text("It stops at its next step.")).to_be_visible()
+    expect(page.get_by_text("stopping")).to_be_visible()  # whichever time the page has loaded itself anew
+    assert page.locator("button:has-text('✕'):visible, button kbd:visible").count() == 0
     made = factories.make_dataset(database)
     page.goto(f"{site}/datasets/{made}/auto-fix")
     page.get_by_role("radio", name="Every flagged row").check()

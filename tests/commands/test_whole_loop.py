@@ -67,6 +67,7 @@ def test_sample_goes_all_the_way(sample: Terminal) -> None:
     accuracy = {name: found["accuracy"] for name, found in results["variants"].items()}
     assert all(0.7 < value < 1 for value in accuracy.values()), accuracy
     assert results["variants"]["dropped"]["rows"] == 480 - scored["issues"]
+    assert all(0 < test["p_value"] <= 1 for test in results["paired"].values())
 
 
 def test_update_keeps_decisions_and_makes_no_duplicates(any_terminal: Terminal, tmp_path: Path) -> None:

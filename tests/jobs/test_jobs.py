@@ -14,11 +14,12 @@ import sqlalchemy as sa
 from app.actor import LOCAL
 from app.config import Settings
 from app.db import Database
+from app.errors import Conflict
 from app.models import Batch, Dataset, Event, Example, Export, Import, Label, Score, ScoringRun
 from app.models.columns import RunState, Split
 from app.models.examples import ExampleState
 from app.models.exports import Variant
-from app.services import autofix, batches, datasets, experiments, exports, runs, scoring
+from app.services import autofix, batches, datasets, experiments, exports, imports, runs, scoring
 from app.services.autofix import Rule, RuleKind
 from app.services.exports import ExportChoices
 from app.services.queue_filter import QueueFilter
@@ -190,6 +191,12 @@ def test_a_bad_import_leaves_nothing(any_settings: Settings, any_database: Datab
         sentence = failed(any_database, asked)
     assert "the id 'r0' is already in Tickets" in sentence
     check(any_database, dataset_id)
+    with any_database.write() as session:
+        draft = imports.repeat(session, asked.id, actor=LOCAL)
+        assert (draft.state, draft.update, Path(draft.path).is_file()) == (RunState.DRAFT, True, True)
+        assert draft.columns == asked.columns
+        with pytest.raises(Conflict, match="is gone"):
+            imports.repeat(session, asked.id, actor=LOCAL)
     with any_database.read() as session:
         assert session.scalar(sa.select(sa.func.count()).select_from(Example)) == 9
         dataset = datasets.get(session, dataset_id)

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 
-from app.science.evaluation import error_reduction, evaluate, wilson_interval
+from app.science.evaluation import error_reduction, evaluate, paired_test, wilson_interval
 
 
 def test_known_numbers() -> None:
@@ -52,3 +53,18 @@ def test_nothing_to_evaluate_is_refused() -> None:
         evaluate(np.array([], dtype=np.int64), np.array([], dtype=np.int64), n_classes=2)
     with pytest.raises(ValueError, match="1 predictions"):
         evaluate(np.array([0, 1]), np.array([0]), n_classes=2)
+
+
+@pytest.mark.parametrize(("better", "worse"), [(0, 0), (1, 0), (5, 5), (3, 15), (15, 3), (40, 21)])
+def test_a_paired_test_is_mcnemars_exact_one(better: int, worse: int) -> None:
+    first, second = np.zeros(100), np.zeros(100)
+    second[:better], first[better : better + worse] = 1, 1 / 3
+    found = paired_test(first, second)
+    assert (found.better, found.worse) == (better, worse)
+    expected = binomtest(better, better + worse).pvalue if better + worse else 1
+    assert found.p_value == pytest.approx(expected)
+
+
+def test_other_rows_cannot_be_paired() -> None:
+    with pytest.raises(ValueError, match="2 rows cannot be paired with 3"):
+        paired_test(np.zeros(2), np.zeros(3))

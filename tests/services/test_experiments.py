@@ -122,3 +122,41 @@ def test_datasets_that_cannot_be_compared(
         request(any_database, dataset_id)
     with any_database.read() as session:
         assert versions.list_versions(session, dataset_id) == []
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "p_value", "sentence"),
+    [
+        (
+            (0.7, 0.75, 0.72),
+            0.01,
+            (
+                "On these test rows the corrected labels score best: 5.0 points above the original labels "
+                "(more than chance), 3.0 points above the original labels without the flagged rows "
+                "(more than chance)."
+            ),
+        ),
+        (
+            (0.7, 0.7, 0.72),
+            0.2,
+            (
+                "On these test rows the original labels without the flagged rows score best: "
+                "2.0 points above the original labels (which may be chance), "
+                "2.0 points above the corrected labels (which may be chance)."
+            ),
+        ),
+        ((0.7, 0.7, 0.70004), 1.0, "All variants score the same on these test rows."),
+    ],
+)
+def test_the_verdict_is_about_all_variants(
+    accuracies: Sequence[float], p_value: float, sentence: str
+) -> None:
+    names = ("original", "corrected", "dropped")
+    results = {
+        "variants": {name: {"accuracy": one} for name, one in zip(names, accuracies, strict=True)},
+        "paired": {
+            pair: {"better": 1, "worse": 1, "p_value": p_value}
+            for pair in ("original/corrected", "original/dropped", "corrected/dropped")
+        },
+    }
+    assert experiments.verdict(results) == sentence

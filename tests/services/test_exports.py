@@ -270,3 +270,30 @@ def test_nothing_to_drop_at_a_version_before_the_scores(any_database: Database, 
         session.flush()
     with pytest.raises(InvalidInput, match="Nothing was flagged in Requests at early"):
         request(any_database, dataset_id, variant=Variant.DROPPED, version_id=early.id)
+
+
+@pytest.mark.parametrize("variant", list(Variant))
+@pytest.mark.parametrize("format_", ["csv", "chat-jsonl"])
+def test_rows_are_counted_before_and_those_left_out_while_writing(
+    any_database: Database, dataset_id: int, variant: Variant, format_: str
+) -> None:
+    for split in exports.SPLITS:
+        choices = ExportChoices(format=format_, variant=variant, split=split)
+        asked = request(any_database, dataset_id, format=format_, variant=variant, split=split)
+        rows = rows_of(any_database, asked)
+        left_out: list[str] = []
+        with any_database.read(snapshot=True) as session:
+            counted = exports.count_rows(session, datasets.get(session, dataset_id), choices)
+            version = session.get_one(Version, asked.version_id)
+            kept = exports.read_rows(
+                session,
+                version,
+                variant=variant,
+                split=split,
+                labelled_only=format_ in exports.CHAT_FORMATS,
+                on_left_out=left_out.append,
+            )
+            assert len(list(kept)) == len(rows)
+        assert counted == exports.RowCount(len(rows), is_exact=True)
+        assert len(rows) + len(left_out) == {"train": 8, "test": 4, "all": 12}[split]
+        assert ("excluded" in left_out) is (variant is not Variant.ORIGINAL)

@@ -238,3 +238,12 @@ def test_the_queue_is_read_in_the_order_of_an_index(database: Database, queries:
             plan = session.execute(sa.text(f"EXPLAIN QUERY PLAN {statement.replace('?', '1')}")).all()
         assert "ix_scores" in plan[0].detail, plan
         assert not [step for step in plan if "TEMP B-TREE" in step.detail], plan
+
+
+def test_matches_are_counted_up_to_a_bound(any_database: Database) -> None:
+    dataset_id = make_dataset(any_database)
+    with any_database.read() as session:
+        dataset = datasets.get(session, dataset_id)
+        assert review.count_matches(session, dataset, QueueFilter(preset=Preset.ALL, search="lamp")) == 1
+        assert review.count_matches(session, dataset, QueueFilter(preset=Preset.ALL, search="no such")) == 0
+        assert review.count_matches(session, dataset, EVERY, most=3) == 4

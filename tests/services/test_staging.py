@@ -114,7 +114,7 @@ def test_a_known_id_needs_update(any_database: Database, tmp_path: Path) -> None
     import_id = importing.confirm(
         any_database, importing.write_jsonl(tmp_path, rows_of("c", start=2)), columns=WITH_ID
     )
-    with pytest.raises(InvalidInput, match=r"Line 1: the id 'r2' is already in Tickets\. .* with update"):
+    with pytest.raises(InvalidInput, match=r"Line 1: the id 'r2' is already in Tickets\. .*--update"):
         importing.stage(any_database, import_id)
     importing.give_up(any_database, import_id)
     import_id = importing.confirm(any_database, importing.write_jsonl(tmp_path, rows_of("a")))

@@ -1,4 +1,5 @@
 import hashlib
+import re
 
 import pytest
 from fastapi import FastAPI
@@ -6,11 +7,13 @@ from starlette.testclient import TestClient
 
 from app.actor import Role
 from app.config import Settings
-from app.db import Database
+from app.db import Database, now
 from app.models import Import, RejectedRow
-from app.models.columns import RunState
+from app.models.columns import RunState, Split
+from app.services.staging import HOW_TO_UPDATE
 from app.web.app import create_app
 from tests import factories
+from tests.factories import Row
 from tests.web.browsing import Browser, Page
 from tests.web.conftest import client_of
 from tests.web.signing_in import signed_in
@@ -144,13 +147,15 @@ def test_showing_again_keeps_what_was_chosen(browser: Browser, database: Databas
     page = upload(browser, b"text;label\nWhere, exactly?;order\nMoney, please;refund\n")
     browser.scripts = scripts
     form = page.form(f"/imports/{one_import(database).id}")
-    again = browser.submit(form, "Show again", dataset_name="Mine", role=["label", "text"], update="true")
+    again = browser.submit(
+        form, "Refresh preview", dataset_name="Mine", role=["label", "text"], update="true"
+    )
     assert ("<html" in again.html) is not scripts
     shown = again.form(f"/imports/{one_import(database).id}")
     assert [value for name, value in shown.fields if name == "role"] == ["label", "text"]
     assert dict(shown.fields)["dataset_name"] == "Mine"
     assert ("update", "true") in shown.fields
-    other = browser.submit(shown, "Show again", delimiter=",")
+    other = browser.submit(shown, "Refresh preview", delimiter=",")
     columns = [value for name, value in other.form("/imports/1").fields if name == "column"]
     assert columns == ["text;label"]
 
@@ -249,12 +254,19 @@ def test_progress_polls_only_while_the_job_is_open(
     path = f"/runs/import/{one_import(database).id}?refresh=1"
     going = scripted.open(path, into="run-import-1")
     assert 'hx-trigger="every 1s"' in going.html
+    assert re.search(r"\w\s+· 1.200 of", going.html), "words stay apart"
     assert "1 200 of 5 000" in going.text
     assert "about 1 min left" in going.text
     assert "No worker" not in going.text
     assert "hx-refresh" not in going.headers
+    change(database, done=0, eta_seconds=None)
+    begun = scripted.open(path, into="run-import-1")
+    assert "0 of 5 000" in begun.text
+    assert all("value" not in bar for bar in begun.elements("progress")), "nothing is known yet"
+    assert {"http-equiv": "refresh", "content": "3"} in begun.elements("meta"), "without scripts"
     change(database, state=RunState.FAILED, error="Line 7 is broken.")
     ended = scripted.open(path, into="run-import-1")
+    assert not ended.elements("meta")
     assert "hx-trigger" not in ended.html
     assert "Line 7 is broken." in ended.text
     assert ended.headers["hx-refresh"] == "true"
@@ -325,3 +337,71 @@ def test_a_file_on_its_way_is_on_the_first_page(browser: Browser, database: Data
     assert "requests.csv is being imported into requests" in page.text
     change(database, state=RunState.FAILED)
     assert "being imported" not in browser.open("/").text
+
+
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [
+        ("test.csv", "test"),
+        ("intents-HOLDOUT.csv", "test"),
+        ("latest.csv", "train"),
+        ("train_dev.csv", "train"),
+    ],
+)
+def test_the_name_of_a_file_proposes_its_split(browser: Browser, name: str, split: str) -> None:
+    page = upload(browser, name=name)
+    assert dict(page.form("/imports/1").fields)["split"] == split
+
+
+def test_test_rows_asked_for_by_an_experiment_come_into_the_test_split(
+    browser: Browser, database: Database
+) -> None:
+    made = factories.make_dataset(database, rows=[Row("one", "a", "b", 0.1), Row("two", "b", "a", 0.2)])
+    page = browser.open(browser.open(f"/datasets/{made}/experiments").links["Add test rows"])
+    assert "Add test rows to" in page.text
+    form = page.form("/imports")
+    form.attached = ("more.csv", CSV)
+    page = browser.submit(browser.submit(form).form("/imports/1"), "Import")
+    assert one_import(database).split is Split.TEST
+    assert one_import(database).dataset_id == made
+    assert "Import into the test split of" in page.text
+
+
+def test_a_file_of_known_ids_is_repeated_as_an_update(
+    browser: Browser, database: Database, settings: Settings
+) -> None:
+    made = factories.make_dataset(database)
+    page = upload(browser, path=f"/datasets/new?dataset={made}")
+    browser.submit(page.form("/imports/1"), "Import", role=["id", "text", "label", ""])
+    error = f"Line 1: the id '1' is already in Requests. {HOW_TO_UPDATE}"
+    change(database, state=RunState.FAILED, error=error, finished_at=now())
+    page = browser.open("/imports/1")
+    assert "tick “Update rows that exist”" in page.text
+    assert "Nothing of this file was kept" not in page.text
+    assert page.links["Try another file"] == f"/datasets/new?dataset={made}&split=train"
+    page = browser.submit(page.form("/imports/1/repeat"), "Repeat it")
+    form = page.form("/imports/2")
+    assert ("update", "true") in form.fields
+    assert [value for name, value in form.fields if name == "role"] == ["id", "text", "label", ""]
+    browser.submit(form, "Import")
+    assert one_import(database).update
+    assert one_import(database).dataset_id == made
+    assert "Repeat it" not in browser.open("/imports/1").text
+
+
+@pytest.mark.parametrize("scripts", [False, True])
+def test_a_way_to_read_that_gives_no_rows_shows_none(
+    browser: Browser, database: Database, *, scripts: bool
+) -> None:
+    page = upload(browser, CSV + b"\n" * (len(CSV) % 2))
+    browser.scripts = scripts
+    form = page.form("/imports/1")
+    page = browser.submit(form, "Refresh preview", encoding="utf-16", dataset_name="Mine")
+    assert page.status == 200
+    assert "Read as utf-16, requests.csv has no rows." in page.text
+    assert "Where is it?" not in page.html
+    form = page.form("/imports/1")
+    assert [button.text for button in form.buttons][:1] == ["Refresh preview"]
+    page = browser.submit(form, "Refresh preview", encoding="utf-8")
+    assert "Where is it?" in page.html
+    assert ("dataset_name", "Mine") in page.form("/imports/1").fields

@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
@@ -135,6 +136,9 @@ def test_a_note_and_the_history_of_a_row_are_shown(
     page = browser.open(f"/datasets/{dataset_id}/review/{example(database, 'r1').id}")
     assert "local: keep" in page.text
     assert "“The customer <b>wants</b> a refund”" in page.text
+    press(browser, browser.open(page.url), "Accept")
+    page = browser.open(page.url)
+    assert re.search(r"local: accept\s+<span[^>]*><bdi>refund", page.html), "words stay apart"
     assert "<b>wants" not in page.html
 
 
@@ -219,6 +223,7 @@ def test_filters_keep_what_fits(browser: Browser, dataset_id: int) -> None:
     page = browser.open(f"/datasets/{dataset_id}/review")
     page = browser.submit(page.form("/review"), "Apply", search="lamp")
     assert [one["id"] for one in page.elements("tr") if "id" in one] == [opened_row(page)]
+    assert "1 row Clear" in page.text
     assert "The lamp does not turn on" in page.text
     page = browser.submit(page.form("/review"), "Apply", search="", max_confidence="0.06")
     assert "issue 1 of 5" in page.text

@@ -189,7 +189,7 @@ def test_an_export_shows_its_first_lines_and_is_asked_for(
     page = browser.open(f"/datasets/{dataset_id}/export")
     assert '{"messages"' in page.text
     browser.scripts = scripts
-    shown = browser.submit(page.form("/export"), "Show first lines", format="csv", split="all")
+    shown = browser.submit(page.form("/export"), "Preview", format="csv", split="all")
     assert "id,text,label" in shown.text
     assert ("<html" in shown.html) is not scripts
     after = browser.submit(page.form("/export"), "Write the file", format="csv", variant="original")
@@ -280,8 +280,8 @@ def results(original: float, corrected: float) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("original", "corrected", "sentence"),
     [
-        (0.70, 0.80, "score 10.0 points better than the original ones."),
-        (0.80, 0.79, "score 1.0 points worse than the original ones; the intervals overlap"),
+        (0.70, 0.80, "the corrected labels score best: 10.0 points above the original labels"),
+        (0.80, 0.79, "the original labels score best: 1.0 points above the corrected labels"),
         (0.80, 0.80, "score the same"),
     ],
 )
@@ -310,7 +310,7 @@ def test_without_test_rows_there_is_nothing_to_compare(browser: Browser, databas
     made = factories.make_dataset(database, rows=[factories.Row("a", "x", "y", 0.1), factories.Row("b", "y")])
     page = browser.open(f"/datasets/{made}/experiments")
     assert "There are no test rows yet" in page.text
-    assert page.links["Add test rows"] == f"/datasets/new?dataset={made}"
+    assert page.links["Add test rows"] == f"/datasets/new?dataset={made}&split=test"
 
 
 def test_history_names_who_did_what(browser: Browser, dataset_id: int, database: Database) -> None:
