@@ -7,7 +7,7 @@ from app.db import Database
 from app.models.review import Verdict
 from app.services import batches
 from tests.api.asking import problem_of, row, walk
-from tests.services.test_relabelling import decide, ids, work
+from tests.services.relabelling import decide, ids, work
 
 
 def finish(settings: Settings, database: Database, batch_id: int) -> None:

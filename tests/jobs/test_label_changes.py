@@ -12,7 +12,7 @@ from app.services import batches, datasets, restoring
 from tests.jobs.test_jobs import ask_for_import, ask_for_scores, tickets
 from tests.jobs.working import at_work, done
 from tests.services.checking import check, label_names
-from tests.services.test_relabelling import decide, export, freeze, merge
+from tests.services.relabelling import decide, export, freeze, merge
 
 
 def test_merge_undo_and_restore(any_settings: Settings, any_database: Database, tmp_path: Path) -> None:

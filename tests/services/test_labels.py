@@ -18,7 +18,7 @@ from tests.factories import Row, make_dataset
 from tests.services.checking import check, label_of, last_event
 from tests.services.checking import label_names as names_of_rows
 from tests.services.importing import WITH_ID, import_rows
-from tests.services.test_relabelling import decide, export, freeze, ids, merge, undo, work
+from tests.services.relabelling import decide, export, freeze, ids, merge, undo, work
 
 MANY = 1000
 

@@ -19,7 +19,7 @@ from app.services.relabelling import SplitChoices
 from tests.factories import Row, make_dataset
 from tests.services.checking import check, example_of, label_names
 from tests.services.importing import WITH_ID, import_rows
-from tests.services.test_relabelling import decide, freeze, ids, merge, undo, work
+from tests.services.relabelling import decide, freeze, ids, merge, undo, work
 from tests.services.test_versions import Story, View, some_rows, view
 
 ROWS = tuple(Row(f"text {at}", "abc"[at % 3], "abc"[(at + 1) % 3], 0.1 + at / 100) for at in range(9))

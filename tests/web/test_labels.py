@@ -17,7 +17,7 @@ from tests import factories
 from tests.conftest import QueryRecorder
 from tests.factories import Row
 from tests.services.checking import check, label_names
-from tests.services.test_relabelling import decide, ids, merge, split, undo, work
+from tests.services.relabelling import decide, ids, merge, split, undo, work
 from tests.web.browsing import Browser
 from tests.web.signing_in import signed_in
 
