@@ -1,8 +1,9 @@
 """What the API's routes ask for: who acts, and the frame every noun's routes have in common."""
 
+import logging
 from typing import Annotated, Any, Protocol, TypeVar
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, BackgroundTasks, Depends, Request
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy.orm import Session
@@ -10,6 +11,7 @@ from sqlalchemy.orm import Session
 from app.actor import Actor
 from app.api.answers import AsciiJSONResponse
 from app.api.problems import RESPONSES
+from app.db import Database
 from app.errors import Unauthorized
 from app.services import datasets, people
 from app.web.deps import CurrentDatabase, current_actor
@@ -27,11 +29,13 @@ class OfDataset(Protocol):
 
 
 Row = TypeVar("Row", bound=OfDataset)
+log = logging.getLogger(__name__)
 
 
 def actor_of_request(
     request: Request,
     database: CurrentDatabase,
+    after_the_answer: BackgroundTasks,
     _documented: Annotated[HTTPAuthorizationCredentials | None, Depends(_scheme)],
 ) -> Actor:
     """Return for whom a token acts; without one the rule of the pages holds."""
@@ -39,10 +43,20 @@ def actor_of_request(
     if scheme.lower() != "bearer":
         return current_actor(request)
     with database.read() as session:
-        actor = people.actor_of_token(session, secret.strip())
-    if actor is None:
+        use = people.use_token(session, secret.strip())
+    if use is None:
         raise Unauthorized("This token is not valid: it is wrong, expired or revoked.")
-    return actor
+    if use.is_due:
+        after_the_answer.add_task(_note_use, database, use.token_id)
+    return use.actor
+
+
+def _note_use(database: Database, token_id: int) -> None:
+    try:
+        with database.write() as session:
+            people.note_token_use(session, token_id)
+    except Exception:  # the answer has left already: whatever this is, it is no failure of the request
+        log.exception("the use of token %d was not noted", token_id)
 
 
 CurrentActor = Annotated[Actor, Depends(actor_of_request)]

@@ -1,6 +1,7 @@
 """Imports: a file in one request, or as a draft that is looked at and confirmed."""
 
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import Query, Request
@@ -50,7 +51,6 @@ _FORM: dict[str, Any] = {
     response_model=ImportOut,
     responses={201: {"model": ImportOut, "description": "A draft that waits to be confirmed"}},
     openapi_extra=_FORM,
-    max_body_size=2**62,
 )
 async def create(
     request: Request,
@@ -77,29 +77,32 @@ async def create(
 def _keep(database: Database, stored: Upload, wanted: ImportIn, *, limits: Limits, actor: Actor) -> Import:
     with ExitStack() as if_refused:
         if_refused.callback(stored.path.unlink, missing_ok=True)
+        name = stored.file_name
+        seen = imports.look(stored.path, file_name=name, limits=limits, layout=wanted.layout(), actor=actor)
+        choices = _choices(wanted, wanted.dataset, seen.layout, seen.guess) if wanted.dataset else None
+        if choices is not None:
+            imports.check(stored.path, choices, file_name=name, limits=limits, actor=actor)
         with database.write() as session:
             kept = imports.add_upload(
                 session,
+                seen,
                 path=stored.path,
-                file_name=stored.file_name,
+                file_name=name,
                 size=stored.size,
                 sha256=stored.sha256,
-                limits=limits,
-                layout=wanted.layout(),
                 actor=actor,
             )
-            if wanted.dataset is not None:
-                choices = _choices(kept, wanted)
-                kept = imports.confirm(session, kept.id, choices=choices, limits=limits, actor=actor)
+            if choices is not None:
+                kept = imports.confirm(session, kept.id, choices=choices, actor=actor)
         if_refused.pop_all()
     return kept
 
 
-def _choices(draft: Import, wanted: ImportIn) -> ImportChoices:
+def _choices(wanted: ImportIn, name: str, layout: Layout, guess: Columns) -> ImportChoices:
     return ImportChoices(
-        dataset_name=wanted.dataset or draft.dataset_name,
-        layout=wanted.layout(Layout.from_json(draft.layout)),
-        columns=wanted.columns(Columns.from_json(draft.columns)),
+        dataset_name=name,
+        layout=wanted.layout(layout),
+        columns=wanted.columns(guess),
         split=wanted.split,
         update=wanted.update,
         allow_unlabelled=wanted.allow_unlabelled,
@@ -154,12 +157,18 @@ def confirm(
     import_id: Id,
     body: ImportIn,
     actor: CurrentActor,
-    session: WriteSession,
+    database: CurrentDatabase,
     settings: CurrentSettings,
 ) -> Response:
     """Turn a draft into a job. A dataset of a new name shows once the file is in. Needs the role lead."""
-    choices = _choices(imports.get(session, import_id), body)
-    kept = imports.confirm(session, import_id, choices=choices, limits=limits_of(settings), actor=actor)
+    with database.read() as session:
+        draft = imports.get_draft(session, import_id)
+    name = body.dataset or draft.dataset_name
+    choices = _choices(body, name, Layout.from_json(draft.layout), Columns.from_json(draft.columns))
+    path, limits = Path(draft.path), limits_of(settings)
+    imports.check(path, choices, file_name=draft.file_name, limits=limits, actor=actor)
+    with database.write() as session:
+        kept = imports.confirm(session, import_id, choices=choices, actor=actor)
     return accepted(request, ImportOut.model_validate(kept), "api.imports.get", import_id=import_id)
 
 

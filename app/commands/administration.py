@@ -108,7 +108,8 @@ def list_tokens() -> None:
         tokens = people.list_tokens(session)
     for token in tokens:
         ends = f", ends {token.expires_at:%Y-%m-%d}" if token.expires_at else ""
-        say(f"{token.id}: {token.name}{ends}")
+        used = f"last used {token.last_used_at:%Y-%m-%d %H:%M} UTC" if token.last_used_at else "never used"
+        say(f"{token.id}: {token.name}, {used}{ends}")
     if not tokens:
         say("There is no token.")
 

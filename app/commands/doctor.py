@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from app.config import Settings
 from app.db import Database, now
 from app.errors import AppError
-from app.services import runs
+from app.services import runs, workers
 
 LEAST_FREE_BYTES = 1_000_000_000
 MOST_CLOCK_SECONDS = 5
@@ -42,6 +42,24 @@ def examine(settings: Settings) -> list[Finding]:
         return [_look(what, look) for what, look in looks.items()]
     finally:
         database.close()
+
+
+def examine_worker(settings: Settings) -> Finding:
+    """Look whether a worker of this machine is alive; a container's health check asks every minute."""
+    database = Database(settings.url)
+    try:
+        return _look("worker", lambda: _own_worker(settings, database))
+    finally:
+        database.close()
+
+
+def _own_worker(settings: Settings, database: Database) -> str:
+    host, stale = workers.host_name(), settings.worker_stale_seconds
+    with database.read() as session:
+        alive = workers.list_alive(session, host, stale_seconds=stale)
+    if not alive:
+        raise AppError(f"no worker of {host} has given a sign of life for {stale:g} seconds")
+    return ", ".join(worker.executor_id for worker in alive)
 
 
 def _look(what: str, look: Callable[[], str]) -> Finding:

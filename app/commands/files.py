@@ -68,31 +68,32 @@ def _confirmed(here: Here, upload: Path, file_name: str, wanted: Wanted, name: s
     limits = limits_of(here.settings)
     with upload.open("rb") as source:
         digest = hashlib.file_digest(source, "sha256").hexdigest()
+    seen = imports.look(upload, file_name=file_name, limits=limits, layout=wanted.layout, actor=LOCAL)
+    choices = ImportChoices(
+        dataset_name=name,
+        layout=seen.layout,
+        columns=_columns(wanted, seen.guess),
+        split=wanted.split,
+        update=wanted.update,
+        allow_unlabelled=wanted.allow_unlabelled,
+    )
+    if choices.columns.text is None or choices.columns.label is None:
+        raise InvalidInput(
+            f"It is not clear which columns of {file_name} hold the text and the label: "
+            "say --text and --label."
+        )
+    imports.check(upload, choices, file_name=file_name, limits=limits, actor=LOCAL)
     with here.database.write() as session:
         draft = imports.add_upload(
             session,
+            seen,
             path=upload,
             file_name=file_name,
             size=upload.stat().st_size,
             sha256=digest,
-            limits=limits,
-            layout=wanted.layout,
             actor=LOCAL,
         )
-        choices = ImportChoices(
-            dataset_name=name,
-            layout=Layout.from_json(draft.layout),
-            columns=_columns(wanted, Columns.from_json(draft.columns)),
-            split=wanted.split,
-            update=wanted.update,
-            allow_unlabelled=wanted.allow_unlabelled,
-        )
-        if choices.columns.text is None or choices.columns.label is None:
-            raise InvalidInput(
-                f"It is not clear which columns of {file_name} hold the text and the label: "
-                "say --text and --label."
-            )
-        return imports.confirm(session, draft.id, choices=choices, limits=limits, actor=LOCAL)
+        return imports.confirm(session, draft.id, choices=choices, actor=LOCAL)
 
 
 def _columns(wanted: Wanted, guess: Columns) -> Columns:

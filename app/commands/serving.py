@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from app.commands import samples
-from app.commands.doctor import examine
+from app.commands.doctor import examine, examine_worker
 from app.commands.session import Here, load_settings, opened, say
 from app.errors import Unavailable
 
@@ -100,10 +100,14 @@ def migrate() -> None:
     say(f"The {kind} database is up to date.")
 
 
-def doctor() -> None:
+def doctor(
+    worker: Annotated[
+        bool, typer.Option("--worker", help="Only say whether a worker of this machine is alive.")
+    ] = False,
+) -> None:
     """Look at everything Setright needs and say what is wrong."""
     settings = load_settings()
-    findings = examine(settings)
+    findings = [examine_worker(settings)] if worker else examine(settings)
     for finding in findings:
         say(f"{'ok  ' if finding.is_ok else 'FAIL'}  {finding.what}: {finding.says}")
     if not all(finding.is_ok for finding in findings):

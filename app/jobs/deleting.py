@@ -1,6 +1,7 @@
 """Deleting a dataset: hidden at once, removed chunk by chunk."""
 
 import shutil
+from contextlib import suppress
 
 from dbos import DBOS
 
@@ -19,9 +20,12 @@ def remove(dataset_id: int) -> None:
             more = removal.remove_chunk(session, dataset_id)
         context.pause()
     with context.database.write() as session:
-        export_ids = removal.remove_rest(session, dataset_id)
-    for export_id in export_ids:
+        left = removal.remove_rest(session, dataset_id)
+    for export_id in left.export_ids:
         shutil.rmtree(context.settings.exports / str(export_id), ignore_errors=True)
+    for upload in left.uploads:
+        with suppress(OSError):  # a file that cannot be deleted is no reason to keep the dataset
+            upload.unlink(missing_ok=True)
 
 
 @DBOS.workflow(name=str(Job.DELETE_DATASET))

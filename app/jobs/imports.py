@@ -8,12 +8,12 @@ from pathlib import Path
 from app.errors import InvalidInput
 from app.files.reading import read_rows
 from app.files.rows import Columns, Layout, Rejected, Row
-from app.jobs.context import Context, Reporter
-from app.jobs.durable import step, workflow
+from app.jobs.context import Context, Reporter, current
+from app.jobs.durable import Ended, step, workflow
 from app.models.columns import RunState
 from app.models.imports import Import
 from app.queue import Job
-from app.services import publishing, runs, staging
+from app.services import publishing, retraction, runs, staging
 from app.services.imports import limits_of
 from app.services.staging import Bounds, NumberedRow
 
@@ -23,19 +23,33 @@ CHUNK = 1000
 def _give_up(context: Context, import_id: int, state: RunState, error: str) -> None:
     while True:
         with context.database.write() as session:
-            if not publishing.take_back(session, import_id):
+            if not retraction.take_back(session, import_id):
                 break
         context.pause()
     with context.database.write() as session:
-        path = publishing.forget(session, import_id, state=state, error=error)
+        path = retraction.forget(session, import_id, state=state, error=error)
     _delete(path)
 
 
 @workflow(Job.IMPORT, Import, give_up=_give_up)
 def import_file(import_id: int) -> None:
     """Import a confirmed file."""
-    stage(import_id)
-    publish(import_id)
+    try:
+        stage(import_id)
+        publish(import_id)
+    except Ended as end:
+        if end.state is None:
+            _delete_if_over(import_id)
+        raise
+
+
+def _delete_if_over(import_id: int) -> None:
+    """Delete the file of an import that was cancelled before any worker began it."""
+    with current().database.read() as session:
+        import_ = session.get(Import, import_id)
+        is_over = import_ is not None and not import_.state.is_open
+    if import_ is not None and is_over:
+        _delete(Path(import_.path))
 
 
 @step(Import, "import.stage")
@@ -81,7 +95,10 @@ def _chunks(
 
 @step(Import, "import.publish")
 def publish(context: Context, import_: Import) -> None:
-    """Apply an update's changes and show the rows; from the first change on there is no way back."""
+    """Apply an update's changes and show the rows; from the first change on nobody can cancel any more.
+
+    A worker that dies leaves the rest to the next one; a failure takes back what was applied.
+    """
     with context.database.read() as session:
         publishing.check_has_rows(session, import_)
         sums = publishing.sums_of_new_rows(session, import_)

@@ -6,11 +6,11 @@ the next worker on this machine takes the same place, and DBOS gives it the jobs
 
 import fcntl
 import os
-import re
-import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
+
+from app.services import workers
 
 MAX_WORKERS = 1000
 
@@ -31,7 +31,7 @@ class Slot:
 def take(folder: Path) -> Slot:
     """Take the first free place of this machine."""
     folder.mkdir(parents=True, exist_ok=True)
-    host = re.sub(r"[^A-Za-z0-9-]+", "-", socket.gethostname())[:80] or "host"
+    host = workers.host_name()
     for number in range(1, MAX_WORKERS + 1):
         lock = (folder / f"worker-{host}-{number}.lock").open("w", encoding="ascii")
         try:

@@ -1,6 +1,6 @@
 """What a remote provider answered, in its own words."""
 
-from app.errors import AppError
+from app.errors import AppError, Unavailable
 
 
 class ProviderRefused(AppError):
@@ -20,3 +20,17 @@ class ProviderRefused(AppError):
         super().__init__(message)
         self.code = code
         self.request_id = request_id
+
+
+class ProviderBusy(Unavailable):
+    """The provider asks to come back later.
+
+    Attributes
+    ----------
+    retry_after : float or None
+        Seconds to wait, where the provider says how many; never negative.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after

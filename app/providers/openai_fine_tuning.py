@@ -1,6 +1,7 @@
 """Fine-tuning by any server that speaks OpenAI's API."""
 
 import hashlib
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from openai.types import FileObject, Model
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 
 from app.errors import InvalidInput, NotFound, Unavailable
-from app.providers.errors import ProviderRefused
+from app.providers.errors import ProviderBusy, ProviderRefused
 from app.providers.fine_tuning import PlannedCall, RemoteEvent, RemoteFile, RemoteJob, RemoteModel
 
 PURPOSE: Final = "fine-tune"
@@ -163,15 +164,16 @@ class OpenAIFineTuner:
         except (openai.APIError, ValueError, TypeError, AttributeError):
             raise ProviderRefused(f"{server} answered something that is not OpenAI's API.") from None
 
-    def _refusal(self, problem: openai.APIStatusError, server: str) -> ProviderRefused | Unavailable:
+    def _refusal(self, problem: openai.APIStatusError, server: str) -> ProviderRefused | ProviderBusy:
         words = _words(problem).replace(self._api_key, "…")
         request = f" (request id {problem.request_id})" if problem.request_id else ""
+        wait = _seconds_to_wait(problem.response.headers.get("retry-after", ""))
         if problem.status_code == TOO_MANY_REQUESTS and problem.code != NO_QUOTA:
-            wait = problem.response.headers.get("retry-after")
-            pause = f" Try again in {wait} seconds." if wait else ""
-            return Unavailable(f"{server} asks to wait: {words}{request}{pause}")
+            pause = f" Try again in {wait:g} seconds." if wait is not None else ""
+            return ProviderBusy(f"{server} asks to wait: {words}{request}{pause}", retry_after=wait)
         if problem.status_code >= SERVER_ERROR:
-            return Unavailable(f"{server} has a problem of its own ({problem.status_code}): {words}{request}")
+            said = f"{server} has a problem of its own ({problem.status_code}): {words}{request}"
+            return ProviderBusy(said, retry_after=wait)
         message = f"{server} refused ({problem.status_code}): {words}{request}"
         return ProviderRefused(message, code=problem.code, request_id=problem.request_id)
 
@@ -196,6 +198,15 @@ def _items(page: SyncCursorPage[Item] | SyncPage[Item]) -> Iterator[Item]:
     if not isinstance(page.data, list):
         raise TypeError("the answer holds no list")
     return iter(page)
+
+
+def _seconds_to_wait(said: str) -> float | None:
+    """Return what a header `retry-after` says in seconds; dates are left out, as clocks may be wrong."""
+    try:
+        seconds = float(said)
+    except ValueError:
+        return None
+    return seconds if 0 <= seconds < math.inf else None
 
 
 def _words(problem: openai.APIStatusError) -> str:

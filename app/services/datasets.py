@@ -10,10 +10,24 @@ from app.actor import Actor, Role
 from app.errors import Conflict, InvalidInput, NotFound
 from app.models.columns import OPEN_STATES, RunState, Split
 from app.models.datasets import Counter, CounterName, Dataset, Label
+from app.models.experiments import Experiment
+from app.models.exports import Export
+from app.models.fine_tunes import FineTune
 from app.models.imports import Import
+from app.models.review import Batch
 from app.models.scoring import ScoringRun
+from app.services import runs
 
 MAX_NAME_CHARS = 200
+BUSY: dict[type[runs.AnyRun], str] = {
+    Import: "a file is being imported",
+    ScoringRun: "it is being scored",
+    Batch: "a batch is being applied or undone",
+    Export: "an export is being written",
+    Experiment: "an experiment is running",
+    FineTune: "a fine-tune is running",
+}
+"""What a dataset is busy with, by the kind of its running job."""
 
 
 @dataclass(frozen=True)
@@ -139,10 +153,14 @@ def rename(session: Session, dataset_id: int, name: str, *, actor: Actor) -> Dat
 
 
 def request_delete(session: Session, dataset_id: int, *, actor: Actor) -> None:
-    """Hide a dataset at once and let a job delete it with everything in it."""
+    """Hide a dataset at once and let a job delete it with everything in it.
+
+    What waits for a worker is cancelled. What runs has somebody waiting for it, and at a provider it costs
+    money: whoever deletes the dataset decides about that first.
+    """
     dataset = get(session, dataset_id)
     actor.require(Role.ADMIN, dataset)
-    _refuse_while_busy(session, dataset)
+    _cancel_waiting(session, dataset, actor=actor)
     events.record(session, "dataset.deleted", actor=actor, dataset_id=dataset_id, old=dataset.name)
     # The name is free again at once; import_seq 0 hides the rows until the job has removed them.
     dataset.name = f"{dataset.name} (deleted {dataset.id})"
@@ -150,12 +168,15 @@ def request_delete(session: Session, dataset_id: int, *, actor: Actor) -> None:
     queue.enqueue(session, queue.Job.DELETE_DATASET, dataset_id)
 
 
-def _refuse_while_busy(session: Session, dataset: Dataset) -> None:
-    for kind in (ScoringRun, Import):
-        if session.scalar(
-            sa.select(kind.id).where(kind.dataset_id == dataset.id, kind.state == RunState.RUNNING)
-        ):
-            raise Conflict(f"{dataset.name} is being worked on: cancel its running job first.")
+def _cancel_waiting(session: Session, dataset: Dataset, *, actor: Actor) -> None:
+    waiting: list[runs.AnyRun] = []
+    for kind, what in BUSY.items():
+        for run in runs.lock_open(session, kind, dataset.id):
+            if run.state is RunState.RUNNING:
+                raise Conflict(f"{dataset.name} cannot be deleted while {what}: cancel that first.")
+            waiting.append(run)
+    for run in waiting:
+        runs.request_cancel(session, run, actor=actor)
 
 
 def hold(session: Session, dataset_id: int) -> None:

@@ -88,6 +88,11 @@ def note_file(session: Session, fine_tune: FineTune, file_id: str) -> None:
     runs.guard(session, fine_tune).remote_file_id = file_id
 
 
+def note_wait(session: Session, fine_tune: FineTune) -> None:
+    """Write down that the service has asked to come back later."""
+    runs.guard(session, fine_tune).phase = "asked_to_wait"
+
+
 def note_job(session: Session, fine_tune: FineTune, job_id: str, status: str, model: str | None) -> None:
     """Write down what the service says of the job."""
     fresh = runs.guard(session, fine_tune, may_cancel=False)

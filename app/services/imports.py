@@ -43,20 +43,19 @@ class ImportChoices:
     allow_unlabelled: bool = False
 
 
-def add_upload(
-    session: Session,
-    *,
-    path: Path,
-    file_name: str,
-    size: int,
-    sha256: str,
-    limits: Limits,
-    layout: Layout | None = None,
-    actor: Actor,
-) -> Import:
-    """Keep an uploaded file as a draft, with the layout and columns it seems to have."""
+def look(
+    path: Path, *, file_name: str, limits: Limits, layout: Layout | None = None, actor: Actor
+) -> Preview:
+    """Look at an uploaded file before a transaction begins: nobody should have to wait for that."""
     actor.require(Role.LEAD)
-    seen = preview_file(path, name=file_name, limits=limits, layout=layout)
+    return preview_file(path, name=file_name, limits=limits, layout=layout)
+
+
+def add_upload(
+    session: Session, seen: Preview, *, path: Path, file_name: str, size: int, sha256: str, actor: Actor
+) -> Import:
+    """Keep an uploaded file as a draft, with the layout and columns that were seen in it."""
+    actor.require(Role.LEAD)
     draft = Import(
         state=RunState.DRAFT,
         dataset_name=_proposed_name(file_name),
@@ -99,7 +98,7 @@ def preview(
     session: Session, import_id: int, *, layout: Layout | None, columns: Columns | None, limits: Limits
 ) -> Preview:
     """Look at a draft's file again, read as `layout` says where it says something."""
-    draft = _draft(session, import_id)
+    draft = get_draft(session, import_id)
     return preview_file(
         Path(draft.path),
         name=draft.file_name,
@@ -109,19 +108,28 @@ def preview(
     )
 
 
-def confirm(
-    session: Session, import_id: int, *, choices: ImportChoices, limits: Limits, actor: Actor
-) -> Import:
-    """Turn a draft into a job. A name that is not a dataset yet makes one; it shows once the file is in."""
+def check(path: Path, choices: ImportChoices, *, file_name: str, limits: Limits, actor: Actor) -> None:
+    """Refuse choices by which a file cannot be read, before a transaction begins."""
     actor.require(Role.LEAD)
-    draft = _draft(session, import_id)
+    _refuse_unclear(choices)
+    preview_file(path, name=file_name, limits=limits, layout=choices.layout, columns=choices.columns)
+
+
+def _refuse_unclear(choices: ImportChoices) -> None:
     if choices.columns.text is None:
         raise InvalidInput("Choose the column that holds the text.")
     if choices.columns.label is None and not choices.allow_unlabelled:
         raise InvalidInput("Choose the column that holds the label, or allow rows without one.")
-    preview_file(
-        Path(draft.path), name=draft.file_name, limits=limits, layout=choices.layout, columns=choices.columns
-    )
+
+
+def confirm(session: Session, import_id: int, *, choices: ImportChoices, actor: Actor) -> Import:
+    """Turn a draft into a job by choices that `check` has passed.
+
+    A name that is not a dataset yet makes one; it shows once the file is in.
+    """
+    actor.require(Role.LEAD)
+    draft = get_draft(session, import_id)
+    _refuse_unclear(choices)
     dataset = _dataset_for(session, draft, choices, actor=actor)
     draft.dataset_id, draft.dataset_name = dataset.id, dataset.name
     draft.layout, draft.columns = choices.layout.to_json(), choices.columns.to_json()
@@ -161,12 +169,13 @@ def _dataset_for(session: Session, draft: Import, choices: ImportChoices, *, act
 def discard(session: Session, import_id: int, *, actor: Actor) -> Path:
     """Forget a draft; return the path of its file, for the caller to delete after the commit."""
     actor.require(Role.LEAD)
-    draft = _draft(session, import_id)
+    draft = get_draft(session, import_id)
     draft.state, draft.finished_at = RunState.CANCELLED, now()
     return Path(draft.path)
 
 
-def _draft(session: Session, import_id: int) -> Import:
+def get_draft(session: Session, import_id: int) -> Import:
+    """Return an import that waits to be confirmed."""
     draft = get(session, import_id)
     if draft.state is not RunState.DRAFT:
         raise Conflict(f"The import of {draft.file_name} was confirmed already.")

@@ -3,6 +3,7 @@
 import datetime as dt
 import hashlib
 import secrets
+from dataclasses import dataclass
 from functools import cache
 
 import sqlalchemy as sa
@@ -17,6 +18,7 @@ from app.models.people import LoginSession, Token, User
 
 MIN_PASSWORD_CHARS = 10
 MAX_PASSWORD_CHARS = 500
+USE_NOTED_EVERY = dt.timedelta(minutes=1)
 _hasher = PasswordHash.recommended()
 
 
@@ -158,19 +160,39 @@ def revoke_token(session: Session, token_id: int, *, actor: Actor) -> Token:
     return token
 
 
-def actor_of_token(session: Session, secret: str) -> Actor | None:
-    """Return for whom a token's bearer acts."""
-    user = session.scalar(
-        sa.select(User)
-        .join(Token, Token.user_id == User.id)
+@dataclass(frozen=True)
+class TokenUse:
+    """For whom a token's bearer acts, and whether that is to be written down."""
+
+    actor: Actor
+    token_id: int
+    is_due: bool
+
+
+def use_token(session: Session, secret: str) -> TokenUse | None:
+    """Return what a token's secret gives; nothing where it is wrong, expired or revoked."""
+    found = session.execute(
+        sa.select(Token, User)
+        .join(User, User.id == Token.user_id)
         .where(
             Token.hash == _digest(secret),
             Token.revoked_at.is_(None),
             Token.expires_at.is_(None) | (Token.expires_at > now()),
             User.is_active,
         )
-    )
-    return _actor(user) if user else None
+    ).one_or_none()
+    if found is None:
+        return None
+    token, user = found
+    is_due = token.last_used_at is None or token.last_used_at < now() - USE_NOTED_EVERY
+    return TokenUse(_actor(user), token.id, is_due)
+
+
+def note_token_use(session: Session, token_id: int) -> None:
+    """Write down that a token was used, unless that was done a moment ago."""
+    moment = now()
+    is_due = Token.last_used_at.is_(None) | (Token.last_used_at < moment - USE_NOTED_EVERY)
+    session.execute(sa.update(Token).where(Token.id == token_id, is_due).values(last_used_at=moment))
 
 
 def _digest(secret: str) -> str:

@@ -1,6 +1,5 @@
-"""Publishing an import, or taking it back without a trace."""
+"""Publishing an import."""
 
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -8,10 +7,9 @@ from sqlalchemy.orm import Session
 
 from app import events
 from app.actor import Actor
-from app.db import now
 from app.errors import InvalidInput
-from app.models.columns import RunState, Split
-from app.models.datasets import Dataset, Label
+from app.models.columns import Split
+from app.models.datasets import Dataset
 from app.models.examples import Example, ExampleState, text_hash
 from app.models.imports import Import, ImportMatch, MatchKind, RejectedRow
 from app.models.review import Decision
@@ -181,39 +179,3 @@ def publish(session: Session, import_: Import, sums: Sums, missing: int, *, acto
             "rejected": fresh.rows_rejected,
         },
     )
-
-
-def take_back(session: Session, import_id: int) -> int:
-    """Delete the next chunk of an import that did not make it; return how many rows that were."""
-    import_ = session.get_one(Import, import_id, with_for_update=True)
-    if import_.dataset_id is None or not import_.state.is_open:
-        return 0  # taken back already: its number may be the next import's by now
-    hidden = (Example.dataset_id == import_.dataset_id, Example.import_seq == import_.seq)
-    doomed = session.scalars(sa.select(Example.id).where(*hidden).limit(CHUNK)).all()
-    if doomed:
-        session.execute(
-            sa.delete(Example).where(Example.id.in_(doomed)).execution_options(synchronize_session=False)
-        )
-    return len(doomed)
-
-
-def forget(session: Session, import_id: int, *, state: RunState, error: str) -> Path:
-    """Finish taking back: labels, matches and a dataset that only this import would have made.
-
-    The file's path is returned, for the caller to delete after the commit.
-    """
-    import_ = session.get_one(Import, import_id, with_for_update=True)
-    if not import_.state.is_open:
-        return Path(import_.path)
-    dataset_id, seq = import_.dataset_id, import_.seq
-    session.execute(sa.delete(ImportMatch).where(ImportMatch.import_id == import_id))
-    if dataset_id is not None:
-        session.execute(sa.delete(Label).where(Label.dataset_id == dataset_id, Label.import_seq == seq))
-    runs.end(session, Import, import_id, state=state, error=error)
-    import_.rows_new = import_.rows_changed = import_.rows_same = 0
-    import_.finished_at = now()
-    if import_.creates_dataset and dataset_id is not None:
-        import_.dataset_id = None
-        session.flush()
-        session.execute(sa.delete(Dataset).where(Dataset.id == dataset_id, Dataset.import_seq == 0))
-    return Path(import_.path)

@@ -1,5 +1,8 @@
 """Removing a deleted dataset's rows, a chunk at a time; only its events stay."""
 
+from dataclasses import dataclass
+from pathlib import Path
+
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
@@ -13,6 +16,14 @@ from app.models.imports import Import
 CHUNK = 1000
 
 
+@dataclass(frozen=True)
+class Leftovers:
+    """The files of a dataset that is gone."""
+
+    export_ids: list[int]
+    uploads: list[Path]
+
+
 def remove_chunk(session: Session, dataset_id: int) -> bool:
     """Delete some examples with their scores and decisions; say whether there were any."""
     doomed = session.scalars(sa.select(Example.id).where(Example.dataset_id == dataset_id).limit(CHUNK)).all()
@@ -22,10 +33,16 @@ def remove_chunk(session: Session, dataset_id: int) -> bool:
     return bool(doomed)
 
 
-def remove_rest(session: Session, dataset_id: int) -> list[int]:
-    """Delete the dataset itself; return its exports, whose files the caller deletes after the commit."""
-    export_ids = list(session.scalars(sa.select(Export.id).where(Export.dataset_id == dataset_id)))
+def remove_rest(session: Session, dataset_id: int) -> Leftovers:
+    """Delete the dataset itself; return what its files are, for the caller to delete after the commit."""
+    left = Leftovers(
+        export_ids=list(session.scalars(sa.select(Export.id).where(Export.dataset_id == dataset_id))),
+        uploads=[
+            Path(path)
+            for path in session.scalars(sa.select(Import.path).where(Import.dataset_id == dataset_id))
+        ],
+    )
     for kind in (FineTune, Export, Experiment, Import):  # in the order in which they refer to each other
         session.execute(sa.delete(kind).where(kind.dataset_id == dataset_id))
     session.execute(sa.delete(Dataset).where(Dataset.id == dataset_id))
-    return export_ids
+    return left

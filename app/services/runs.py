@@ -10,8 +10,8 @@ from app import events
 from app.actor import Actor, Role
 from app.db import now
 from app.errors import Cancelled, Conflict, NotFound
-from app.models import Batch, Experiment, Export, FineTune, Import, ScoringRun, User, Worker
-from app.models.columns import RunState
+from app.models import Batch, Dataset, Experiment, Export, FineTune, Import, ScoringRun, User, Worker
+from app.models.columns import OPEN_STATES, RunState
 
 AnyRun = Import | ScoringRun | Batch | Export | Experiment | FineTune
 Run = TypeVar("Run", bound=AnyRun)
@@ -25,6 +25,7 @@ NOUNS: dict[type, str] = {
     FineTune: "fine_tune",
 }
 """The first word of a job's events."""
+STOPPED = "Stopped on request."
 
 
 class Overtaken(Exception):
@@ -43,6 +44,12 @@ def get(session: Session, kind: type[Run], run_id: int) -> Run:
     if run is None:
         raise NotFound(f"There is no {NOUNS[kind].replace('_', '-')} {run_id}.")
     return run
+
+
+def lock_open(session: Session, kind: type[Run], dataset_id: int) -> list[Run]:
+    """Return a dataset's jobs of a kind that have not ended; they stay so until this transaction ends."""
+    is_open = (kind.dataset_id == dataset_id, kind.state.in_(OPEN_STATES))
+    return list(session.scalars(sa.select(kind).where(*is_open).with_for_update()))
 
 
 def requester(session: Session, run: AnyRun) -> Actor:
@@ -74,7 +81,7 @@ def guard(session: Session, run: Run, *, may_cancel: bool = True) -> Run:
     if fresh is None or fresh.attempt != run.attempt or not fresh.state.is_open:
         raise Overtaken
     if may_cancel and fresh.cancel_requested:
-        raise Cancelled("Stopped on request.")
+        raise Cancelled(STOPPED)
     return fresh
 
 
@@ -100,7 +107,15 @@ def finish(session: Session, run: Run, *, may_cancel: bool = True) -> Run:
     return fresh
 
 
-def end(session: Session, kind: type[Run], run_id: int, *, state: RunState, error: str | None) -> None:
+def end(
+    session: Session,
+    kind: type[Run],
+    run_id: int,
+    *,
+    state: RunState,
+    error: str | None,
+    actor: Actor | None = None,
+) -> None:
     """Mark a job as failed or cancelled, with the sentence its owner reads."""
     run = get(session, kind, run_id)
     if not run.state.is_open:
@@ -109,7 +124,7 @@ def end(session: Session, kind: type[Run], run_id: int, *, state: RunState, erro
     events.record(
         session,
         f"{NOUNS[kind]}.{state.value}",
-        actor=requester(session, run),
+        actor=actor or requester(session, run),
         dataset_id=run.dataset_id,
         subject_id=run.id,
         new=error,
@@ -117,12 +132,27 @@ def end(session: Session, kind: type[Run], run_id: int, *, state: RunState, erro
 
 
 def request_cancel(session: Session, run: AnyRun, *, actor: Actor) -> None:
-    """Ask a job to stop at its next step."""
+    """Ask a job to stop at its next step; one that no worker has begun ends at once."""
     actor.require(Role.LEAD)
-    session.refresh(run, with_for_update=True)  # it may have ended since it was read
+    session.refresh(run, with_for_update=True)  # it may have begun or ended since it was read
     if not run.state.is_open:
         raise Conflict(f"This job has already ended: {run.state.value}.")
     run.cancel_requested = True
+    if run.state is RunState.QUEUED:
+        run.attempt += 1  # a later job on the same row gets a number of its own
+        end(session, type(run), run.id, state=RunState.CANCELLED, error=STOPPED, actor=actor)
+        if isinstance(run, Import):
+            drop_unseen_dataset(session, run)
+
+
+def drop_unseen_dataset(session: Session, import_: Import) -> None:
+    """Remove the dataset that only this import, which has not made it, would have shown."""
+    dataset_id = import_.dataset_id
+    if not import_.creates_dataset or dataset_id is None:
+        return
+    import_.dataset_id = None
+    session.flush()
+    session.execute(sa.delete(Dataset).where(Dataset.id == dataset_id, Dataset.import_seq == 0))
 
 
 def is_worker_alive(session: Session, *, stale_seconds: float) -> bool:

@@ -1,6 +1,8 @@
 """Workers: signs of life, and who has been silent too long."""
 
 import datetime as dt
+import re
+import socket
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -37,6 +39,18 @@ def stop(session: Session, executor_id: str) -> None:
 def list_workers(session: Session) -> list[Worker]:
     """Return every place a worker ever had, the liveliest first."""
     return list(session.scalars(sa.select(Worker).order_by(Worker.beat_at.desc())))
+
+
+def host_name() -> str:
+    """Return what this machine's workers are named after: a container has a name of its own."""
+    return re.sub(r"[^A-Za-z0-9-]+", "-", socket.gethostname())[:80] or "host"
+
+
+def list_alive(session: Session, host: str, *, stale_seconds: float) -> list[Worker]:
+    """Return the workers of a machine that have given a sign of life lately."""
+    limit = now() - dt.timedelta(seconds=stale_seconds)
+    is_alive = (Worker.host == host, Worker.beat_at >= limit, Worker.stopped_at.is_(None))
+    return list(session.scalars(sa.select(Worker).where(*is_alive).order_by(Worker.executor_id)))
 
 
 def silent(session: Session, *, stale_seconds: float) -> list[str]:

@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Query, Request
@@ -27,9 +28,8 @@ from app.web.deps import (
     CurrentSettings,
     Id,
     ReadSession,
-    WriteSession,
 )
-from app.web.render import go_to, html, target, url
+from app.web.render import form_again, go_to, html, target, url
 from app.web.uploads import Upload
 
 router = APIRouter()
@@ -81,6 +81,17 @@ class ConfirmForm(BaseModel):
         metadata = tuple(name for name, role in chosen if role == "metadata")
         return Columns(**single, metadata=metadata)
 
+    def choices(self) -> ImportChoices:
+        """Return what was chosen, or say what makes no sense in it."""
+        return ImportChoices(
+            dataset_name=self.dataset_name,
+            layout=self.layout(),
+            columns=self.columns(),
+            split=self.split,
+            update=self.update,
+            allow_unlabelled=self.allow_unlabelled,
+        )
+
 
 @router.get("/datasets/new", name="imports.new")
 def new(
@@ -96,7 +107,7 @@ def new(
     return html(request, "imports/new.html", dataset=into, max_bytes=settings.max_file_bytes)
 
 
-@router.post("/imports", name="imports.upload", max_body_size=2**62)
+@router.post("/imports", name="imports.upload")
 async def upload(
     request: Request,
     actor: CurrentActor,
@@ -114,14 +125,15 @@ async def upload(
 
 def _keep(database: Database, stored: Upload, *, limits: Limits, actor: Actor) -> Import:
     try:
+        seen = imports.look(stored.path, file_name=stored.file_name, limits=limits, actor=actor)
         with database.write() as session:
             return imports.add_upload(
                 session,
+                seen,
                 path=stored.path,
                 file_name=stored.file_name,
                 size=stored.size,
                 sha256=stored.sha256,
-                limits=limits,
                 actor=actor,
             )
     except BaseException:
@@ -171,6 +183,7 @@ def _confirm_values(session: Session, import_: Import, form: ConfirmForm, limits
         "delimiters": _delimiters(seen.layout.delimiter),
         "dataset_names": names,
         "no_quotes": NO_QUOTES,
+        "error": "",
     }
 
 
@@ -196,20 +209,26 @@ def confirm(
     import_id: Id,
     form: Annotated[ConfirmForm, Form()],
     actor: CurrentActor,
-    session: WriteSession,
+    database: CurrentDatabase,
     limits: CurrentLimits,
 ) -> Response:
-    """Turn the draft into a job."""
-    choices = ImportChoices(
-        dataset_name=form.dataset_name,
-        layout=form.layout(),
-        columns=form.columns(),
-        split=form.split,
-        update=form.update,
-        allow_unlabelled=form.allow_unlabelled,
-    )
-    import_ = imports.confirm(session, import_id, choices=choices, limits=limits, actor=actor)
-    return go_to(request, url(request, "imports.show", import_id=import_.id))
+    """Turn the draft into a job, or show the form again with what is wrong with it."""
+    with database.read() as session:
+        draft = imports.get_draft(session, import_id)
+    try:
+        choices = form.choices()
+        # With no transaction open: looking at a file may take a while.
+        imports.check(Path(draft.path), choices, file_name=draft.file_name, limits=limits, actor=actor)
+        with database.write() as session:
+            imports.confirm(session, import_id, choices=choices, actor=actor)
+    except InvalidInput as error:
+        with database.read() as session:
+            values = _confirm_values(session, draft, form, limits)
+        values["error"] = str(error)
+        return form_again(
+            request, "imports/confirm.html", "imports/_confirm.html", target="#confirm", **values
+        )
+    return go_to(request, url(request, "imports.show", import_id=import_id))
 
 
 @router.post("/imports/{import_id:int}/discard", name="imports.discard")

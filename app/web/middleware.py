@@ -1,4 +1,4 @@
-"""What wraps every request: its id, who may ask from where, the headers that keep a browser careful."""
+"""What wraps every request: its id, who may ask from where, how much, careful headers for the browser."""
 
 import logging
 import secrets
@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -112,3 +113,58 @@ class _Watched:
         """Write one line to the log: never the query, which may hold what a person searches for."""
         took = (time.perf_counter() - self.started) * 1000
         log.debug("%s %s %d in %.0f ms", self.request.method, self.request.url.path, self.status, took)
+
+
+class BodyLimit:
+    """Refuse a body that is announced, or grows, larger than a form may be; routes of files lift the limit.
+
+    The refusal is raised where the body is read, so that it is answered like any other error.
+    """
+
+    def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
+        self.app = app
+        self.max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        request.state.max_body_bytes = self.max_bytes
+        body = _Body(request, receive, send)
+        await self.app(scope, body.receive, body.send)
+
+
+def lift_body_limit(request: Request) -> None:
+    """Take a body of any size: the caller counts for itself."""
+    request.state.max_body_bytes = None
+
+
+class _Body:
+    """Counts a request's body until the answer begins: nobody could be told any more after that."""
+
+    def __init__(self, request: Request, receive: Receive, send: Send) -> None:
+        self.request = request
+        self._receive, self._send = receive, send
+        self.size = 0
+        self.is_answered = False
+
+    async def receive(self) -> Message:
+        """Return the next part of the body, or refuse it."""
+        announced = self.request.headers.get("content-length", "")
+        self._check(int(announced) if announced.isdecimal() else 0)
+        message = await self._receive()
+        self.size += len(message.get("body", b""))
+        self._check(self.size)
+        return message
+
+    def _check(self, size: int) -> None:
+        limit: int | None = self.request.state.max_body_bytes
+        if limit is not None and size > limit and not self.is_answered:
+            raise HTTPException(413)
+
+    async def send(self, message: Message) -> None:
+        """Send on what the app sends."""
+        self.is_answered = True
+        await self._send(message)

@@ -12,7 +12,6 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from app.actor import Actor, Role
-from app.errors import AppError
 from app.resources import folder
 from app.web import words
 
@@ -60,9 +59,10 @@ def go_to(request: Request, to: str, *, flash: str = "") -> Response:
     return response
 
 
-def form_again(request: Request, template: str, *, target: str, error: AppError, **values: Any) -> Response:
-    """Show a form again with what is wrong with it; `template` is a partial for htmx, else a page."""
-    response = html(request, template, status_code=error.status, error=str(error), **values)
+def form_again(request: Request, page: str, part: str, *, target: str, **values: Any) -> Response:
+    """Show a form as it was sent, with what is wrong with it: its page, or its `part` for htmx."""
+    template = part if is_fragment(request) else page
+    response = html(request, template, status_code=422, **values)
     response.headers["HX-Retarget"] = target
     response.headers["HX-Reswap"] = "outerHTML"
     return response

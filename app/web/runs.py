@@ -59,7 +59,12 @@ def progress(
         worker_alive=alive,
         refresh=refresh,
     )
-    if refresh and not run.state.is_open:
+    return _refreshed(response, run) if refresh else response
+
+
+def _refreshed(response: Response, run: AnyRun) -> Response:
+    """Tell a page that shows something new at a job's end to load anew, once that has come."""
+    if not run.state.is_open:
         response.headers["HX-Refresh"] = "true"
     return response
 
@@ -76,17 +81,18 @@ def cancel(
     """Ask a job to stop."""
     run = _get(session, kind, run_id)
     runs.request_cancel(session, run, actor=actor)
-    return after_write(
+    response = after_write(
         request,
         "runs/_progress.html",
         to=_page_of(request, kind, run),
-        flash="It stops at its next step.",
+        flash="It stops at its next step." if run.state.is_open else "It was cancelled before it began.",
         run=run,
         kind=kind.value,
         title=TITLES[kind],
         worker_alive=runs.is_worker_alive(session, stale_seconds=settings.worker_stale_seconds),
         refresh=True,
     )
+    return _refreshed(response, run)
 
 
 def _get(session: Session, kind: RunKind, run_id: int) -> AnyRun:

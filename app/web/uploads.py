@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from app.errors import InvalidInput, TooLarge
 from app.web import words
+from app.web.middleware import lift_body_limit
 
 FILE, PASTED = "file", "pasted"
 PASTED_NAME = "pasted text"
@@ -52,6 +53,7 @@ async def receive(request: Request, folder: Path, *, max_bytes: int) -> Upload:
     InvalidInput
         The body is no such form, holds no file, or ends early.
     """
+    lift_body_limit(request)
     path = folder / f"{secrets.token_hex(16)}.upload"
     out = await run_in_threadpool(_create, path)
     try:

@@ -28,6 +28,7 @@ PHASES = {
     "predict": "Predicting rows from the others",
     "issues": "Finding label issues",
     "save": "Saving the scores",
+    "asked_to_wait": "The provider asks to wait",
 }
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _NEARLY_NOW = 10

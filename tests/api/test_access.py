@@ -1,6 +1,7 @@
 """Who may ask: tokens, cookies, this machine; and what every failure looks like."""
 
 import pytest
+import sqlalchemy as sa
 from starlette.testclient import TestClient
 
 from app.actor import LOCAL, Role
@@ -11,6 +12,7 @@ from app.web.deps import COOKIE
 from tests import factories
 from tests.api.asking import problem_of, token_for, token_of
 from tests.api.conftest import client_of
+from tests.conftest import QueryRecorder
 from tests.factories import make_user
 
 READS = [
@@ -139,6 +141,34 @@ def test_a_token_acts_for_its_person(client: TestClient, database: Database) -> 
     assert me == {"user_id": ann.user_id, "name": "Ann", "role": "lead", "is_local": False}
 
 
+def test_the_use_of_a_token_is_noted_after_the_answer(
+    client: TestClient, database: Database, queries: QueryRecorder
+) -> None:
+    header = token_for(database, Role.VIEWER)
+    with queries(database) as statements:
+        assert client.get("/api/v1/datasets", headers=header).status_code == 200
+    assert ["UPDATE tokens" in statement for statement in statements].index(True) == len(statements) - 1
+    with database.read() as session:
+        assert people.list_tokens(session)[0].last_used_at is not None
+    with queries(database) as statements:
+        assert client.get("/api/v1/datasets", headers=header).status_code == 200
+    assert not any(statement.startswith("UPDATE") for statement in statements)
+
+
+def test_a_token_works_where_its_use_cannot_be_noted(
+    client: TestClient, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    header = token_for(database, Role.VIEWER)
+    with database.write() as session:
+        session.execute(
+            sa.text(
+                "CREATE TRIGGER full BEFORE UPDATE ON tokens BEGIN SELECT RAISE(ABORT, 'no more room'); END"
+            )
+        )
+    assert client.get("/api/v1/datasets", headers=header).status_code == 200
+    assert "was not noted" in caplog.text
+
+
 def test_a_token_stops_when_it_is_revoked(client: TestClient, database: Database) -> None:
     ann = make_user(database, "Ann", Role.LEAD)
     header = token_of(database, ann)
@@ -229,8 +259,7 @@ def test_a_wrong_host_is_a_problem_too(client: TestClient) -> None:
 
 def test_too_large_a_body(client: TestClient, dataset_id: int) -> None:
     path = f"/api/v1/datasets/{dataset_id}/decisions"
-    announced = client.post(path, content=b"x" * 5_000_000)
-    assert announced.status_code == 413
+    problem_of(client.post(path, content=b"x" * 5_000_000), 413)
     problem_of(client.post(path, content=(b"x" * 1_000_000 for _ in range(5))), 413)
 
 

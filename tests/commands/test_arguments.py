@@ -8,6 +8,8 @@ import typer
 from typer.testing import CliRunner
 
 from app.cli import cli
+from app.db import Database
+from app.services import workers
 from tests.commands.terminal import Terminal
 
 WRONG = [
@@ -109,7 +111,7 @@ def test_people_and_tokens(terminal: Terminal) -> None:
     assert terminal.run("user", "list") == "ann: admin\nbob: lead\n"
     made = terminal.run("token", "create", "ci", "--user", "bob", "--days", "3")
     assert re.search(r"setright_[\w-]{40,}", made)
-    assert terminal.run("token", "list").startswith("1: ci, ends ")
+    assert terminal.run("token", "list").startswith("1: ci, never used, ends ")
     terminal.run("token", "revoke", "1")
     assert terminal.run("token", "list") == "There is no token.\n"
     assert (
@@ -141,3 +143,19 @@ def test_doctor_looks_at_everything(terminal: Terminal) -> None:
     said = terminal.run("doctor")
     for what in ("database", "migrations", "workers", "weights", "disk", "clock", "provider"):
         assert f"ok    {what}: " in said
+
+
+def test_doctor_says_whether_a_worker_of_this_machine_lives(terminal: Terminal) -> None:
+    terminal.run("migrate")
+    host = workers.host_name()
+    database = Database(f"sqlite:///{terminal.home / 'setright.db'}")
+    with database.write() as session:
+        workers.start(session, "elsewhere-1", host="elsewhere", pid=1)
+    assert "Something needs attention" in terminal.fails("doctor", "--worker")
+    with database.write() as session:
+        workers.start(session, f"{host}-1", host=host, pid=1)
+    assert terminal.run("doctor", "--worker") == f"ok    worker: {host}-1\n"
+    with database.write() as session:
+        workers.stop(session, f"{host}-1")
+    assert f"FAIL  worker: no worker of {host} " in terminal.run("doctor", "--worker", code=1)
+    database.close()

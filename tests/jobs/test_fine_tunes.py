@@ -19,6 +19,9 @@ from tests.jobs.working import at_work, done, ended, failed
 from tests.providers.fake_openai import API_KEY, Failure, FakeOpenAI, fake_openai
 from tests.services.checking import event_names
 
+UPLOAD = ("POST", "/v1/files")
+CREATE = ("POST", "/v1/fine_tuning/jobs")
+
 
 @pytest.fixture
 def fake() -> Iterator[FakeOpenAI]:
@@ -80,8 +83,12 @@ def test_succeeded(with_key: Settings, any_database: Database, fake: FakeOpenAI)
             "127.0.0.1 refused (403): Your organization may not create fine-tuning jobs. (request id req-",
         ),
         (
-            Failure(429, "Slow down.", headers={"retry-after": "0"}, times=9),
+            Failure(429, "Slow down.", headers={"retry-after": "0"}, times=99),
             "127.0.0.1 asks to wait: Slow down.",
+        ),
+        (
+            Failure(429, "Slow down.", headers={"retry-after": "86400"}, times=99, only=UPLOAD),
+            "Try again in 86400 seconds.",
         ),
         (Failure(200, raw=b"<html>Hello</html>", times=9), "answered something that is not OpenAI's API"),
     ],
@@ -98,6 +105,42 @@ def test_refused(
     assert fake.jobs == {}
     with any_database.read() as session:
         assert event_names(session)[-1] == "fine_tune.failed"
+
+
+@pytest.mark.parametrize("call", [UPLOAD, CREATE])
+def test_asked_to_wait(
+    with_key: Settings, any_database: Database, fake: FakeOpenAI, call: tuple[str, str]
+) -> None:
+    asked = ask(any_database, fake)
+    fake.fail_next(Failure(429, "Slow down.", headers={"retry-after": "0"}, times=4, only=call))
+    with at_work(with_key, any_database):
+        done(any_database, asked)
+    assert fake.count(*call) == 5
+    assert (len(fake.files), len(fake.jobs)) == (1, 1)
+
+
+@pytest.mark.parametrize("call", [UPLOAD, CREATE])
+def test_giving_up_says_what_the_provider_said_last(
+    settings: Settings, database: Database, fake: FakeOpenAI, call: tuple[str, str]
+) -> None:
+    asked = ask(database, fake)
+    fake.fail_next(Failure(429, "Slow down.", headers={"retry-after": "0"}, times=99, only=call))
+    with at_work(settings.model_copy(update={"openai_api_key": SecretStr(API_KEY)}), database):
+        assert "127.0.0.1 asks to wait: Slow down. (request id req-" in failed(database, asked)
+    assert fake.count(*call) == 5
+    assert fake.jobs == {}
+
+
+def test_cancelled_while_the_provider_asks_to_wait(
+    with_key: Settings, any_database: Database, fake: FakeOpenAI
+) -> None:
+    asked = ask(any_database, fake)
+    fake.fail_next(Failure(429, "Slow down.", headers={"retry-after": "500"}, times=99, only=CREATE))
+    with at_work(with_key, any_database):
+        wait_for(any_database, asked, lambda fresh: fresh.phase == "asked_to_wait")
+        cancel(any_database, asked)
+        assert ended(any_database, asked).state is RunState.CANCELLED
+    assert fake.count(*CREATE) == 1
 
 
 def test_failed_at_the_provider(with_key: Settings, any_database: Database, fake: FakeOpenAI) -> None:

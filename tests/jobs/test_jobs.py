@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from app.actor import LOCAL
 from app.config import Settings
 from app.db import Database
-from app.models import Batch, Dataset, Event, Example, Export, Import, Score, ScoringRun
+from app.models import Batch, Dataset, Event, Example, Export, Import, Label, Score, ScoringRun
 from app.models.columns import RunState, Split
 from app.models.examples import ExampleState
 from app.models.exports import Variant
@@ -23,7 +23,7 @@ from app.services.autofix import Rule, RuleKind
 from app.services.exports import ExportChoices
 from app.services.queue_filter import QueueFilter
 from tests.factories import make_dataset
-from tests.jobs.working import at_work, done, ended, failed
+from tests.jobs.working import PATIENCE_SECONDS, at_work, done, ended, failed
 from tests.services import importing
 from tests.services.checking import check, event_names, label_names
 from tests.services.importing import WITH_ID
@@ -241,13 +241,46 @@ def test_a_job_cancelled_before_it_began(
     for job in (import_, run, batch):
         with any_database.write() as session:
             runs.request_cancel(session, runs.get(session, type(job), job.id), actor=LOCAL)
+    for job in (import_, run, batch):
+        assert ended(any_database, job).state is RunState.CANCELLED, "no worker is needed for that"
     with at_work(any_settings, any_database):
-        for job in (import_, run, batch):
-            assert ended(any_database, job).state is RunState.CANCELLED
+        wait_until(lambda: not Path(import_.path).exists())
     check(any_database, dataset_id)
     with any_database.read() as session:
         assert session.query(Example).filter_by(state=ExampleState.AUTO_FIXED).count() == 0
         assert {"import.cancelled", "scoring.cancelled", "batch.cancelled"} <= set(event_names(session))
+
+
+def test_an_update_that_fails_at_its_end_keeps_nothing(
+    settings: Settings, database: Database, tmp_path: Path
+) -> None:
+    rows = tickets(5)
+    first = ask_for_import(database, tmp_path, rows)
+    with at_work(settings, database):
+        dataset_id = done(database, first).dataset_id or 0
+    with database.write() as session:
+        session.execute(
+            sa.text(
+                "CREATE TRIGGER full BEFORE UPDATE OF import_seq ON datasets "
+                "BEGIN SELECT RAISE(ABORT, 'no more room'); END"
+            )
+        )
+    changed = [{**row, "text": f"{row['text']} again", "label": "other"} for row in rows]
+    second = ask_for_import(database, tmp_path, changed, update=True)
+    with at_work(settings, database):
+        assert failed(database, second)
+    check(database, dataset_id)
+    with database.read() as session:
+        now = {one.external_id: one.text for one in session.query(Example).filter_by(dataset_id=dataset_id)}
+        assert now == {row["id"]: row["text"] for row in rows}
+        assert {label.name for label in session.query(Label)} == {row["label"] for row in rows}
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_deleting(any_settings: Settings, any_database: Database) -> None:
@@ -257,12 +290,7 @@ def test_deleting(any_settings: Settings, any_database: Database) -> None:
         assert Path(export.path).exists()
         with any_database.write() as session:
             datasets.request_delete(session, dataset_id, actor=LOCAL)
-        for _ in range(600):
-            with any_database.read() as session:
-                if session.get(Dataset, dataset_id) is None:
-                    break
-            time.sleep(0.05)
-    assert not Path(export.path).exists()
+        wait_until(lambda: not Path(export.path).exists())
     with any_database.read() as session:
         for table in (Dataset, Example, Score, ScoringRun, Export, Batch):
             assert session.scalar(sa.select(sa.func.count()).select_from(table)) == 0

@@ -18,7 +18,7 @@ JOB_ACTION = re.compile(r"/v1/fine_tuning/jobs/([^/]+)(?:/(cancel|events))?$")
 
 @dataclass
 class Failure:
-    """What the next `times` requests get instead of an answer."""
+    """What the next `times` requests get instead of an answer; `only` is the method and path it is for."""
 
     status: int
     message: str = "The fake was told to fail."
@@ -27,6 +27,7 @@ class Failure:
     raw: bytes | None = None
     content_type: str = "application/json"
     times: int = 1
+    only: tuple[str, str] | None = None
 
 
 @dataclass
@@ -127,8 +128,9 @@ class _Handler(BaseHTTPRequestHandler):
         path, query = urlsplit(self.path).path, parse_qs(urlsplit(self.path).query)
         self.fake.requests.append((method, path))
         time.sleep(self.fake.hang_seconds)
-        if self.fake.failures:
-            self._fail(self.fake.failures[0])
+        failures = [one for one in self.fake.failures if one.only in {None, (method, path)}]
+        if failures:
+            self._fail(failures[0])
         elif self.headers.get("Authorization") != f"Bearer {API_KEY}":
             self._refuse(
                 401, f"Incorrect API key provided: {self.headers.get('Authorization')}", "invalid_api_key"

@@ -13,7 +13,7 @@ from app.files.reading import read_rows
 from app.files.rows import Columns, Layout, Limits, Rejected, Row
 from app.models import Import
 from app.models.columns import RunState
-from app.services import imports, publishing, runs, staging
+from app.services import imports, publishing, retraction, runs, staging
 from app.services.imports import ImportChoices
 from app.services.staging import Bounds, NumberedRow
 
@@ -31,15 +31,16 @@ def write_jsonl(folder: Path, rows: list[dict[str, Any]]) -> Path:
 
 def add_draft(database: Database, path: Path, *, name: str = "rows.jsonl") -> int:
     """Upload a file."""
+    content = path.read_bytes()
+    seen = imports.look(path, file_name=name, limits=Limits(), actor=LOCAL)
     with database.write() as session:
-        content = path.read_bytes()
         draft = imports.add_upload(
             session,
+            seen,
             path=path,
             file_name=name,
             size=len(content),
             sha256=hashlib.sha256(content).hexdigest(),
-            limits=Limits(),
             actor=LOCAL,
         )
         return draft.id
@@ -53,9 +54,11 @@ def choices_of(**changes: Any) -> ImportChoices:
 
 def confirm(database: Database, path: Path, **changes: Any) -> int:
     """Upload a file and confirm it; return the import's id."""
+    choices = choices_of(**changes)
     import_id = add_draft(database, path)
+    imports.check(path, choices, file_name="rows.jsonl", limits=Limits(), actor=LOCAL)
     with database.write() as session:
-        imports.confirm(session, import_id, choices=choices_of(**changes), limits=Limits(), actor=LOCAL)
+        imports.confirm(session, import_id, choices=choices, actor=LOCAL)
     return import_id
 
 
@@ -107,9 +110,9 @@ def give_up(database: Database, import_id: int, *, error: str = "It went wrong."
     taken = 1
     while taken:
         with database.write() as session:
-            taken = publishing.take_back(session, import_id)
+            taken = retraction.take_back(session, import_id)
     with database.write() as session:
-        publishing.forget(session, import_id, state=RunState.FAILED, error=error)
+        retraction.forget(session, import_id, state=RunState.FAILED, error=error)
 
 
 def import_rows(database: Database, folder: Path, rows: list[dict[str, Any]], **changes: Any) -> Import:

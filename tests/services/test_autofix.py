@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from app.actor import LOCAL, Actor
 from app.db import Database
@@ -222,6 +223,23 @@ def test_a_cancelled_undo_can_be_asked_for_again(any_database: Database, dataset
     check(any_database, dataset_id)
     assert fixed(any_database, dataset_id) == []
     assert (undone.rows_undone, undone.rows_left) == (5, 0)
+
+
+def test_an_undo_cancelled_before_it_began_can_be_asked_for_again(
+    any_database: Database, dataset_id: int
+) -> None:
+    batch = run(any_database, request(any_database, dataset_id, ALL))
+    for _ in range(2):
+        with any_database.write() as session:
+            batches.request_undo(session, batch.id, actor=LOCAL)
+        with any_database.write() as session:
+            runs.request_cancel(session, batches.get(session, batch.id), actor=LOCAL)
+    assert undo(any_database, batch.id).rows_undone == 5
+    table = sa.table("workflow_status", schema=None if any_database.is_sqlite else "dbos")
+    with any_database.read() as session:
+        jobs = session.scalar(sa.select(sa.func.count()).select_from(table))
+    assert jobs == 4, "each asked for a job of its own"
+    check(any_database, dataset_id)
 
 
 def test_a_batch_stopped_half_way_can_be_undone(any_database: Database, dataset_id: int) -> None:

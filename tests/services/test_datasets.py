@@ -7,7 +7,10 @@ from app.db import Database
 from app.errors import Conflict, Forbidden, InvalidInput, NotFound
 from app.models import Dataset, Event, Import
 from app.models.columns import RunState, Split
-from app.services import datasets, removal, scoring
+from app.services import autofix, datasets, experiments, exports, fine_tunes, imports, removal, runs, scoring
+from app.services.autofix import Rule, RuleKind
+from app.services.queue_filter import QueueFilter
+from app.services.runs import AnyRun
 from tests.factories import ROWS, make_dataset
 from tests.services import importing
 from tests.services.checking import assert_counters, event_names, last_event
@@ -93,7 +96,7 @@ def test_delete_hides_at_once_and_leaves_only_events(any_database: Database, ann
     with any_database.write() as session:
         while removal.remove_chunk(session, dataset_id):
             pass
-        assert removal.remove_rest(session, dataset_id) == []
+        assert removal.remove_rest(session, dataset_id) == removal.Leftovers(export_ids=[], uploads=[])
     with any_database.read() as session:
         assert session.get(Dataset, dataset_id) is None
         event = last_event(session)
@@ -102,14 +105,57 @@ def test_delete_hides_at_once_and_leaves_only_events(any_database: Database, ann
         assert_counters(session, kept)
 
 
-def test_a_dataset_at_work_is_not_deleted(any_database: Database, tmp_path: Path) -> None:
-    dataset_id = make_dataset(any_database)
-    import_id = importing.confirm(
-        any_database, importing.write_jsonl(tmp_path, [{"text": "a", "label": "b"}]), dataset_name="Requests"
-    )
-    importing.begun(any_database, import_id)
-    with any_database.write() as session, pytest.raises(Conflict, match="cancel its running job first"):
+def ask_for_everything(database: Database, dataset_id: int, folder: Path) -> list[AnyRun]:
+    """Leave one job of every kind to be done."""
+    rows = [{"text": "a", "label": "b"}]
+    import_id = importing.confirm(database, importing.write_jsonl(folder, rows), dataset_name="Requests")
+    with database.write() as session:
+        choices = exports.ExportChoices(format="chat-jsonl")
+        export = exports.request(session, dataset_id, choices, actor=LOCAL)
+        session.flush()
+        return [
+            imports.get(session, import_id),
+            scoring.request(session, dataset_id, embedder="tfidf", actor=LOCAL),
+            autofix.request(session, dataset_id, QueueFilter(), Rule(RuleKind.ALL), actor=LOCAL),
+            export,
+            experiments.request(
+                session, dataset_id, trainer="linear", seeds=[0], embedder="tfidf", actor=LOCAL
+            ),
+            fine_tunes.request(
+                session, export.id, provider="openai", base_url="http://127.0.0.1:9", model="m", actor=LOCAL
+            ),
+        ]
+
+
+@pytest.mark.parametrize("at", range(6))
+def test_a_dataset_at_work_is_not_deleted(database: Database, tmp_path: Path, at: int) -> None:
+    dataset_id = make_dataset(database)
+    asked = ask_for_everything(database, dataset_id, tmp_path)
+    what = datasets.BUSY[type(asked[at])]
+    with database.write() as session:
+        runs.begin(session, type(asked[at]), asked[at].id)
+    with database.write() as session, pytest.raises(Conflict, match=f"while {what}: cancel that first"):
         datasets.request_delete(session, dataset_id, actor=LOCAL)
+    with database.read() as session:
+        states = [runs.get(session, type(run), run.id).state for run in asked]
+        assert states.count(RunState.QUEUED) == 5, "a refusal cancels nothing"
+
+
+def test_deleting_cancels_what_waits(any_database: Database, tmp_path: Path) -> None:
+    dataset_id = make_dataset(any_database)
+    asked = ask_for_everything(any_database, dataset_id, tmp_path)
+    with any_database.write() as session:
+        datasets.request_delete(session, dataset_id, actor=LOCAL)
+    with any_database.write() as session:
+        for run in asked:
+            assert runs.get(session, type(run), run.id).state is RunState.CANCELLED
+            assert runs.begin(session, type(run), run.id) is None
+        while removal.remove_chunk(session, dataset_id):
+            pass
+        left = removal.remove_rest(session, dataset_id)
+    import_, export = asked[0], asked[3]
+    assert isinstance(import_, Import)
+    assert (left.export_ids, left.uploads) == ([export.id], [Path(import_.path)])
 
 
 def test_removal_takes_everything_that_hangs_on_it(any_database: Database, tmp_path: Path) -> None:

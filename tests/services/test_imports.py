@@ -50,7 +50,7 @@ def test_a_draft_is_confirmed_once(any_database: Database, tmp_path: Path) -> No
     import_id = importing.confirm(any_database, importing.write_jsonl(tmp_path, LINES))
     with any_database.write() as session:
         with pytest.raises(Conflict, match=r"import of rows\.jsonl was confirmed already"):
-            imports.confirm(session, import_id, choices=choices_of(), limits=Limits(), actor=LOCAL)
+            imports.confirm(session, import_id, choices=choices_of(), actor=LOCAL)
         with pytest.raises(Conflict, match="confirmed already"):
             imports.discard(session, import_id, actor=LOCAL)
         with pytest.raises(Conflict, match="confirmed already"):
@@ -101,8 +101,11 @@ def test_only_leads_import(any_database: Database, tmp_path: Path, ann: Actor) -
     import_id = importing.add_draft(any_database, path)
     with any_database.write() as session:
         with pytest.raises(Forbidden, match="this needs the role lead"):
-            imports.confirm(session, import_id, choices=choices_of(), limits=Limits(), actor=ann)
+            imports.confirm(session, import_id, choices=choices_of(), actor=ann)
+        seen = imports.look(path, file_name="x", limits=Limits(), actor=LOCAL)
         with pytest.raises(Forbidden):
-            imports.add_upload(
-                session, path=path, file_name="x", size=1, sha256="", limits=Limits(), actor=ann
-            )
+            imports.add_upload(session, seen, path=path, file_name="x", size=1, sha256="", actor=ann)
+    with pytest.raises(Forbidden):
+        imports.look(path, file_name="x", limits=Limits(), actor=ann)
+    with pytest.raises(Forbidden):
+        imports.check(path, choices_of(), file_name="x", limits=Limits(), actor=ann)

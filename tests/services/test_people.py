@@ -3,6 +3,7 @@ import time
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from app.actor import LOCAL, Actor, Role
 from app.db import Database, now
@@ -137,9 +138,9 @@ def test_tokens(any_database: Database, ann: Actor, bob: Actor) -> None:
             people.create_token(session, None, "short", days=0, actor=ann)
         for_bob, _ = people.create_token(session, "Bob", "", days=1, actor=LOCAL)
     with any_database.write() as session:
-        assert people.actor_of_token(session, secret) == ann
-        assert people.actor_of_token(session, for_bob) == bob
-        assert people.actor_of_token(session, "setright_nothing") is None
+        assert use_of(session, secret).actor == ann
+        assert use_of(session, for_bob).actor == bob
+        assert people.use_token(session, "setright_nothing") is None
         assert [one.name for one in people.list_tokens(session)] == ["notebook", "token"]
         with pytest.raises(Forbidden):
             people.revoke_token(session, token.id, actor=bob)
@@ -149,5 +150,35 @@ def test_tokens(any_database: Database, ann: Actor, bob: Actor) -> None:
         session.query(Token).filter_by(name="token").one().expires_at = now() - dt.timedelta(seconds=1)
     with any_database.read() as session:
         assert last_event(session).name == "token.revoked"
-        assert people.actor_of_token(session, secret) is None
-        assert people.actor_of_token(session, for_bob) is None
+        assert people.use_token(session, secret) is None
+        assert people.use_token(session, for_bob) is None
+
+
+def use_of(session: Session, secret: str) -> people.TokenUse:
+    use = people.use_token(session, secret)
+    assert use is not None
+    return use
+
+
+def test_the_use_of_a_token_is_noted_once_a_minute(any_database: Database) -> None:
+    with any_database.write() as session:
+        secret, token = people.create_token(session, None, "ci", days=None, actor=LOCAL)
+    with any_database.write() as session:
+        assert use_of(session, secret).is_due
+        people.note_token_use(session, token.id)
+    with any_database.write() as session:
+        first = people.list_tokens(session)[0].last_used_at
+        assert first is not None
+        assert not use_of(session, secret).is_due
+        people.note_token_use(session, token.id)  # two requests at once both found it due
+    with any_database.write() as session:
+        token = people.list_tokens(session)[0]
+        assert token.last_used_at == first
+        token.last_used_at = first - people.USE_NOTED_EVERY
+    with any_database.write() as session:
+        assert use_of(session, secret).is_due
+        people.note_token_use(session, token.id)
+    with any_database.read() as session:
+        later = people.list_tokens(session)[0].last_used_at
+        assert later is not None
+        assert later >= first

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from app.actor import LOCAL, Actor
+from app.actor import LOCAL, Actor, Role
 from app.db import Database, now
 from app.errors import Cancelled, Conflict, Forbidden, InvalidInput, NotFound
 from app.models import Batch, Dataset, Score, ScoringRun, Worker
 from app.models.columns import RunState, Split
 from app.models.review import Verdict
-from app.services import datasets, overview, runs, scoring, versions, workers
-from tests.factories import make_dataset
+from app.services import datasets, imports, overview, runs, scoring, versions, workers
+from tests.factories import make_dataset, make_user
+from tests.services import importing
 from tests.services import test_autofix as fixing
 from tests.services.checking import check, example_of, last_event
 from tests.services.importing import WITH_ID, import_rows
@@ -206,6 +207,61 @@ def test_cancelling(any_database: Database, dataset_id: int, ann: Actor) -> None
         with pytest.raises(Conflict, match="already ended: cancelled"):
             runs.request_cancel(session, ended, actor=LOCAL)
     assert request(any_database, dataset_id) != run.id
+
+
+def test_cancelling_what_no_worker_has_begun_ends_it_at_once(any_database: Database, dataset_id: int) -> None:
+    lea = make_user(any_database, "Lea", Role.LEAD)
+    run_id = request(any_database, dataset_id)
+    with any_database.write() as session:
+        runs.request_cancel(session, scoring.get(session, run_id), actor=lea)
+    with any_database.write() as session:
+        ended = scoring.get(session, run_id)
+        assert (ended.state, ended.error) == (RunState.CANCELLED, "Stopped on request.")
+        assert ended.finished_at is not None
+        assert (last_event(session).name, last_event(session).actor_name) == ("scoring.cancelled", "Lea")
+        assert runs.begin(session, ScoringRun, run_id) is None, "a worker that comes later leaves it alone"
+    assert request(any_database, dataset_id) != run_id
+
+
+@pytest.mark.parametrize("is_begun_first", [True, False])
+def test_a_worker_begins_while_somebody_cancels(
+    any_database: Database, dataset_id: int, *, is_begun_first: bool
+) -> None:
+    run_id = request(any_database, dataset_id)
+    begun_runs: list[ScoringRun | None] = []
+
+    def begin() -> None:
+        with any_database.write() as session:
+            begun_runs.append(runs.begin(session, ScoringRun, run_id))
+
+    def cancel() -> None:
+        with any_database.write() as session:
+            runs.request_cancel(session, scoring.get(session, run_id), actor=LOCAL)
+
+    with any_database.write() as session:
+        other = threading.Thread(target=cancel if is_begun_first else begin)
+        if is_begun_first:
+            begun_runs.append(runs.begin(session, ScoringRun, run_id))
+            session.flush()
+        else:
+            runs.request_cancel(session, scoring.get(session, run_id), actor=LOCAL)
+        other.start()  # it waits for this transaction, or comes after it
+    other.join()
+    with any_database.write() as session:
+        assert (begun_runs[0] is not None) is is_begun_first
+        assert scoring.get(session, run_id).cancel_requested
+        wanted = RunState.RUNNING if is_begun_first else RunState.CANCELLED
+        assert scoring.get(session, run_id).state is wanted
+
+
+def test_a_cancelled_import_leaves_no_dataset(any_database: Database, tmp_path: Path) -> None:
+    rows = [{"text": "a", "label": "b"}]
+    import_id = importing.confirm(any_database, importing.write_jsonl(tmp_path, rows))
+    with any_database.write() as session:
+        runs.request_cancel(session, imports.get(session, import_id), actor=LOCAL)
+    with any_database.read() as session:
+        assert session.query(Dataset).filter_by(name="Tickets").count() == 0
+    assert importing.import_rows(any_database, tmp_path, rows).dataset_id is not None
 
 
 def test_a_cancelled_run_leaves_the_one_before(any_database: Database, dataset_id: int) -> None:

@@ -1,14 +1,16 @@
 """Who may open and change what; the same list for every page."""
 
+import anyio
 import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.testclient import TestClient
+from starlette.types import Message
 
 from app.actor import Role
 from app.config import Settings
 from app.db import Database
-from app.web.app import create_app
+from app.web.app import MAX_FORM_BYTES, create_app
 from tests import factories
 from tests.web.browsing import Browser
 from tests.web.conftest import HOST, client_of
@@ -263,10 +265,57 @@ def test_an_unexpected_failure_is_answered_with_its_id(
 def test_a_form_that_is_too_large_is_refused(
     client: TestClient, dataset_id: int, *, is_announced: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    body = b"name=" + b"x" * 5 * 1024**2
-    content = body if is_announced else (body[at : at + 65536] for at in range(0, len(body), 65536))
-    headers = {"Content-Type": "application/x-www-form-urlencoded"}
-    answer = client.post(f"/datasets/{dataset_id}/name", content=content, headers=headers)
-    assert answer.status_code == 413
-    assert "content-security-policy" in answer.headers
+    body = b"name=" + b"x" * MAX_FORM_BYTES
+    content = body if is_announced else iter([body])
+    path, headers = f"/datasets/{dataset_id}/name", {"Content-Type": "application/x-www-form-urlencoded"}
+    page = client.post(path, content=content, headers=headers)
+    assert page.status_code == 413
+    assert "<html" in page.text
+    assert "larger than this address takes" in page.text
+    assert "content-security-policy" in page.headers
+    content = body if is_announced else iter([body])
+    fragment = client.post(path, content=content, headers=headers | {"HX-Request": "true"})
+    assert fragment.status_code == 413
+    assert fragment.text.startswith('<div id="error"')
     assert caplog.text == "", "what others send too much of is no failure of ours"
+
+
+def test_a_form_that_grows_too_large_is_read_no_further(web: FastAPI, dataset_id: int) -> None:
+    part, asked, sent = 2**18, 0, []
+
+    async def receive() -> Message:
+        nonlocal asked
+        asked += 1
+        return {"type": "http.request", "body": b"x" * part, "more_body": True}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    headers = [(b"host", b"localhost"), (b"content-type", b"application/x-www-form-urlencoded")]
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": f"/datasets/{dataset_id}/name",
+        "query_string": b"",
+        "headers": headers,
+        "client": ("127.0.0.1", 50000),
+        "server": ("localhost", 80),
+        "scheme": "http",
+        "root_path": "",
+    }
+    anyio.run(web, scope, receive, send)
+    assert sent[0]["status"] == 413
+    assert asked == MAX_FORM_BYTES // part + 1
+
+
+def test_a_form_may_have_two_fields_for_every_column(client: TestClient, settings: Settings) -> None:
+    names = [f"column {number}" for number in range(settings.max_columns)]
+    wide = ",".join(names) + "\n" + ",".join("x" for _ in names) + "\n"
+    kept = client.post("/imports", files={"file": ("wide.csv", wide.encode())}, follow_redirects=False)
+    form = {
+        "column": names,
+        "role": ["text", "label", *["metadata"] * (len(names) - 2)],
+        "dataset_name": "Wide",
+    }
+    answer = client.post(kept.headers["location"], data=form, follow_redirects=False)
+    assert answer.status_code == 303

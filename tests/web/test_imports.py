@@ -87,6 +87,13 @@ def test_what_cannot_be_read_leaves_nothing(
     assert not settings.uploads.exists() or not list(settings.uploads.iterdir())
 
 
+def test_files_are_looked_at_while_somebody_else_writes(browser: Browser, database: Database) -> None:
+    draft = upload(browser).form(f"/imports/{one_import(database).id}")
+    with database.write():  # on SQLite, another transaction that writes would wait for this one
+        assert upload(browser, b"only,a,header\n").status == 422
+        assert browser.submit(draft, "Import", role=["id", "text", "", ""]).status == 422
+
+
 def test_htmx_is_told_where_to_go(scripted: Browser, database: Database) -> None:
     page = upload(scripted)
     assert page.status == 204
@@ -191,6 +198,25 @@ def test_choices_that_make_no_sense_are_422(
     assert one_import(database).state is RunState.DRAFT
 
 
+@pytest.mark.parametrize("scripts", [False, True])
+def test_a_refused_form_comes_back_as_it_was_sent(
+    browser: Browser, database: Database, *, scripts: bool
+) -> None:
+    page = upload(browser)
+    browser.scripts = scripts
+    form = page.form(f"/imports/{one_import(database).id}")
+    again = browser.submit(
+        form, "Import", dataset_name="Mine", split="test", update="true", role=["id", "text", "", "metadata"]
+    )
+    assert again.status == 422
+    assert "Choose the column that holds the label" in again.text
+    assert ("<html" in again.html) is not scripts
+    assert again.headers["hx-retarget"] == "#confirm"
+    fields = again.form(f"/imports/{one_import(database).id}").fields
+    assert {("dataset_name", "Mine"), ("split", "test"), ("update", "true")} <= set(fields)
+    assert [value for name, value in fields if name == "role"] == ["id", "text", "", "metadata"]
+
+
 def test_confirming_twice_is_409(browser: Browser, database: Database) -> None:
     page = upload(browser)
     form = page.form(f"/imports/{one_import(database).id}")
@@ -238,6 +264,7 @@ def test_progress_polls_only_while_the_job_is_open(
 def test_cancelling_asks_the_job_to_stop(browser: Browser, database: Database, *, scripts: bool) -> None:
     page = upload(browser)
     page = browser.submit(page.form(f"/imports/{one_import(database).id}"), "Import")
+    change(database, state=RunState.RUNNING)
     browser.scripts = scripts
     after = browser.submit(page.form("/cancel"), "Cancel")
     assert after.status == 200
@@ -245,6 +272,19 @@ def test_cancelling_asks_the_job_to_stop(browser: Browser, database: Database, *
     assert "stopping" in after.text
     change(database, state=RunState.CANCELLED)
     assert browser.submit(page.form("/cancel"), "Cancel").status == 409
+
+
+@pytest.mark.parametrize("scripts", [False, True])
+def test_cancelling_before_a_worker_comes_ends_it(
+    browser: Browser, database: Database, *, scripts: bool
+) -> None:
+    page = upload(browser)
+    page = browser.submit(page.form(f"/imports/{one_import(database).id}"), "Import")
+    browser.scripts = scripts
+    after = browser.submit(page.form("/cancel"), "Cancel")
+    assert one_import(database).state is RunState.CANCELLED
+    assert "It was cancelled before it began." in after.text
+    assert ("hx-refresh" in after.headers) is scripts, "the page around it shows the report"
 
 
 def test_the_report_lists_rejected_rows_and_gives_them_as_a_file(
