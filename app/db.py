@@ -87,6 +87,12 @@ class Base(DeclarativeBase):
         }
     )
 
+    @classmethod
+    def __table_cls__(cls, name: str, metadata: sa.MetaData, *parts: Any, **options: Any) -> sa.Table:
+        """Make a class's table; without AUTOINCREMENT, SQLite gives a deleted row's number to the next one."""
+        keys = [part.name for part in parts if isinstance(part, sa.Column) and part.primary_key]
+        return sa.Table(name, metadata, *parts, sqlite_autoincrement=keys == ["id"], **options)
+
 
 def now() -> dt.datetime:
     """Return the present moment, in UTC."""

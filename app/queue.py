@@ -1,5 +1,6 @@
 """Hand a job to the workers, inside the transaction that makes its row."""
 
+import secrets
 import weakref
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -41,18 +42,26 @@ QUEUES = {
 _clients: "weakref.WeakKeyDictionary[sa.Engine, DBOSClient]" = weakref.WeakKeyDictionary()
 
 
-def enqueue(session: Session, job: Job, subject_id: int, *, round_: int = 1) -> None:
+def enqueue(session: Session, job: Job, subject_id: int, *, round_: int = 1, mark: str | None = None) -> None:
     """Ask for a job on the row `subject_id`; a rollback of the session leaves no job.
 
-    `round_` tells apart several jobs on one row, such as applying a batch and taking it back.
+    `round_` tells apart several jobs on one row, such as applying a batch and taking it back; `mark`, random
+    if not said, tells them apart from those of an earlier row of the same number. A job that was asked for
+    before is an error: the queue would leave this one waiting for ever.
     """
     options: EnqueueOptions = {
         "workflow_name": str(job),
         "queue_name": QUEUES[job],
-        "workflow_id": f"{job}-{subject_id}-{round_}",
+        "workflow_id": f"{job}-{subject_id}-{round_}.{mark or secrets.token_hex(4)}",
+        "workflow_id_reuse_policy": "reject",
         "app_version": APPLICATION_VERSION,
     }
     _client(session).enqueue_in_transaction(session, options, subject_id)
+
+
+def job_of(workflow_id: str) -> Job:
+    """Return the kind of job that a workflow does."""
+    return Job(workflow_id.rsplit("-", 2)[0])
 
 
 def _client(session: Session) -> "DBOSClient":

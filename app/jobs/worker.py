@@ -17,7 +17,7 @@ from app.jobs import context, slots
 from app.jobs.slots import Slot
 from app.models import Batch, Experiment, Export, FineTune, Import, ScoringRun
 from app.models.columns import OPEN_STATES
-from app.queue import APPLICATION, APPLICATION_VERSION, QUEUES, Job
+from app.queue import APPLICATION, APPLICATION_VERSION, QUEUES, job_of
 from app.services import workers
 
 CONCURRENCY = {"files": 2, "batches": 2, "training": 1, "remote": 10}
@@ -89,8 +89,7 @@ def take_over(settings: Settings, database: Database) -> list[str]:
         return []
     lost = DBOS.list_workflows(status="PENDING", executor_id=gone, load_input=False, load_output=False)
     for job in lost:
-        kind = job.workflow_id.rsplit("-", 2)[0]
-        DBOS.resume_workflow(job.workflow_id, queue_name=QUEUES[Job(kind)])
+        DBOS.resume_workflow(job.workflow_id, queue_name=QUEUES[job_of(job.workflow_id)])
         log.info("took over", job=job.workflow_id, worker=job.executor_id)
     return [job.workflow_id for job in lost]
 
