@@ -5,7 +5,7 @@ import sys
 import typer
 
 from app.commands import administration, exporting, importing, proving, reviewing, scoring, serving
-from app.errors import AppError
+from app.errors import plain_sentence
 
 cli = typer.Typer(
     name="setright",
@@ -24,11 +24,14 @@ def main() -> None:
     """Run a command; exit 2 where the arguments are wrong, 1 where the work failed."""
     try:
         cli()
-    except AppError as error:
-        sys.stderr.write(f"{error}\n")
-        raise SystemExit(1) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
+    except Exception as error:
+        sentence = plain_sentence(error)
+        if sentence is None:
+            raise
+        sys.stderr.write(f"{sentence}\n")
+        raise SystemExit(1) from None
 
 
 if __name__ == "__main__":

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 
-from app.errors import Conflict
+from app.errors import Conflict, DiskFull, is_disk_full
 
 _ESCAPE = "\x10"
 _TO_ESCAPE = re.compile("[\x00\x10\ud800-\udfff]")
@@ -89,7 +89,7 @@ class Base(DeclarativeBase):
 
     @classmethod
     def __table_cls__(cls, name: str, metadata: sa.MetaData, *parts: Any, **options: Any) -> sa.Table:
-        """Make a class's table; without AUTOINCREMENT, SQLite gives a deleted row's number to the next one."""
+        """Make a class's table; AUTOINCREMENT keeps SQLite from giving a deleted row's number again."""
         keys = [part.name for part in parts if isinstance(part, sa.Column) and part.primary_key]
         return sa.Table(name, metadata, *parts, sqlite_autoincrement=keys == ["id"], **options)
 
@@ -129,6 +129,10 @@ class Database:
                 yield session
         except IntegrityError as error:
             raise Conflict("Somebody else changed this at the same moment. Reload and try again.") from error
+        except OperationalError as error:
+            if is_disk_full(error):
+                raise DiskFull(self.engine.url.database) from error
+            raise
 
     def close(self) -> None:
         """Close every connection."""

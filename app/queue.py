@@ -59,6 +59,18 @@ def enqueue(session: Session, job: Job, subject_id: int, *, round_: int = 1, mar
     _client(session).enqueue_in_transaction(session, options, subject_id)
 
 
+def is_broken(session: Session, job: Job, subject_id: int) -> bool:
+    """Say whether the last job that was asked for on a row has ended by a fault; never ask within a write."""
+    found = _client(session).list_workflows(
+        workflow_id_prefix=f"{job}-{subject_id}-",
+        sort_desc=True,
+        limit=1,
+        load_input=False,
+        load_output=False,
+    )
+    return bool(found) and found[0].status in {"ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"}
+
+
 def job_of(workflow_id: str) -> Job:
     """Return the kind of job that a workflow does."""
     return Job(workflow_id.rsplit("-", 2)[0])

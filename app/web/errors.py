@@ -26,6 +26,7 @@ _TITLES = {
     413: "Too large",
     422: "That cannot be used",
     503: "Not available now",
+    507: "The disk is full",
 }
 
 

@@ -10,9 +10,10 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import AppError, Forbidden, InvalidInput
+from app.errors import AppError, DiskFull, Forbidden, InvalidInput, is_disk_full
 from app.web.errors import answer_error, answer_unknown
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -50,12 +51,17 @@ class Guard:
         with structlog.contextvars.bound_contextvars(request_id=request.state.id):
             try:
                 await self._pass_on(request, receive, watched)
-            except Exception:
+            except Exception as error:
                 log.exception("%s %s failed", request.method, request.url.path)
                 if watched.status:
                     raise
-                await answer_unknown(request)(scope, receive, watched)
+                await self._explain(request, error)(scope, receive, watched)
             watched.note()
+
+    def _explain(self, request: Request, error: Exception) -> Response:
+        if is_disk_full(error):
+            return answer_error(request, DiskFull(request.app.state.settings.home))
+        return answer_unknown(request)
 
     async def _pass_on(self, request: Request, receive: Receive, send: Send) -> None:
         refusal = self._refusal(request)
