@@ -35,7 +35,7 @@ class Ended(Exception):
 
 
 GiveUp = Callable[[Context, int, RunState, str], None]
-ENDINGS: dict[type[runs.AnyRun], GiveUp] = {}
+ENDINGS: dict[type[Any], GiveUp] = {}
 """How each kind of job is cleaned up after and marked, once it has failed or was cancelled."""
 
 

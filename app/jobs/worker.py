@@ -80,6 +80,7 @@ def _beat(here: Context, slot: Slot, ended: threading.Event) -> None:
             if beats % TAKE_OVER_EVERY == 0:
                 take_over(here.settings, here.database)
                 tending.end_broken_jobs(here)
+                tending.discard_leftovers(here)
         except AppError as error:
             log.warning("no sign of life written, or no job taken over", why=str(error))
         except Exception:  # whatever it is: a worker without a heartbeat would lose its jobs to another
