@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 
-from app.errors import Conflict, DiskFull, is_disk_full
+from app.errors import Conflict, DiskFull, InvalidInput, is_disk_full
 
+DRIVERS = ("sqlite", "postgresql+psycopg")
 _ESCAPE = "\x10"
 _TO_ESCAPE = re.compile("[\x00\x10\ud800-\udfff]")
 _ESCAPED = re.compile("\x10([0-9a-f]{4})")
@@ -139,8 +140,21 @@ class Database:
         self.engine.dispose()
 
 
-def _create_engine(url: str) -> sa.Engine:
-    if not url.startswith("sqlite"):
+def _checked(url: str) -> sa.URL:
+    try:
+        read = sa.engine.make_url(url)
+    except (ArgumentError, ValueError):
+        raise InvalidInput("SETRIGHT_DATABASE_URL is no address of a database.") from None
+    if read.drivername not in DRIVERS:
+        raise InvalidInput(
+            f"SETRIGHT_DATABASE_URL is for {read.drivername}; only sqlite:/// and postgresql:// will do."
+        )
+    return read
+
+
+def _create_engine(address: str) -> sa.Engine:
+    url = _checked(address)
+    if url.drivername != "sqlite":
         return sa.create_engine(url, pool_size=10, max_overflow=20, pool_pre_ping=True)
     engine = sa.create_engine(url, connect_args={"timeout": 30}, pool_size=10, max_overflow=40)
     sa.event.listen(engine, "connect", _prepare_sqlite)

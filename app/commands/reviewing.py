@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from app.actor import LOCAL
-from app.commands.session import finish_job, opened, say, say_json
+from app.commands.session import MAX_ID, finish_job, opened, say, say_json
 from app.models.review import Batch
 from app.services import autofix, batches, datasets
 from app.services.autofix import AutofixPreview, Rule, RuleKind
@@ -101,7 +101,7 @@ def _say_plan(plan: AutofixPreview, *, json_: bool) -> None:
 
 
 def undo(
-    batch_id: Annotated[int, typer.Argument(metavar="BATCH", help="Number of the batch.")],
+    batch_id: Annotated[int, typer.Argument(metavar="BATCH", min=1, max=MAX_ID, help="Number of the batch.")],
 ) -> None:
     """Take a batch back; rows that people changed since are left as they are."""
     with opened() as here:

@@ -8,9 +8,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from app import queue
 from app.config import Settings
@@ -21,6 +22,8 @@ from app.models.columns import RunState
 from app.services import runs, workers
 from app.services.runs import Run
 
+MAX_ID = 2**63 - 1
+"""The largest number a row can have."""
 LOOK_SECONDS = 1.0
 """Between two looks whether a worker is alive."""
 
@@ -48,25 +51,42 @@ def load_settings() -> Settings:
     """Read the settings; a wrong one is named."""
     try:
         settings = Settings()
+    except ValidationError as error:
+        wrong = "; ".join(_wrong(one["loc"], one["msg"]) for one in error.errors())
+        raise InvalidInput(f"A setting is wrong: {wrong}.") from None
     except ValueError as error:
         raise InvalidInput(f"A setting is wrong: {error}") from None
     configure(settings)
     return settings
 
 
-def open_database(settings: Settings) -> Database:
-    """Open the database and apply missing migrations."""
+def _wrong(place: tuple[int | str, ...], why: str) -> str:
+    name = str(place[0]).upper()
+    return f"{name if name.startswith('SETRIGHT_') else f'SETRIGHT_{name}'}: {why}"
+
+
+def make_home(settings: Settings) -> None:
+    """Make the folder of everything that is kept."""
     try:
         settings.home.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise Unavailable(f"The folder {settings.home} cannot be made (SETRIGHT_HOME): {error}") from None
+        raise Unavailable(
+            f"The folder {settings.home} cannot be made (SETRIGHT_HOME): {error.strerror}."
+        ) from None
+
+
+def open_database(settings: Settings) -> Database:
+    """Open the database and apply missing migrations."""
+    make_home(settings)
     from app import migrate  # loads Alembic and the job queue, which `audit` does without
 
     database = Database(settings.url)
     try:
         migrate.migrate(database)
-    except OperationalError as error:
-        raise Unavailable(f"The database cannot be opened: {error.orig}") from None
+    except DBAPIError as error:
+        place = database.engine.url.render_as_string(hide_password=True)
+        why = str(error.orig).strip().splitlines() or [type(error.orig).__name__]
+        raise Unavailable(f"The database {place} cannot be opened: {why[0]}") from None
     return database
 
 
