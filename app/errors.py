@@ -76,13 +76,11 @@ def is_disk_full(error: BaseException) -> bool:
 
 def plain_sentence(error: Exception) -> str | None:
     """Return what to tell of a failure of the system or the database; nothing for a fault of this program."""
-    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 — most commands that fail do not need it
-
     if isinstance(error, AppError):
         return str(error)
     if isinstance(error, OSError):
         return f"{error.filename}: {error.strerror}." if error.filename else f"{error}."
-    if isinstance(error, SQLAlchemyError):
+    if any(kind.__module__ == "sqlalchemy.exc" for kind in type(error).__mro__):  # told without loading it
         said = str(getattr(error, "orig", None) or error).strip().splitlines()
         return f"The database cannot be used: {said[0] if said else type(error).__name__}"
     return None

@@ -93,7 +93,13 @@ def open_database(settings: Settings) -> Database:
 def finish_job(here: Here, run: Run) -> Run:
     """Wait for a job, running a worker in this process where none is alive; raise if it failed."""
     with ExitStack() as stack:
-        ended = _follow(here, run, _Helper(here, run, stack))
+        try:
+            ended = _follow(here, run, _Helper(here, run, stack))
+        except KeyboardInterrupt:
+            sys.stderr.write(
+                "Nobody waits any more; the job is left to the next worker (`setright recover`).\n"
+            )
+            raise
     if ended.state is not RunState.DONE:
         raise AppError(ended.error or f"The job was {ended.state.value}.")
     return ended
