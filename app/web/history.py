@@ -10,7 +10,7 @@ from app import events
 from app.errors import InvalidInput
 from app.models.events import Event
 from app.services import batches, datasets, history, versions
-from app.web.deps import Id, ReadSession
+from app.web.deps import ChosenId, Id, ReadSession
 from app.web.render import html
 
 router = APIRouter(prefix="/datasets/{dataset_id:int}/history")
@@ -21,7 +21,7 @@ def index(
     request: Request,
     dataset_id: Id,
     session: ReadSession,
-    before: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
+    before: Annotated[ChosenId, Query()] = None,
     name: Annotated[str, Query()] = "",
 ) -> Response:
     """Show events, newest first."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Query, Request
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
@@ -22,6 +22,7 @@ from app.services import datasets, imports, runs
 from app.services.imports import ImportChoices
 from app.web import uploads
 from app.web.deps import (
+    ChosenId,
     CurrentActor,
     CurrentDatabase,
     CurrentLimits,
@@ -54,7 +55,7 @@ class ConfirmForm(BaseModel):
     allow_unlabelled: bool = False
     column: list[str] = []
     role: list[str] = []
-    dataset: Annotated[int | None, Field(ge=1, lt=2**63)] = None
+    dataset: ChosenId = None
 
     def layout(self) -> Layout:
         """Return how to read the file; what was not chosen is detected."""
@@ -99,7 +100,7 @@ def new(
     session: ReadSession,
     actor: CurrentActor,
     settings: CurrentSettings,
-    dataset: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
+    dataset: Annotated[ChosenId, Query()] = None,
 ) -> Response:
     """Ask for a file, for a new dataset or one that is there."""
     actor.require(Role.LEAD)
@@ -114,7 +115,7 @@ async def upload(
     settings: CurrentSettings,
     database: CurrentDatabase,
     limits: CurrentLimits,
-    dataset: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
+    dataset: Annotated[ChosenId, Query()] = None,
 ) -> Response:
     """Take a file in, with no transaction open while it comes."""
     actor.require(Role.LEAD)

@@ -4,7 +4,7 @@ import logging
 import secrets
 import time
 from collections.abc import Sequence
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
@@ -72,7 +72,7 @@ class Guard:
 
     def _refusal(self, request: Request) -> AppError | None:
         host = request.headers.get("host", "")
-        name = urlsplit(f"//{host}").hostname or ""
+        name = _split(f"//{host}").hostname or ""
         if name not in self.allowed_hosts and "*" not in self.allowed_hosts:
             return InvalidInput(
                 f"This server does not answer to the name {name!r}: see SETRIGHT_ALLOWED_HOSTS."
@@ -88,7 +88,17 @@ def _is_same_origin(headers: Headers, host: str) -> bool:
     if site is not None:
         return site in {"same-origin", "none"}
     origin = headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == host
+    return origin is None or _split(origin).netloc == host
+
+
+def _split(address: str) -> SplitResult:
+    """Take an address apart; one that is none has no parts."""
+    try:
+        parts = urlsplit(address)
+        parts.port  # noqa: B018 — raises where it is no number
+    except ValueError:
+        return SplitResult("", "", "", "", "")
+    return parts
 
 
 class _Watched:
