@@ -5,7 +5,7 @@ from importlib import import_module
 
 import typer
 
-from app.errors import AppError
+from app.errors import plain_sentence
 
 ROOMS = (
     "serving", "importing", "auditing", "scoring", "reviewing", "exporting", "proving", "administration",
@@ -41,11 +41,14 @@ def main() -> None:
     cli = commands(*ALONE.get(sys.argv[1] if len(sys.argv) > 1 else "", ()))
     try:
         cli()
-    except AppError as error:
-        sys.stderr.write(f"{error}\n")
-        raise SystemExit(1) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
+    except Exception as error:
+        sentence = plain_sentence(error)
+        if sentence is None:
+            raise
+        sys.stderr.write(f"{sentence}\n")
+        raise SystemExit(1) from None
 
 
 if __name__ == "__main__":

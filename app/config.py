@@ -35,6 +35,9 @@ class Settings(BaseSettings):
     )
     session_hours: int = Field(168, ge=1, description="Hours after which a login ends.")
 
+    draft_hours: float = Field(
+        24, gt=0, description="Hours after which an uploaded file that nobody has confirmed is discarded."
+    )
     max_file_bytes: int = Field(2 * 1024**3, ge=1, description="Largest file that can be imported, in bytes.")
     max_unzipped_bytes: int = Field(
         4 * 1024**3, ge=1, description="Largest unpacked size of a compressed import (Excel, gzip), in bytes."

@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 
-from app.errors import Conflict
+from app.errors import Conflict, DiskFull, InvalidInput, is_disk_full
 
+DRIVERS = ("sqlite", "postgresql+psycopg")
 _ESCAPE = "\x10"
 _TO_ESCAPE = re.compile("[\x00\x10\ud800-\udfff]")
 _ESCAPED = re.compile("\x10([0-9a-f]{4})")
@@ -87,6 +88,12 @@ class Base(DeclarativeBase):
         }
     )
 
+    @classmethod
+    def __table_cls__(cls, name: str, metadata: sa.MetaData, *parts: Any, **options: Any) -> sa.Table:
+        """Make a class's table; AUTOINCREMENT keeps SQLite from giving a deleted row's number again."""
+        keys = [part.name for part in parts if isinstance(part, sa.Column) and part.primary_key]
+        return sa.Table(name, metadata, *parts, sqlite_autoincrement=keys == ["id"], **options)
+
 
 def now() -> dt.datetime:
     """Return the present moment, in UTC."""
@@ -123,14 +130,31 @@ class Database:
                 yield session
         except IntegrityError as error:
             raise Conflict("Somebody else changed this at the same moment. Reload and try again.") from error
+        except OperationalError as error:
+            if is_disk_full(error):
+                raise DiskFull(self.engine.url.database) from error
+            raise
 
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
 
 
-def _create_engine(url: str) -> sa.Engine:
-    if not url.startswith("sqlite"):
+def _checked(url: str) -> sa.URL:
+    try:
+        read = sa.engine.make_url(url)
+    except (ArgumentError, ValueError):
+        raise InvalidInput("SETRIGHT_DATABASE_URL is no address of a database.") from None
+    if read.drivername not in DRIVERS:
+        raise InvalidInput(
+            f"SETRIGHT_DATABASE_URL is for {read.drivername}; only sqlite:/// and postgresql:// will do."
+        )
+    return read
+
+
+def _create_engine(address: str) -> sa.Engine:
+    url = _checked(address)
+    if url.drivername != "sqlite":
         return sa.create_engine(url, pool_size=10, max_overflow=20, pool_pre_ping=True)
     engine = sa.create_engine(url, connect_args={"timeout": 30}, pool_size=10, max_overflow=40)
     sa.event.listen(engine, "connect", _prepare_sqlite)

@@ -1,5 +1,11 @@
 """What can go wrong in a way a person can do something about. The sentence is what they read."""
 
+import errno
+import sqlite3
+
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+_POSTGRES_DISK_FULL = "53100"
+
 
 class AppError(Exception):
     """An expected failure; its text is shown to the user as it is."""
@@ -47,6 +53,37 @@ class Unavailable(AppError):
     """Something this needs is not there now: a key, a worker, a remote service."""
 
     status = 503
+
+
+class DiskFull(AppError):
+    """There is no room for what has to be kept."""
+
+    status = 507
+
+    def __init__(self, place: object) -> None:
+        super().__init__(f"The disk that holds {place} is full: make room there, then try again.")
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Say whether the system, SQLite or Postgres failed for want of room."""
+    cause = getattr(error, "orig", None) or error  # SQLAlchemy wraps what the database's driver raised
+    return (
+        (isinstance(cause, OSError) and cause.errno in _NO_ROOM)
+        or getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+        or getattr(cause, "sqlstate", None) == _POSTGRES_DISK_FULL
+    )
+
+
+def plain_sentence(error: Exception) -> str | None:
+    """Return what to tell of a failure of the system or the database; nothing for a fault of this program."""
+    if isinstance(error, AppError):
+        return str(error)
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}." if error.filename else f"{error}."
+    if any(kind.__module__ == "sqlalchemy.exc" for kind in type(error).__mro__):  # told without loading it
+        said = str(getattr(error, "orig", None) or error).strip().splitlines()
+        return f"The database cannot be used: {said[0] if said else type(error).__name__}"
+    return None
 
 
 class Cancelled(AppError):

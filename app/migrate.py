@@ -6,6 +6,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from dbos import DBOS
 
 from app.db import Database
@@ -25,7 +26,12 @@ def migrate(database: Database) -> None:
     alembic = config()
     with database.engine.execution_options(setright_write=True).begin() as connection:
         alembic.attributes["connection"] = connection
-        command.upgrade(alembic, "head")
+        try:
+            command.upgrade(alembic, "head")
+        except CommandError as error:
+            raise Unavailable(
+                f"The database is not one that this version of Setright can bring up to date: {error}."
+            ) from None
     logging.getLogger("dbos").setLevel(logging.WARNING)
     DBOS.migrate(database.url)
 

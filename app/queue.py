@@ -1,5 +1,6 @@
 """Hand a job to the workers, inside the transaction that makes its row."""
 
+import secrets
 import weakref
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -45,24 +46,51 @@ QUEUES = {
 _clients: "weakref.WeakKeyDictionary[sa.Engine, DBOSClient]" = weakref.WeakKeyDictionary()
 
 
-def enqueue(session: Session, job: Job, subject_id: int, *more: int, round_: int = 1) -> None:
+def enqueue(
+    session: Session, job: Job, subject_id: int, *more: int, round_: int = 1, mark: str | None = None
+) -> None:
     """Ask for a job on the row `subject_id`; a rollback of the session leaves no job.
 
     `round_` tells apart several jobs on one row, such as applying a batch and taking it back, or the shards
-    of one run; `more` are further arguments of the job.
+    of one run; `mark`, random if not said, tells them apart from those of an earlier row of the same number;
+    `more` are further arguments of the job. A job that was asked for before is an error: the queue would
+    leave this one waiting for ever.
     """
     options: EnqueueOptions = {
         "workflow_name": str(job),
         "queue_name": QUEUES[job],
-        "workflow_id": job_id(job, subject_id, round_),
+        "workflow_id": job_id(job, subject_id, round_, mark=mark or secrets.token_hex(4)),
+        "workflow_id_reuse_policy": "reject",
         "app_version": APPLICATION_VERSION,
     }
     _client(session).enqueue_in_transaction(session, options, subject_id, *more)
 
 
-def job_id(job: Job, subject_id: int, round_: int | str = 1) -> str:
+def job_id(job: Job, subject_id: int, round_: int, *, mark: str) -> str:
     """Return the id of a job's workflow; no two jobs have the same."""
-    return f"{job}-{subject_id}-{round_}"
+    return f"{ids_of(job, subject_id)}{round_}.{mark}"
+
+
+def ids_of(job: Job, subject_id: int) -> str:
+    """Return how the ids of all jobs of a kind on one row begin."""
+    return f"{job}-{subject_id}-"
+
+
+def is_broken(session: Session, job: Job, subject_id: int) -> bool:
+    """Say whether the last job that was asked for on a row has ended by a fault; never ask within a write."""
+    found = _client(session).list_workflows(
+        workflow_id_prefix=ids_of(job, subject_id),
+        sort_desc=True,
+        limit=1,
+        load_input=False,
+        load_output=False,
+    )
+    return bool(found) and found[0].status in {"ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"}
+
+
+def job_of(workflow_id: str) -> Job:
+    """Return the kind of job that a workflow does."""
+    return Job(workflow_id.rsplit("-", 2)[0])
 
 
 def _client(session: Session) -> "DBOSClient":

@@ -63,6 +63,16 @@ def test_up_down_and_up_again(empty_database: Database) -> None:
     assert queue_tables(empty_database) == queue
 
 
+def test_numbers_are_never_given_twice(database: Database) -> None:
+    with database.read() as session:
+        made = session.execute(sa.text("SELECT name, sql FROM sqlite_master WHERE type = 'table'"))
+        says = {name: "AUTOINCREMENT" in sql for name, sql in made if name in Base.metadata.tables}
+    tables = Base.metadata.tables.values()
+    assert says == {table.name: list(table.primary_key.columns.keys()) == ["id"] for table in tables}
+    assert says == {table.name: table.dialect_options["sqlite"]["autoincrement"] for table in tables}
+    assert sum(says.values()) > 10, "the tables that count their rows"
+
+
 def test_check_notices_a_difference(any_database: Database) -> None:
     table = next(iter(sorted(Base.metadata.tables)))
     with any_database.write() as session:

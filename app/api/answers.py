@@ -17,7 +17,6 @@ from app.web.render import url
 Item = TypeVar("Item")
 Exact = SkipValidation[str]
 """Any string of a file, lone surrogates too, which pydantic's own check refuses."""
-RowId = Annotated[int, Field(ge=1, lt=2**63)]
 
 
 class Out(BaseModel):

@@ -8,13 +8,13 @@ from pydantic import ConfigDict, Field
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
-from app.api.answers import Exact, In, Out, RowId, answer
+from app.api.answers import Exact, In, Out, answer
 from app.api.deps import CurrentActor, router_of
 from app.api.rows import ExampleOut, rows_out
 from app.models.examples import ExampleState
 from app.models.review import Decision, Verdict
 from app.services import datasets, decisions, review
-from app.web.deps import Id, WriteSession
+from app.web.deps import Id, RowId, WriteSession
 from app.web.render import url
 
 router = router_of("decisions")

@@ -7,11 +7,11 @@ from fastapi import Query, Request
 from pydantic import Field
 from starlette.responses import Response
 
-from app.api.answers import Exact, Listing, Out, PageQuery, RowId, listing, with_more
+from app.api.answers import Exact, Listing, Out, PageQuery, listing, with_more
 from app.api.deps import router_of
 from app.services import datasets, history
 from app.services.history import EventFilter
-from app.web.deps import Id, ReadSession
+from app.web.deps import Id, ReadSession, RowId
 
 router = router_of("events")
 

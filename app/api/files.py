@@ -64,7 +64,9 @@ class ImportIn(LayoutIn):
 
     def columns(self, guess: Columns) -> Columns:
         """Put what was said over what was guessed; ids and splits count only where they were said."""
-        text, label = self.text or guess.text, self.label or guess.label
+        said = {self.text, self.label, self.id, self.split_column}
+        text = self.text or (guess.text if guess.text not in said else None)
+        label = self.label or (guess.label if guess.label not in said else None)
         taken = {text, label, self.id, self.split_column}
         every = (guess.text, guess.label, guess.id, guess.split, guess.annotator, *guess.metadata)
         rest = tuple(name for name in every if name is not None and name not in taken)

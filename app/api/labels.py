@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
-from app.api.answers import Exact, In, Listing, Out, RowId, accepted, answer, listing
+from app.api.answers import Exact, In, Listing, Out, accepted, answer, listing
 from app.api.batches import BatchOut
 from app.api.deps import CurrentActor, router_of
 from app.api.rows import ExampleOut, FilterIn, rows_out
@@ -16,7 +16,7 @@ from app.models.datasets import Colour, Label
 from app.services import datasets, labels, relabelling
 from app.services.queue_filter import Preset
 from app.services.relabelling import SplitChoices
-from app.web.deps import CurrentSettings, Id, ReadSession, WriteSession
+from app.web.deps import CurrentSettings, Id, ReadSession, RowId, WriteSession
 from app.web.render import url
 
 router = router_of("labels")

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 from sqlalchemy.orm import Session
 
-from app.api.answers import Exact, In, Out, RowId
+from app.api.answers import Exact, In, Out
 from app.models.columns import Split
 from app.models.datasets import Dataset
 from app.models.evidence import IssueKind, kinds_of
@@ -16,6 +16,7 @@ from app.models.scoring import Score, ScoringRun
 from app.services import datasets, review, scoring
 from app.services.queue_filter import MAX_SEARCH_CHARS, Preset, QueueFilter
 from app.services.review import QueueRow
+from app.web.deps import RowId
 
 Confidence = Annotated[float | None, Field(ge=0, le=1)]
 

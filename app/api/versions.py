@@ -7,13 +7,13 @@ from fastapi import Query, Request
 from pydantic import ConfigDict, Field
 from starlette.responses import Response
 
-from app.api.answers import Exact, In, Listing, Out, PageQuery, RowId, accepted, answer, listing, with_more
+from app.api.answers import Exact, In, Listing, Out, PageQuery, accepted, answer, listing, with_more
 from app.api.batches import BatchOut
 from app.api.deps import CurrentActor, in_dataset, router_of
 from app.models.examples import ExampleState
 from app.services import comparing, datasets, label_names, restoring, versions
 from app.services.comparing import ChangedRow, LabelPair, PairFilter
-from app.web.deps import Id, ReadSession, WriteSession
+from app.web.deps import Id, ReadSession, RowId, WriteSession
 from app.web.render import url
 
 router = router_of("versions")

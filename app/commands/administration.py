@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from app.actor import LOCAL, Role
-from app.commands.session import load_settings, opened, say
+from app.commands.session import MAX_ID, load_settings, opened, say
 from app.config import Settings
 from app.errors import Conflict, InvalidInput, NotFound, Unavailable
 from app.services import people
@@ -115,7 +115,7 @@ def list_tokens() -> None:
 
 
 def revoke_token(
-    token_id: Annotated[int, typer.Argument(metavar="TOKEN", help="Number of the token.")],
+    token_id: Annotated[int, typer.Argument(metavar="TOKEN", min=1, max=MAX_ID, help="Number of the token.")],
 ) -> None:
     """Make a token worthless."""
     with opened() as here, here.database.write() as session:
@@ -130,9 +130,14 @@ def backup(file: Annotated[Path, typer.Argument(help="File to write; must not ex
         raise Conflict(f"{file} is there already; choose another name.")
     if not source.exists():
         raise NotFound(f"There is no database at {source} yet.")
-    with closing(sqlite3.connect(source)) as live, closing(sqlite3.connect(file)) as copy:
-        live.backup(copy)
-    _check(file)
+    if not file.parent.is_dir():
+        raise NotFound(f"There is no folder {file.parent} to write {file.name} to.")
+    try:
+        _copy(source, file, journal="DELETE")  # one file, however it is looked at later
+        _check(file)
+    except BaseException:
+        file.unlink(missing_ok=True)
+        raise
     say(f"Written to {file} and checked. Uploads and exports are files in {source.parent}: copy them too.")
 
 
@@ -148,10 +153,18 @@ def restore(
     if target.exists() and not yes:
         typer.confirm(f"Replace {target}?", abort=True)
     target.parent.mkdir(parents=True, exist_ok=True)
-    # Through SQLite rather than by copying the file: pages of a write-ahead log would be left behind.
-    with closing(sqlite3.connect(file)) as copy, closing(sqlite3.connect(target)) as live:
-        copy.backup(live)
+    _copy(file, target, journal="WAL")
     say(f"{target} is as it was when {file} was written.")
+
+
+def _copy(source: Path, target: Path, *, journal: str) -> None:
+    # Through SQLite rather than by copying the file: pages of a write-ahead log would be left behind.
+    try:
+        with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
+            old.backup(new)
+            new.execute(f"PRAGMA journal_mode={journal}")
+    except sqlite3.Error as error:
+        raise Unavailable(f"{source} cannot be copied to {target}: {error}.") from None
 
 
 def _sqlite_path(settings: Settings) -> Path:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from app.commands.session import make_home
 from app.config import Settings
 from app.db import Database, now
 from app.errors import AppError
@@ -27,7 +28,7 @@ class Finding:
 
 def examine(settings: Settings) -> list[Finding]:
     """Look at the database, its schema, workers, weights, disk, clock and the provider's key."""
-    settings.home.mkdir(parents=True, exist_ok=True)
+    make_home(settings)
     database = Database(settings.url)
     looks: dict[str, Callable[[], str]] = {
         "database": lambda: _database(database),

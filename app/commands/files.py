@@ -119,9 +119,10 @@ def _confirmed(here: Here, upload: Path, file_name: str, wanted: Wanted, name: s
 def _columns(wanted: Wanted, guess: Columns) -> Columns:
     """Put what was said over what was guessed; ids and splits count only where they were said."""
     said = wanted.columns
+    named = {said.text, said.label, said.id, said.split}
     chosen = Columns(
-        text=said.text or guess.text,
-        label=said.label or guess.label,
+        text=said.text or (guess.text if guess.text not in named else None),
+        label=said.label or (guess.label if guess.label not in named else None),
         id=said.id,
         split=said.split,
     )

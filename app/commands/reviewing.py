@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from app.actor import LOCAL
-from app.commands.session import finish_job, opened, say, say_json
+from app.commands.session import MAX_ID, finish_job, opened, say, say_json
 from app.models.review import Batch
 from app.services import autofix, batches, datasets
 from app.services.autofix import AutofixPreview, Rule, RuleKind
@@ -139,7 +139,7 @@ def _say_evidence(plan: AutofixPreview) -> None:
 
 
 def undo(
-    batch_id: Annotated[int, typer.Argument(metavar="BATCH", help="Number of the batch.")],
+    batch_id: Annotated[int, typer.Argument(metavar="BATCH", min=1, max=MAX_ID, help="Number of the batch.")],
 ) -> None:
     """Take a batch back; rows that people changed since are left as they are."""
     with opened() as here:

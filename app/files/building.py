@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from app.errors import InvalidInput
+from app.errors import InvalidInput, TooLarge
 from app.files.rows import RAW_CHARS, Columns, JsonValue, Limits, Record, Rejected, Row
 from app.files.values import to_json, to_text
 
@@ -39,12 +39,32 @@ def build_rows(
 
 
 def check_columns(columns: Columns, present: tuple[str, ...]) -> None:
-    """Refuse a column that the file does not have."""
+    """Refuse a column that the file does not have, or that is to be two things at once."""
+    _check_roles(columns)
     wanted = (columns.text, columns.label, columns.id, columns.split, columns.annotator, *columns.metadata)
     for column in wanted:
         if column is not None and column not in present:
             shown = ", ".join(present[:SHOWN_COLUMNS]) + (" …" if len(present) > SHOWN_COLUMNS else "")
             raise InvalidInput(f'There is no column "{column}"; the columns are {shown}.')
+
+
+def _check_roles(columns: Columns) -> None:
+    """Refuse a column that is to be two things at once."""
+    roles: dict[str, str] = {}
+    single = ("text", "label", "id", "split", "annotator")
+    named = [(role, getattr(columns, role)) for role in single]
+    for role, column in (*named, *(("metadata", column) for column in columns.metadata)):
+        if column is not None and column in roles:
+            raise InvalidInput(f'The column "{column}" cannot be both {roles[column]} and {role}.')
+        roles[column] = role
+
+
+def too_many_labels(name: str, column: str | None, *, limit: int) -> TooLarge:
+    """Say that a file has more labels than a dataset may have."""
+    return TooLarge(
+        f"{name} has more than {limit} different labels; is {column!r} the label column? "
+        "(SETRIGHT_MAX_CLASSES)"
+    )
 
 
 def _row_maker(

@@ -28,6 +28,12 @@ class Source:
     name: str
     limits: Limits
     on_bytes: OnBytes | None = None
+    most_bytes: int | None = None
+    """Where to stop by raising `HeadEnded`; None reads to the end."""
+
+
+class HeadEnded(Exception):
+    """A look at the head of a file has come to its end; what was read before it is right."""
 
 
 def check_size(source: Source) -> int:
@@ -59,7 +65,17 @@ def open_blocks(source: Source, *, block: int = BLOCK) -> Iterator[Iterator[byte
     with source.path.open("rb") as raw:
         packed = raw.read(2) == GZIP_MAGIC
         raw.seek(0)
-        yield _gzip_blocks(source, raw, block) if packed else _plain_blocks(source, raw, block)
+        blocks = _gzip_blocks(source, raw, block) if packed else _plain_blocks(source, raw, block)
+        yield blocks if source.most_bytes is None else _head(blocks, source.most_bytes)
+
+
+def _head(blocks: Iterator[bytes], most_bytes: int) -> Iterator[bytes]:
+    given = 0
+    for block in blocks:
+        if given >= most_bytes:
+            raise HeadEnded
+        given += len(block)
+        yield block
 
 
 def _plain_blocks(source: Source, raw: BinaryIO, block: int) -> Iterator[bytes]:

@@ -16,11 +16,13 @@ from app.files.guess import guess_columns
 from app.files.json_array import read_json_array
 from app.files.json_lines import read_json_lines
 from app.files.lines import BOM, decoder_for
-from app.files.opening import HEAD, OnBytes, Source, check_size, read_head
+from app.files.opening import HEAD, HeadEnded, OnBytes, Source, check_size, read_head
 from app.files.rows import FORMATS, Columns, JsonValue, Layout, Limits, Preview, Record, Rejected, Row
 from app.files.values import to_text
 
 SAMPLED = 200
+PREVIEWED_LINES = 4
+"""A look at a file reads at most as many bytes as this many lines may have."""
 SAME_COLUMNS = frozenset({"csv", "parquet", "xlsx"})
 _READERS: dict[str, Callable[[Source, Layout], Iterator[Record | Rejected]]] = {
     "csv": read_delimited,
@@ -68,10 +70,10 @@ def preview(
     InvalidInput, TooLarge, NotFound
         With one sentence about what is wrong with the file.
     """
-    source = Source(path, name, limits)
+    source = Source(path, name, limits, most_bytes=max(HEAD, PREVIEWED_LINES * limits.max_line_bytes))
     check_size(source)
     found = detect_layout(source, layout)
-    sample = list(islice(_records(source, found), SAMPLED + rows))
+    sample = _sample(source, found, SAMPLED + rows)
     records = [one for one in sample if isinstance(one, Record)]
     rejected = [one for one in sample if isinstance(one, Rejected)]
     names = _column_names(source, found, records)
@@ -89,6 +91,19 @@ def preview(
         rejected=tuple(sorted(rejected, key=lambda one: one.line)),
         warnings=_warnings(found, records),
     )
+
+
+def _sample(source: Source, layout: Layout, count: int) -> list[Record | Rejected]:
+    """Give the first records; a first one that does not end within the head is rejected as too long."""
+    found: list[Record | Rejected] = []
+    try:
+        found.extend(islice(_records(source, layout), count))
+    except HeadEnded:
+        if not found:
+            limit = source.limits.max_line_bytes
+            line = 2 if layout.format == "csv" else 1
+            return [Rejected(line, f"longer than {limit:,} bytes (SETRIGHT_MAX_LINE_BYTES)", "")]
+    return found
 
 
 def read_records(
@@ -185,8 +200,8 @@ def _text_layout(source: Source, given: Layout) -> Layout:
         )
         return replace(layout, delimiter=delimiter, quotechar=quotechar)
     if found == "completion-jsonl":
-        objects = (one.values for one in read_json_lines(source, layout) if isinstance(one, Record))
-        return detect_ends(layout, list(islice(objects, SAMPLED)))
+        lines = _sample(source, replace(layout, format="jsonl"), SAMPLED)
+        return detect_ends(layout, [one.values for one in lines if isinstance(one, Record)])
     return layout
 
 
@@ -237,7 +252,7 @@ def _build(
 def _column_names(source: Source, layout: Layout, records: list[Record]) -> tuple[str, ...]:
     match layout.format:
         case "csv":
-            return read_header(source, layout)
+            return _header(source, layout)
         case "parquet":
             from app.files.parquet_in import parquet_columns  # noqa: PLC0415 — see _reader
 
@@ -251,6 +266,16 @@ def _column_names(source: Source, layout: Layout, records: list[Record]) -> tupl
     first = COMPLETION_COLUMNS if layout.format == "completion-jsonl" else ()
     names = dict.fromkeys((*first, *(key for record in records for key in record.values)))
     return tuple(names)[: source.limits.max_columns]
+
+
+def _header(source: Source, layout: Layout) -> tuple[str, ...]:
+    try:
+        return read_header(source, layout)
+    except HeadEnded:
+        limit = source.limits.max_line_bytes
+        raise InvalidInput(
+            f"The header of {source.name} is longer than {limit:,} bytes (SETRIGHT_MAX_LINE_BYTES)."
+        ) from None
 
 
 def _shown(values: dict[str, JsonValue], names: tuple[str, ...]) -> tuple[str, ...]:

@@ -32,6 +32,7 @@ class Limits:
     max_columns: int = 500
     max_unzipped_bytes: int = 4 * 1024**3
     max_zip_ratio: int = 200
+    max_classes: int = 1000
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any, Concatenate, ParamSpec
 import structlog
 from dbos import DBOS
 
-from app.errors import AppError, Cancelled
+from app.errors import AppError, Cancelled, DiskFull, is_disk_full
 from app.jobs.context import Context, current, is_current
 from app.models.columns import RunState
 from app.queue import Job
@@ -35,6 +35,8 @@ class Ended(Exception):
 
 
 GiveUp = Callable[[Context, int, RunState, str], None]
+ENDINGS: dict[type[Any], GiveUp] = {}
+"""How each kind of job is cleaned up after and marked, once it has failed or was cancelled."""
 
 
 def step(
@@ -52,15 +54,12 @@ def step(
                 if run is None:
                     return {"ended": None, "error": ""}
                 return {"result": body(context, run, *args)}  # type: ignore[call-arg]
-            except Overtaken:
-                return {"ended": None, "error": ""}
-            except Cancelled as stop:
-                return {"ended": RunState.CANCELLED.value, "error": str(stop)}
-            except AppError as error:
-                return {"ended": RunState.FAILED.value, "error": str(error)}
-            except Exception:
-                log.exception("step failed")
-                raise
+            except Exception as error:
+                ended = _expected(error, context)
+                if ended is None:
+                    log.exception("step failed")
+                    raise
+                return ended
 
         recorded = DBOS.step(
             name=name, retries_allowed=True, max_attempts=MAX_ATTEMPTS, interval_seconds=1, backoff_rate=3
@@ -79,6 +78,19 @@ def step(
     return decorate
 
 
+def _expected(error: Exception, context: Context) -> dict[str, Any] | None:
+    """Return what a step that ended the job gives back; nothing for a crash."""
+    if isinstance(error, Overtaken):
+        return {"ended": None, "error": ""}
+    if isinstance(error, Cancelled):
+        return {"ended": RunState.CANCELLED.value, "error": str(error)}
+    if is_disk_full(error):
+        error = DiskFull(context.settings.home)
+    if isinstance(error, AppError):
+        return {"ended": RunState.FAILED.value, "error": str(error)}
+    return None
+
+
 def workflow(
     job: Job, kind: type[Run], *, give_up: GiveUp | None = None
 ) -> Callable[[Callable[[int], None]], Callable[[int], None]]:
@@ -88,8 +100,10 @@ def workflow(
     """
 
     def decorate(body: Callable[[int], None]) -> Callable[[int], None]:
+        clean_up = ENDINGS[kind] = give_up or _mark(kind)
+
         def stop(run_id: int, state: str, error: str) -> None:
-            (give_up or _mark(kind))(current(), run_id, RunState(state), error)
+            clean_up(current(), run_id, RunState(state), error)
 
         recorded_stop = DBOS.step(
             name=f"{job}.give_up", retries_allowed=True, max_attempts=MAX_ATTEMPTS, interval_seconds=1
@@ -103,11 +117,12 @@ def workflow(
             except Ended as end:
                 if end.state is not None:
                     recorded_stop(run_id, end.state.value, end.error)
-            except Exception:
+            except Exception as error:
                 if not is_current(here):
                     raise SystemExit from None  # the worker is stopping: another goes on, nothing has failed
                 log.exception("job failed", job=str(job), run_id=run_id)
-                recorded_stop(run_id, RunState.FAILED.value, _crashed(job, run_id))
+                full = DiskFull(here.settings.home) if is_disk_full(error) else None
+                recorded_stop(run_id, RunState.FAILED.value, str(full or crashed(job, run_id)))
 
         registered: Callable[[int], None] = DBOS.workflow(name=str(job), max_recovery_attempts=1000)(run)
         return registered
@@ -115,7 +130,8 @@ def workflow(
     return decorate
 
 
-def _crashed(job: Job, run_id: int) -> str:
+def crashed(job: Job, run_id: int) -> str:
+    """Return what to tell of a job that a fault of this program has ended."""
     return (
         f"Something broke that should not have, {MAX_ATTEMPTS} times in a row. "
         f"The worker's log says what, under {job} {run_id}."

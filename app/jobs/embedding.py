@@ -21,11 +21,13 @@ from app.models.scoring import ScoringRun
 from app.pipeline.cache import HASH_BYTES, embed_cached
 from app.pipeline.shards import ShardedVectors, shard_name, write_shard
 from app.providers.storage import storage_at
-from app.queue import Job, enqueue, job_id
+from app.queue import Job, enqueue, ids_of, job_id
 from app.services import runs, scoring
 from app.services.scoring import ScoredRow
 
 ASKED_AT_ONCE = 500
+SHARD = "shard"
+"""Ends the ids of all shards' jobs: unlike others they must be found again by number."""
 WAITS = (0.1, 0.2, 0.5, 1.0, 2.0)
 ACTIVE = frozenset({"ENQUEUED", "PENDING", "DELAYED"})
 
@@ -54,7 +56,7 @@ def embed_shards(context: Context, run: ScoringRun, plan: Plan) -> None:
     """Have all shards embedded, by this worker or others; those that are stored already are left alone."""
     report = Reporter(context, run)
     _ask(context, run, plan)
-    ids = [job_id(Job.EMBED, run.id, number) for number in range(len(plan["shards"]))]
+    ids = [_id_of(run.id, number) for number in range(len(plan["shards"]))]
     sizes = dict(zip(ids, (rows for _, _, rows in plan["shards"]), strict=True))
     waited = 0
     try:
@@ -84,18 +86,24 @@ def _ask(context: Context, run: ScoringRun, plan: Plan) -> None:
     wanted = [
         (number, first, last)
         for number, (first, last, _) in enumerate(plan["shards"])
-        if job_id(Job.EMBED, run.id, number) not in known
+        if _id_of(run.id, number) not in known
     ]
     for start in range(0, len(wanted), ASKED_AT_ONCE):
         with context.database.write() as session:
             runs.guard(session, run)
             for number, first, last in wanted[start : start + ASKED_AT_ONCE]:
-                enqueue(session, Job.EMBED, run.id, number, first, last, plan["seq"], round_=number)
+                enqueue(
+                    session, Job.EMBED, run.id, number, first, last, plan["seq"], round_=number, mark=SHARD
+                )
         context.pause()
 
 
+def _id_of(run_id: int, number: int) -> str:
+    return job_id(Job.EMBED, run_id, number, mark=SHARD)
+
+
 def _states(run_id: int) -> dict[str, str]:
-    prefix = job_id(Job.EMBED, run_id, "")
+    prefix = ids_of(Job.EMBED, run_id)
     found = DBOS.list_workflows(workflow_id_prefix=prefix, load_input=False, load_output=False)
     return {one.workflow_id: one.status for one in found}
 
@@ -109,7 +117,7 @@ def _raise_failure(broken: list[str]) -> None:
 
 
 def _raise_refusal(run_id: int) -> None:
-    prefix = job_id(Job.EMBED, run_id, "")
+    prefix = ids_of(Job.EMBED, run_id)
     for one in DBOS.list_workflows(workflow_id_prefix=prefix, load_input=False):
         if one.output:
             raise Unavailable(str(one.output))

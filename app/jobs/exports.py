@@ -5,8 +5,9 @@ import os
 import re
 from collections import Counter as Tally
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from app.files.writing import ExportRow, extension, write_rows
 from app.jobs.context import Context, Reporter
@@ -47,11 +48,9 @@ def write(context: Context, export: Export) -> None:
             on_left_out=lambda state: tally["left_out"].update([state]),
         )
         options = exports.options_of(export, exports.metadata_columns(session, version))
-        with draft.open("wb") as out:
+        with _writing(draft) as out:
             counted = _counted(rows, tally, report, export.total)
             written = write_rows(counted, out, format=export.format, options=options)
-            out.flush()
-            os.fsync(out.fileno())
     draft.replace(path)
     facts: dict[str, Any] = {
         "rows": written.rows,
@@ -65,6 +64,19 @@ def write(context: Context, export: Export) -> None:
         done = exports.finish(session, export, facts, path=str(path), actor=actor)
         manifest = json.dumps(done.manifest, indent=2, ensure_ascii=True, sort_keys=True)
         Path(f"{path}.manifest.json").write_text(manifest + "\n", encoding="utf-8")
+
+
+@contextmanager
+def _writing(draft: Path) -> Iterator[BinaryIO]:
+    """Write a file safely to disk; what is not finished does not stay."""
+    try:
+        with draft.open("wb") as out:
+            yield out
+            out.flush()
+            os.fsync(out.fileno())
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
 
 
 def _counted(

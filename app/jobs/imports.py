@@ -5,7 +5,7 @@ from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
-from app.errors import InvalidInput
+from app.errors import DiskFull, InvalidInput
 from app.files.reading import read_rows
 from app.files.rows import Columns, Layout, Rejected, Row
 from app.jobs.context import Context, Reporter, current
@@ -22,6 +22,15 @@ CHUNK = 1000
 
 
 def _give_up(context: Context, import_id: int, state: RunState, error: str) -> None:
+    try:
+        _take_back(context, import_id, state, error)
+    except DiskFull:  # its own upload gives the room that taking it back needs
+        with context.database.read() as session:
+            _delete(Path(session.get_one(Import, import_id).path))
+        _take_back(context, import_id, state, error)
+
+
+def _take_back(context: Context, import_id: int, state: RunState, error: str) -> None:
     while True:
         with context.database.write() as session:
             if not retraction.take_back(session, import_id):

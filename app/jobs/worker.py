@@ -4,7 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import sqlalchemy as sa
 import structlog
@@ -13,11 +13,13 @@ from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer
 import app.jobs  # noqa: F401 — registers the workflows before DBOS starts
 from app.config import Settings
 from app.db import Database
-from app.jobs import context, learning, slots
+from app.errors import AppError, DiskFull
+from app.jobs import context, learning, slots, tending
+from app.jobs.context import Context
 from app.jobs.slots import Slot
 from app.models import Batch, Experiment, Export, FineTune, Import, Learning, ScoringRun
 from app.models.columns import OPEN_STATES
-from app.queue import APPLICATION, APPLICATION_VERSION, QUEUES, Job
+from app.queue import APPLICATION, APPLICATION_VERSION, QUEUES, job_of
 from app.services import workers
 
 CONCURRENCY = {"files": 2, "batches": 2, "training": 1, "learning": 1, "shards": 1, "remote": 10}
@@ -35,7 +37,8 @@ log = structlog.get_logger(__name__)
 def running(settings: Settings, database: Database) -> Iterator[Slot]:
     """Run jobs in this process for as long as the block lasts."""
     slot = slots.take(settings.home / "workers")
-    context.enter(context.Context(settings, database))
+    here = context.Context(settings, database)
+    context.enter(here)
     with database.write() as session:
         workers.start(session, slot.executor_id, host=slot.host, pid=os.getpid())
     config: DBOSConfig = {
@@ -57,7 +60,7 @@ def running(settings: Settings, database: Database) -> Iterator[Slot]:
             on_conflict="always_update",
         )
     ended = threading.Event()
-    pulse = threading.Thread(target=_beat, args=(settings, database, slot, ended), daemon=True)
+    pulse = threading.Thread(target=_beat, args=(here, slot, ended), daemon=True)
     pulse.start()
     try:
         yield slot
@@ -67,21 +70,25 @@ def running(settings: Settings, database: Database) -> Iterator[Slot]:
         DBOS.destroy()
         learning.forget()
         pulse.join(timeout=settings.worker_beat_seconds * 2)
-        with database.write() as session:
+        with suppress(DiskFull), database.write() as session:
             workers.stop(session, slot.executor_id)
         slot.free()
 
 
-def _beat(settings: Settings, database: Database, slot: Slot, ended: threading.Event) -> None:
+def _beat(here: Context, slot: Slot, ended: threading.Event) -> None:
     beats = 0
-    while not ended.wait(settings.worker_beat_seconds):
+    while not ended.wait(here.settings.worker_beat_seconds):
         try:
-            with database.write() as session:
+            with here.database.write() as session:
                 workers.beat(session, slot.executor_id)
             if beats % TAKE_OVER_EVERY == 0:
-                take_over(settings, database)
+                take_over(here.settings, here.database)
+                tending.end_broken_jobs(here)
+                tending.discard_leftovers(here)
             if beats % LEARN_EVERY == 0:
-                learning.ask_where_due(settings, database)
+                learning.ask_where_due(here.settings, here.database)
+        except AppError as error:
+            log.warning("no sign of life written, no job taken over, or nothing learned", why=str(error))
         except Exception:  # whatever it is: a worker without a heartbeat would lose its jobs to another
             log.exception("no sign of life written, no job taken over, or nothing learned")
         beats += 1
@@ -95,8 +102,7 @@ def take_over(settings: Settings, database: Database) -> list[str]:
         return []
     lost = DBOS.list_workflows(status="PENDING", executor_id=gone, load_input=False, load_output=False)
     for job in lost:
-        kind = job.workflow_id.rsplit("-", 2)[0]
-        DBOS.resume_workflow(job.workflow_id, queue_name=QUEUES[Job(kind)])
+        DBOS.resume_workflow(job.workflow_id, queue_name=QUEUES[job_of(job.workflow_id)])
         log.info("took over", job=job.workflow_id, worker=job.executor_id)
     return [job.workflow_id for job in lost]
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.errors import InvalidInput, NotFound
-from app.files.building import check_columns
+from app.files.building import check_columns, too_many_labels
 from app.files.reading import preview, read_records_and_rows
 from app.files.rows import Columns, JsonValue, Layout, Limits, Preview, Record, Row
 from app.files.values import to_text
@@ -69,6 +69,8 @@ def read_input(
         When there is no such file.
     InvalidInput
         When it cannot be read, or a column is missing.
+    TooLarge
+        When it has more labels than `limits` allow.
     """
     if not path.exists():
         raise NotFound(f"There is no file {path}.")
@@ -76,11 +78,15 @@ def read_input(
     roles = _roles(seen, text=text, label=label, id_column=id_column)
     columns = dict.fromkeys(seen.columns)
     found = AuditInput(seen.columns, [], [], [], [], [], seen.warnings)
+    labels: set[str] = set()
     for record, row in read_records_and_rows(path, seen.layout, roles, limits=limits):
         values = record.values if isinstance(record, Record) else {}
         if isinstance(row, Row):
             found.used.append(len(found.rows))
             found.texts.append(row.text)
+            labels.add(row.label or "")
+            if len(labels) > limits.max_classes:
+                raise too_many_labels(path.name, roles.label, limit=limits.max_classes)
         found.lines.append(record.line)
         found.rows.append(values)
         found.given.append(to_text(values.get(roles.label or "")) or "")

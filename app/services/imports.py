@@ -1,5 +1,6 @@
 """Imports: from an uploaded file to a confirmed job, and the report afterwards."""
 
+import datetime as dt
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -15,6 +16,7 @@ from app.files.rows import Columns, Layout, Limits, Preview
 from app.models.columns import OPEN_STATES, RunState, Split
 from app.models.datasets import Dataset
 from app.models.imports import Import, RejectedRow
+from app.models.scoring import ScoringRun
 from app.services import batches, datasets, runs
 from app.services.staging import HOW_TO_UPDATE
 
@@ -87,6 +89,8 @@ def preview(
 ) -> Preview:
     """Look at a draft's file again, read as `layout` says where it says something."""
     draft = get_draft(session, import_id)
+    if not Path(draft.path).is_file():
+        raise Conflict(f"The uploaded file of {draft.file_name} is gone: upload it again.")
     return preview_file(
         Path(draft.path),
         name=draft.file_name,
@@ -100,6 +104,8 @@ def check(path: Path, choices: ImportChoices, *, file_name: str, limits: Limits,
     """Refuse choices by which a file cannot be read, before a transaction begins."""
     actor.require(Role.LEAD)
     _refuse_unclear(choices)
+    if not path.is_file():  # discarded at this very moment
+        raise Conflict(f"The uploaded file of {file_name} is gone: upload it again.")
     preview_file(path, name=file_name, limits=limits, layout=choices.layout, columns=choices.columns)
 
 
@@ -200,9 +206,26 @@ def discard(session: Session, import_id: int, *, actor: Actor) -> Path:
     return Path(draft.path)
 
 
+def discard_stale(session: Session, *, before: dt.datetime) -> list[Path]:
+    """Forget the drafts of uploads from before a moment; return their files, to delete after the commit."""
+    is_stale = (Import.state == RunState.DRAFT, Import.created_at < before)
+    stale = session.scalars(sa.select(Import).where(*is_stale).with_for_update()).all()
+    for draft in stale:
+        draft.state, draft.finished_at = RunState.CANCELLED, now()
+    return [Path(draft.path) for draft in stale]
+
+
+def named_files(session: Session) -> set[str]:
+    """Return the names of all files that an import or a scoring run speaks of."""
+    columns = (Import.path, ScoringRun.pred_probs_path, ScoringRun.embeddings_path)
+    return {Path(path).name for column in columns for path in session.scalars(sa.select(column)) if path}
+
+
 def get_draft(session: Session, import_id: int) -> Import:
     """Return an import that waits to be confirmed."""
     draft = get(session, import_id)
+    if draft.state is RunState.CANCELLED and draft.dataset_id is None:
+        raise Conflict(f"{draft.file_name} was discarded: upload it again.")
     if draft.state is not RunState.DRAFT:
         raise Conflict(f"The import of {draft.file_name} was confirmed already.")
     return draft

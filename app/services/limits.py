@@ -13,4 +13,5 @@ def limits_of(settings: Settings) -> Limits:
         max_columns=settings.max_columns,
         max_line_bytes=settings.max_line_bytes,
         max_text_chars=settings.max_text_chars,
+        max_classes=settings.max_classes,
     )

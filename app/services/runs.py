@@ -129,8 +129,8 @@ def end(
     actor: Actor | None = None,
 ) -> None:
     """Mark a job as failed or cancelled, with the sentence its owner reads."""
-    run = get(session, kind, run_id)
-    if not run.state.is_open:
+    run = session.get(kind, run_id)
+    if run is None or not run.state.is_open:  # its dataset is gone, or it has ended
         return
     run.state, run.error, run.eta_seconds, run.finished_at = state, error, None, now()
     events.record(

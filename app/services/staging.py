@@ -11,7 +11,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.errors import InvalidInput, TooLarge
+from app.errors import InvalidInput
+from app.files.building import too_many_labels
 from app.files.rows import Rejected, Row
 from app.models.columns import Split
 from app.models.datasets import Dataset, Label
@@ -254,10 +255,7 @@ def _labels(session: Session, import_: Import, names: Iterable[str | None], boun
     )
     new = sorted({name for name in names if name is not None} - known.keys())
     if len(known) + len(new) > bounds.max_classes:
-        raise TooLarge(
-            f"{import_.file_name} has more than {bounds.max_classes} different labels; is "
-            f"{import_.columns.get('label')!r} the label column? (SETRIGHT_MAX_CLASSES)"
-        )
+        raise too_many_labels(import_.file_name, import_.columns.get("label"), limit=bounds.max_classes)
     renamed = _renamed(session, import_, new)
     for name in new:
         label = Label(dataset_id=import_.dataset_id, name=name, import_seq=import_.seq)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Path, Query, Request
+from pydantic import BeforeValidator, Field
 from sqlalchemy.orm import Session
 
 from app.actor import LOCAL, Actor
@@ -105,6 +106,10 @@ def page(
 
 Id = Annotated[int, Path(ge=1, lt=2**63)]
 """A row's number in an address."""
+RowId = Annotated[int, Field(ge=1, lt=2**63)]
+"""A row's number in a form, a query or JSON."""
+ChosenId = Annotated[RowId | None, BeforeValidator(lambda value: None if value == "" else value)]
+"""A row's number in a form; a choice left empty means none."""
 CurrentDatabase = Annotated[Database, Depends(database_of)]
 CurrentSettings = Annotated[Settings, Depends(settings_of)]
 CurrentLimits = Annotated[Limits, Depends(limits_of)]

@@ -26,6 +26,7 @@ _TITLES = {
     413: "Too large",
     422: "That cannot be used",
     503: "Not available now",
+    507: "The disk is full",
 }
 
 
@@ -109,6 +110,9 @@ def _answer(request: Request, status: int, sentence: str) -> Response:
 def _again(request: Request) -> str:
     """Return the page a change was made from, as a path of this site."""
     came_from = request.headers.get("hx-current-url") or request.headers.get("referer") or ""
-    parts = urlsplit(came_from)
+    try:
+        parts = urlsplit(came_from)
+    except ValueError:
+        return ""
     is_ours = parts.netloc == request.headers.get("host") and parts.path.startswith("/")
     return urlunsplit(("", "", parts.path, parts.query, "")) if is_ours else ""

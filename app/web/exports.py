@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Query, Request
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 from sqlalchemy.orm import Session
 from starlette.responses import FileResponse, Response
 
@@ -16,7 +16,7 @@ from app.models.datasets import Dataset
 from app.models.exports import Variant
 from app.services import datasets, exports, fine_tunes, runs, versions
 from app.services.exports import SPLITS, ExportChoices
-from app.web.deps import CurrentActor, CurrentSettings, Id, ReadSession, WriteSession
+from app.web.deps import ChosenId, CurrentActor, CurrentSettings, Id, ReadSession, WriteSession
 from app.web.render import go_to, html, target, url
 
 router = APIRouter()
@@ -28,7 +28,7 @@ class ExportForm(BaseModel):
     format: str = "chat-jsonl"
     variant: Variant = Variant.CORRECTED
     split: str = "train"
-    version_id: Annotated[str, Field(max_length=20)] = ""
+    version_id: ChosenId = None
     system_prompt: str = ""
     guard_formulas: bool = False
 
@@ -38,7 +38,7 @@ class ExportForm(BaseModel):
             format=self.format,
             variant=self.variant,
             split=self.split,
-            version_id=int(self.version_id) if self.version_id.isdecimal() else None,
+            version_id=self.version_id,
             system_prompt=self.system_prompt.strip() or None,
             guard_formulas=self.guard_formulas,
         )

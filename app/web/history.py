@@ -14,12 +14,12 @@ from app.errors import InvalidInput
 from app.models.events import Event
 from app.services import datasets, history, review
 from app.services.history import EventFilter
-from app.web.deps import Id, ReadSession
+from app.web.deps import ChosenId, Id, ReadSession
 from app.web.render import html, url
 
 router = APIRouter(prefix="/datasets/{dataset_id:int}/history")
 
-Before = Annotated[int | None, Query(ge=1, lt=2**63)]
+Before = Annotated[ChosenId, Query()]
 HIDDEN_NOUNS = ("user", "token")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Query, Request
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
@@ -24,6 +24,7 @@ from app.services import datasets, imports, runs
 from app.services.imports import ImportChoices
 from app.web import uploads
 from app.web.deps import (
+    ChosenId,
     CurrentActor,
     CurrentDatabase,
     CurrentLimits,
@@ -57,7 +58,7 @@ class ConfirmForm(BaseModel):
     allow_unlabelled: bool = False
     column: list[str] = []
     role: list[str] = []
-    dataset: Annotated[int | None, Field(ge=1, lt=2**63)] = None
+    dataset: ChosenId = None
 
     def layout(self) -> Layout:
         """Return how to read the file; what was not chosen is detected."""
@@ -102,7 +103,7 @@ def new(
     session: ReadSession,
     actor: CurrentActor,
     settings: CurrentSettings,
-    dataset: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
+    dataset: Annotated[ChosenId, Query()] = None,
     split: Annotated[Split | None, Query()] = None,
 ) -> Response:
     """Ask for a file, for a new dataset or one that is there."""
@@ -118,7 +119,7 @@ async def upload(
     settings: CurrentSettings,
     database: CurrentDatabase,
     limits: CurrentLimits,
-    dataset: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
+    dataset: Annotated[ChosenId, Query()] = None,
     split: Annotated[Split | None, Query()] = None,
 ) -> Response:
     """Take a file in, with no transaction open while it comes."""

@@ -4,15 +4,16 @@ import logging
 import secrets
 import time
 from collections.abc import Sequence
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import AppError, Forbidden, InvalidInput
+from app.errors import AppError, DiskFull, Forbidden, InvalidInput, is_disk_full
 from app.web.errors import answer_error, answer_unknown
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -50,12 +51,17 @@ class Guard:
         with structlog.contextvars.bound_contextvars(request_id=request.state.id):
             try:
                 await self._pass_on(request, receive, watched)
-            except Exception:
+            except Exception as error:
                 log.exception("%s %s failed", request.method, request.url.path)
                 if watched.status:
                     raise
-                await answer_unknown(request)(scope, receive, watched)
+                await self._explain(request, error)(scope, receive, watched)
             watched.note()
+
+    def _explain(self, request: Request, error: Exception) -> Response:
+        if is_disk_full(error):
+            return answer_error(request, DiskFull(request.app.state.settings.home))
+        return answer_unknown(request)
 
     async def _pass_on(self, request: Request, receive: Receive, send: Send) -> None:
         refusal = self._refusal(request)
@@ -66,7 +72,7 @@ class Guard:
 
     def _refusal(self, request: Request) -> AppError | None:
         host = request.headers.get("host", "")
-        name = urlsplit(f"//{host}").hostname or ""
+        name = _split(f"//{host}").hostname or ""
         if name not in self.allowed_hosts and "*" not in self.allowed_hosts:
             return InvalidInput(
                 f"This server does not answer to the name {name!r}: see SETRIGHT_ALLOWED_HOSTS."
@@ -82,7 +88,17 @@ def _is_same_origin(headers: Headers, host: str) -> bool:
     if site is not None:
         return site in {"same-origin", "none"}
     origin = headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == host
+    return origin is None or _split(origin).netloc == host
+
+
+def _split(address: str) -> SplitResult:
+    """Take an address apart; one that is none has no parts."""
+    try:
+        parts = urlsplit(address)
+        parts.port  # noqa: B018 — raises where it is no number
+    except ValueError:
+        return SplitResult("", "", "", "", "")
+    return parts
 
 
 class _Watched:

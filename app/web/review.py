@@ -17,7 +17,16 @@ from app.models.scoring import ScoringRun
 from app.services import datasets, decisions, learning, queue_order, review, runs, scoring
 from app.services.queue_filter import Preset, QueueFilter
 from app.services.review import QueueRow
-from app.web.deps import CurrentActor, CurrentPage, CurrentSettings, Id, Page, ReadSession, WriteSession
+from app.web.deps import (
+    ChosenId,
+    CurrentActor,
+    CurrentPage,
+    CurrentSettings,
+    Id,
+    Page,
+    ReadSession,
+    WriteSession,
+)
 from app.web.render import after_write, html, target, url
 
 router = APIRouter(prefix="/datasets/{dataset_id:int}/review")
@@ -60,9 +69,9 @@ class Status:
 class DecisionForm(BaseModel):
     """The resolver's form; pressing a label's button is an override."""
 
-    version: int
+    version: Annotated[int, Field(ge=1, lt=2**31)]
     verdict: Verdict = Verdict.OVERRIDE
-    label_id: Annotated[int | None, Field(ge=1, lt=2**63)] = None
+    label_id: ChosenId = None
     note: str = ""
     idempotency_key: Annotated[str | None, Field(max_length=100)] = None
 

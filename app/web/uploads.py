@@ -243,6 +243,7 @@ class _Body:
                 "on_part_data": self._add_data,
                 "on_end": self._end,
             },
+            max_header_size=2 * MAX_HEADER_BYTES,  # refused with a sentence before
         )
 
     def feed(self, chunk: bytes) -> None:
@@ -270,7 +271,7 @@ class _Body:
     def _add_value(self, data: bytes, start: int, end: int) -> None:
         self.value += data[start:end]
         if len(self.value) > MAX_HEADER_BYTES:
-            raise InvalidInput("The upload's form has a header that is too long.")
+            raise InvalidInput("The file's name is too long: give the file a shorter one.")
 
     def _end_header(self) -> None:
         if self.header.lower() == b"content-disposition":

@@ -22,6 +22,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_users")),
         sa.UniqueConstraint("name", name=op.f("uq_users_name")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "workers",
@@ -45,6 +46,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["created_by_id"], ["users.id"], name=op.f("fk_datasets_created_by_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_datasets")),
         sa.UniqueConstraint("name", name=op.f("uq_datasets_name")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "events",
@@ -59,6 +61,7 @@ def upgrade() -> None:
         sa.Column("new", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(["actor_id"], ["users.id"], name=op.f("fk_events_actor_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_events")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("events", schema=None) as batch_op:
         batch_op.create_index("ix_events_dataset", ["dataset_id", "id"], unique=False)
@@ -90,6 +93,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_tokens")),
         sa.UniqueConstraint("hash", name=op.f("uq_tokens_hash")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "batches",
@@ -126,6 +130,7 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(["undone_by_id"], ["users.id"], name=op.f("fk_batches_undone_by_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_batches")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("batches", schema=None) as batch_op:
         batch_op.create_index("ix_batches_dataset", ["dataset_id", "id"], unique=False)
@@ -189,6 +194,7 @@ def upgrade() -> None:
             ["dataset_id"], ["datasets.id"], name=op.f("fk_imports_dataset_id"), ondelete="SET NULL"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_imports")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("imports", schema=None) as batch_op:
         batch_op.create_index("ix_imports_dataset", ["dataset_id", "id"], unique=False)
@@ -214,6 +220,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_labels")),
         sa.UniqueConstraint("dataset_id", "name", name=op.f("uq_labels_dataset_id_name")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "scoring_runs",
@@ -249,6 +256,7 @@ def upgrade() -> None:
             ["dataset_id"], ["datasets.id"], name=op.f("fk_scoring_runs_dataset_id"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_scoring_runs")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("scoring_runs", schema=None) as batch_op:
         batch_op.create_index("ix_scoring_runs_dataset", ["dataset_id", "id"], unique=False)
@@ -278,6 +286,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_versions")),
         sa.UniqueConstraint("dataset_id", "name", name=op.f("uq_versions_dataset_id_name")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("versions", schema=None) as batch_op:
         batch_op.create_index("ix_versions_dataset", ["dataset_id", "id"], unique=False)
@@ -310,6 +319,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["label_id"], ["labels.id"], name=op.f("fk_examples_label_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_examples")),
         sa.UniqueConstraint("dataset_id", "external_id", name=op.f("uq_examples_dataset_id_external_id")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("examples", schema=None) as batch_op:
         batch_op.create_index("ix_examples_import", ["dataset_id", "import_seq", "id"], unique=False)
@@ -346,6 +356,7 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(["version_id"], ["versions.id"], name=op.f("fk_experiments_version_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_experiments")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("experiments", schema=None) as batch_op:
         batch_op.create_index("ix_experiments_dataset", ["dataset_id", "id"], unique=False)
@@ -390,6 +401,7 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(["version_id"], ["versions.id"], name=op.f("fk_exports_version_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_exports")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("exports", schema=None) as batch_op:
         batch_op.create_index("ix_exports_dataset", ["dataset_id", "id"], unique=False)
@@ -433,6 +445,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_decisions")),
         sa.UniqueConstraint("idempotency_key", name=op.f("uq_decisions_idempotency_key")),
         sa.UniqueConstraint("undoes_id", name=op.f("uq_decisions_undoes_id")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("decisions", schema=None) as batch_op:
         batch_op.create_index("ix_decisions_batch", ["batch_id", "id"], unique=False)
@@ -474,6 +487,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["export_id"], ["exports.id"], name=op.f("fk_fine_tunes_export_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_fine_tunes")),
         sa.UniqueConstraint("key", name=op.f("uq_fine_tunes_key")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("fine_tunes", schema=None) as batch_op:
         batch_op.create_index("ix_fine_tunes_dataset", ["dataset_id", "id"], unique=False)

@@ -143,3 +143,49 @@ def test_one_file_at_a_time(client: TestClient, settings: Settings) -> None:
 def test_any_bytes_of_a_name(client: TestClient) -> None:
     there = send(client, name="../../étc\u2028.csv").headers["location"]
     assert client.get(there).json()["file_name"].endswith("étc\u2028.csv")
+
+
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        ({"text": "body", "label": "body"}, "both text and label"),
+        ({"text": "body", "label": "label", "id": "label"}, "both label and id"),
+        ({"text": "body", "label": "label", "split_column": "body"}, "both text and split"),
+        ({"text": "body", "label": "label", "metadata": ["label"]}, "both label and metadata"),
+        (
+            {"text": "body", "label": "label", "metadata": ["channel", "channel"]},
+            "both metadata and metadata",
+        ),
+    ],
+)
+def test_a_column_is_one_thing(
+    client: TestClient, settings: Settings, query: dict[str, Any], sentence: str
+) -> None:
+    assert sentence in problem_of(send(client, dataset="D", **query), 422)["detail"]
+    assert uploads(settings) == []
+
+
+def test_a_column_that_was_named_is_not_guessed_for_something_else(client: TestClient) -> None:
+    said = problem_of(send(client, dataset="D", text="label"), 422)["detail"]
+    assert "Choose the column that holds the label" in said
+
+
+def test_a_draft_that_was_discarded(client: TestClient) -> None:
+    there = send(client).headers["location"]
+    assert client.delete(there).status_code == 204
+    for answer in (client.get(f"{there}/preview"), client.post(f"{there}/confirm", json={})):
+        assert problem_of(answer, 409)["detail"] == "requests.csv was discarded: upload it again."
+
+
+def test_a_draft_whose_file_is_gone(client: TestClient, settings: Settings) -> None:
+    there = send(client).headers["location"]
+    (gone,) = uploads(settings)
+    gone.unlink()
+    for answer in (client.get(f"{there}/preview"), client.post(f"{there}/confirm", json={})):
+        assert "is gone: upload it again" in problem_of(answer, 409)["detail"]
+
+
+def test_a_long_file_name(client: TestClient) -> None:
+    kept = send(client, name=f"{'a' * 6000}.csv")
+    assert (kept.status_code, len(kept.json()["file_name"])) == (201, 6004)
+    assert "shorter" in problem_of(send(client, name=f"{'a' * 17_000}.csv"), 422)["detail"]

@@ -15,7 +15,7 @@ import structlog
 from typer.testing import CliRunner, Result
 
 from app.cli import commands
-from app.errors import AppError
+from app.errors import plain_sentence
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_SECONDS = 600
@@ -89,10 +89,11 @@ def _in_this_process(words: list[str], folder: Path, environment: dict[str, str]
         for name in ("SETRIGHT_HOME", "SETRIGHT_DATABASE_URL"):
             patch.setenv(name, environment[name])
         done = _with_logging_as_it_was(words, stdin)
-    if isinstance(done.exception, AppError):  # as `app.cli.main` ends it
-        return Done(1, done.stdout, f"{done.stderr}{done.exception}\n")
-    if done.exception is not None and not isinstance(done.exception, SystemExit):
-        raise done.exception
+    if isinstance(done.exception, Exception):  # as `app.cli.main` ends it
+        sentence = plain_sentence(done.exception)
+        if sentence is None:
+            raise done.exception
+        return Done(1, done.stdout, f"{done.stderr}{sentence}\n")
     return Done(done.exit_code, done.stdout, done.stderr)
 
 

@@ -31,6 +31,8 @@ WRONG = [
     ["serve", "--port", "70000"],
     ["user", "add", "ann", "--role", "king"],
     ["undo", "first"],
+    ["undo", "99999999999999999999"],
+    ["token", "revoke", "99999999999999999999"],
     ["demo", "--dataset", "other"],
 ]
 

@@ -304,6 +304,26 @@ def test_deleting(any_settings: Settings, any_database: Database) -> None:
         assert session.query(Event).count() > 0
 
 
+def test_what_comes_after_a_deleted_dataset_is_new(
+    any_settings: Settings, any_database: Database, tmp_path: Path
+) -> None:
+    seen: list[dict[str, int]] = []
+    with at_work(any_settings, any_database):
+        for _ in range(2):
+            import_ = done(any_database, ask_for_import(any_database, tmp_path, tickets(60)))
+            dataset_id = import_.dataset_id or 0
+            run = done(any_database, ask_for_scores(any_database, dataset_id))
+            export = done(any_database, ask_for_export(any_database, dataset_id, format="csv"))
+            with any_database.read() as session:
+                names = event_names(session, dataset_id)
+            assert names.count("dataset.created") == names.count("export.finished") == 1
+            seen.append({"dataset": dataset_id, "import": import_.id, "run": run.id, "export": export.id})
+            with any_database.write() as session:
+                datasets.request_delete(session, dataset_id, actor=LOCAL)
+            wait_until(lambda path=Path(export.path): not path.exists())  # type: ignore[misc]
+    assert all(seen[1][what] > number for what, number in seen[0].items())
+
+
 def test_an_export_in_every_format(settings: Settings, database: Database) -> None:
     dataset_id = make_dataset(database)
     asked = [

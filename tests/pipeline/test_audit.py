@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.errors import InvalidInput, NotFound
+from app.errors import InvalidInput, NotFound, TooLarge
+from app.files.rows import Limits
 from app.pipeline.audit import AuditOptions, audit
 from app.pipeline.audit_writing import OUTPUT_COLUMNS
 
@@ -31,6 +32,14 @@ def write(path: Path, n: int = 60, *, extra: list[list[str]] | None = None) -> P
 
 def options(tmp_path: Path, **more: object) -> AuditOptions:
     return AuditOptions(embedder="tfidf", out=tmp_path / "out.csv", **more)  # type: ignore[arg-type] # any option
+
+
+def test_as_many_labels_as_an_import_takes(tmp_path: Path) -> None:
+    source = write(tmp_path / "in.csv", extra=[["x", "one more text", "third"]])
+    found = audit(source, options=options(tmp_path, limits=Limits(max_classes=3)))
+    assert len(found.values["labels"]) == 3
+    with pytest.raises(TooLarge, match="more than 2 different labels; is 'label' the label column"):
+        audit(source, options=options(tmp_path, limits=Limits(max_classes=2)))
 
 
 def test_the_file_comes_back_with_its_judgement(tmp_path: Path) -> None:

@@ -242,6 +242,22 @@ def test_an_undo_cancelled_before_it_began_can_be_asked_for_again(
     check(any_database, dataset_id)
 
 
+def test_nothing_comes_between_a_batch_and_its_undo(any_database: Database, dataset_id: int) -> None:
+    batch = run(any_database, request(any_database, dataset_id, ALL))
+    with any_database.write() as session:
+        batches.request_undo(session, batch.id, actor=LOCAL)
+    for chunks in (0, 1):
+        run(any_database, batch.id, chunks=chunks)
+        with pytest.raises(Conflict):
+            request(any_database, dataset_id, ALL)
+        with pytest.raises(Conflict):
+            undo(any_database, batch.id)
+    assert run(any_database, batch.id).rows_undone == 5
+    with pytest.raises(Conflict, match="undone already"):
+        undo(any_database, batch.id)
+    check(any_database, dataset_id)
+
+
 def test_a_batch_stopped_half_way_can_be_undone(any_database: Database, dataset_id: int) -> None:
     batch_id = request(any_database, dataset_id, ALL)
     half = run(any_database, batch_id, limit=2, chunks=1)

@@ -17,7 +17,7 @@ from app.services import datasets, imports, overview, runs, scoring, versions, w
 from tests.factories import make_dataset, make_user
 from tests.services import importing
 from tests.services import test_autofix as fixing
-from tests.services.checking import check, example_of, last_event
+from tests.services.checking import check, event_names, example_of, last_event
 from tests.services.importing import WITH_ID, import_rows
 
 
@@ -345,3 +345,9 @@ def test_two_beginnings_at_once_are_two_attempts(any_database: Database, dataset
         assert waiting.is_alive()
     waiting.join()
     assert (first.attempt, attempts) == (1, [2])
+
+
+def test_a_job_whose_dataset_is_gone_has_nothing_to_end(any_database: Database) -> None:
+    with any_database.write() as session:
+        runs.end(session, ScoringRun, 77, state=RunState.FAILED, error="Too late.")
+        assert event_names(session) == []

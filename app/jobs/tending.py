@@ -1,0 +1,55 @@
+"""What the workers look after between jobs."""
+
+import datetime as dt
+from contextlib import suppress
+from pathlib import Path
+
+import sqlalchemy as sa
+import structlog
+
+from app.db import now
+from app.jobs.context import Context
+from app.jobs.durable import ENDINGS, crashed
+from app.models.columns import OPEN_STATES, RunState
+from app.queue import Job, is_broken
+from app.services import imports, runs
+
+log = structlog.get_logger(__name__)
+
+
+def end_broken_jobs(context: Context) -> None:
+    """End the jobs that broke off and could not say so, because the disk was full."""
+    for kind, end in ENDINGS.items():
+        job = Job(runs.NOUNS[kind])
+        with context.database.read() as session:
+            is_open = sa.select(kind.id).where(kind.state.in_(OPEN_STATES))
+            broken = [one for one in session.scalars(is_open).all() if is_broken(session, job, one)]
+        for run_id in broken:
+            log.warning("ended a job that broke off", job=str(job), run_id=run_id)
+            end(context, run_id, RunState.FAILED, crashed(job, run_id))
+
+
+def discard_leftovers(context: Context) -> None:
+    """Discard drafts that nobody has confirmed for long, and files in the uploads that nothing speaks of."""
+    before = now() - dt.timedelta(hours=context.settings.draft_hours)
+    with context.database.write() as session:
+        doomed = imports.discard_stale(session, before=before)
+    with context.database.read() as session:
+        named = imports.named_files(session)
+    for path in _old_files(context.settings.uploads, before):
+        if path.name not in named:
+            doomed.append(path)
+    for path in doomed:
+        with suppress(OSError):  # it is tried again soon
+            path.unlink(missing_ok=True)
+
+
+def _old_files(folder: Path, before: dt.datetime) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    found = []
+    for path in folder.iterdir():
+        with suppress(OSError):  # gone meanwhile
+            if path.is_file() and path.stat().st_mtime < before.timestamp():
+                found.append(path)
+    return found
