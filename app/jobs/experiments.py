@@ -14,7 +14,7 @@ from app.jobs.durable import step, workflow
 from app.models.experiments import Experiment
 from app.pipeline.cache import embed_cached
 from app.queue import Job
-from app.science.evaluation import error_reduction, paired_test
+from app.science.evaluation import error_reduction
 from app.services import experiments, runs
 from app.services.experiments import Material
 
@@ -72,6 +72,8 @@ def _embed(
 
 
 def _results(material: Material, found: "dict[str, VariantResult]") -> dict[str, Any]:
+    from app.science.pairs import paired_test
+
     original = found["original"].accuracy
     return {
         "variants": {

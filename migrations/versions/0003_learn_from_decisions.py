@@ -61,6 +61,7 @@ def _create_learnings() -> None:
             ["dataset_id"], ["datasets.id"], name=op.f("fk_learnings_dataset_id"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_learnings")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("learnings", schema=None) as batch_op:
         batch_op.create_index("ix_learnings_run", ["run_id", "id"], unique=False)
@@ -89,6 +90,7 @@ def _create_samples() -> None:
             ["dataset_id"], ["datasets.id"], name=op.f("fk_samples_dataset_id"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_samples")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("samples", schema=None) as batch_op:
         batch_op.create_index("ix_samples_dataset", ["dataset_id", "id"], unique=False)

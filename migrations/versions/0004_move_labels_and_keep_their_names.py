@@ -33,6 +33,7 @@ def upgrade() -> None:
             ["label_id"], ["labels.id"], name=op.f("fk_label_renames_label_id"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_label_renames")),
+        sqlite_autoincrement=True,
     )
     op.create_index("ix_label_renames_dataset", "label_renames", ["dataset_id", "last_version_id"])
     op.add_column("examples", sa.Column("source_label_id", sa.BigInteger(), nullable=True))

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 
-from app.science.evaluation import error_reduction, evaluate, paired_test, wilson_interval
+from app.science.evaluation import error_reduction, evaluate, wilson_interval
+from app.science.pairs import paired_test
 
 
 def test_known_numbers() -> None:

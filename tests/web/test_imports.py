@@ -1,5 +1,4 @@
 import hashlib
-import re
 
 import pytest
 from fastapi import FastAPI
@@ -7,42 +6,16 @@ from starlette.testclient import TestClient
 
 from app.actor import Role
 from app.config import Settings
-from app.db import Database, now
-from app.models import Import, RejectedRow
+from app.db import Database
+from app.models import Import
 from app.models.columns import RunState, Split
-from app.services.staging import HOW_TO_UPDATE
 from app.web.app import create_app
 from tests import factories
 from tests.factories import Row
-from tests.web.browsing import Browser, Page
+from tests.web.browsing import Browser
 from tests.web.conftest import client_of
 from tests.web.signing_in import signed_in
-
-CSV = b"id,text,label,channel\n1,Where is it?,order,chat\n2,Money back,refund,mail\n3,Broken,fault,chat\n"
-EVIL_NAME = '../../"evil"<b>.csv'
-
-
-def upload(
-    browser: Browser, content: bytes = CSV, name: str = "requests.csv", path: str = "/datasets/new"
-) -> Page:
-    form = browser.open(path).form("/imports")
-    form.attached = (name, content)
-    return browser.submit(form)
-
-
-def one_import(database: Database) -> Import:
-    with database.read() as session:
-        found = session.query(Import).order_by(Import.id.desc()).first()
-        assert found is not None
-        session.expunge(found)
-        return found
-
-
-def change(database: Database, **values: object) -> None:
-    with database.write() as session:
-        found = session.query(Import).order_by(Import.id.desc()).first()
-        for name, value in values.items():
-            setattr(found, name, value)
+from tests.web.uploading import CSV, EVIL_NAME, one_import, upload
 
 
 def test_a_file_is_stored_as_it_came_and_shown(
@@ -244,99 +217,12 @@ def test_rows_for_a_dataset_that_is_there(browser: Browser, dataset_id: int, dat
     assert dict(page.form(f"/imports/{one_import(database).id}").fields)["dataset_name"] == "Requests"
 
 
-def test_progress_polls_only_while_the_job_is_open(
-    browser: Browser, scripted: Browser, database: Database
-) -> None:
-    page = upload(browser)
-    browser.submit(page.form(f"/imports/{one_import(database).id}"), "Import")
-    factories.make_worker(database)
-    change(database, state=RunState.RUNNING, phase="reading", done=1200, total=5000, eta_seconds=75)
-    path = f"/runs/import/{one_import(database).id}?refresh=1"
-    going = scripted.open(path, into="run-import-1")
-    assert 'hx-trigger="every 1s"' in going.html
-    assert re.search(r"\w\s+· 1.200 of", going.html), "words stay apart"
-    assert "1 200 of 5 000" in going.text
-    assert "about 1 min left" in going.text
-    assert "No worker" not in going.text
-    assert "hx-refresh" not in going.headers
-    change(database, done=0, eta_seconds=None)
-    begun = scripted.open(path, into="run-import-1")
-    assert "0 of 5 000" in begun.text
-    assert all("value" not in bar for bar in begun.elements("progress")), "nothing is known yet"
-    assert {"http-equiv": "refresh", "content": "3"} in begun.elements("meta"), "without scripts"
-    change(database, state=RunState.FAILED, error="Line 7 is broken.")
-    ended = scripted.open(path, into="run-import-1")
-    assert not ended.elements("meta")
-    assert "hx-trigger" not in ended.html
-    assert "Line 7 is broken." in ended.text
-    assert ended.headers["hx-refresh"] == "true"
-
-
-@pytest.mark.parametrize("scripts", [False, True])
-def test_cancelling_asks_the_job_to_stop(browser: Browser, database: Database, *, scripts: bool) -> None:
-    page = upload(browser)
-    page = browser.submit(page.form(f"/imports/{one_import(database).id}"), "Import")
-    change(database, state=RunState.RUNNING)
-    browser.scripts = scripts
-    after = browser.submit(page.form("/cancel"), "Cancel")
-    assert after.status == 200
-    assert one_import(database).cancel_requested
-    assert "stopping" in after.text
-    change(database, state=RunState.CANCELLED)
-    assert browser.submit(page.form("/cancel"), "Cancel").status == 409
-
-
-@pytest.mark.parametrize("scripts", [False, True])
-def test_cancelling_before_a_worker_comes_ends_it(
-    browser: Browser, database: Database, *, scripts: bool
-) -> None:
-    page = upload(browser)
-    page = browser.submit(page.form(f"/imports/{one_import(database).id}"), "Import")
-    browser.scripts = scripts
-    after = browser.submit(page.form("/cancel"), "Cancel")
-    assert one_import(database).state is RunState.CANCELLED
-    assert "It was cancelled before it began." in after.text
-    assert ("hx-refresh" in after.headers) is scripts, "the page around it shows the report"
-
-
-def test_the_report_lists_rejected_rows_and_gives_them_as_a_file(
-    browser: Browser, database: Database
-) -> None:
-    upload(browser)
-    made = factories.make_dataset(database, scored=False)
-    draft = one_import(database)
-    change(database, state=RunState.DONE, dataset_id=made, rows_read=5, rows_new=3, rows_rejected=2)
-    with database.write() as session:
-        session.add(RejectedRow(import_id=draft.id, line=7, reason="no label", raw='=cmd("x"),\ud800'))
-        session.add(RejectedRow(import_id=draft.id, line=9, reason="no text", raw="<script>"))
-    page = browser.open(f"/imports/{draft.id}")
-    assert "no label" in page.text
-    assert "<script>" not in page.html.replace("<script src", "")
-    assert "Find label issues" in page.text
-    answer = browser.client.get(f"/imports/{draft.id}/rejected.csv")
-    assert answer.headers["content-disposition"] == f'attachment; filename="rejected-{draft.id}.csv"'
-    lines = answer.text.split("\r\n")
-    assert lines[0] == "line,reason,raw"
-    assert lines[1].startswith("7,no label,\"'=cmd")
-    assert lines[2] == "9,no text,<script>"
-
-
 def test_only_a_lead_may_bring_files(web: FastAPI, database: Database, settings: Settings) -> None:
     annotator = signed_in(web, database, Role.ANNOTATOR)
     assert annotator.open("/datasets/new").status == 403
     answer = annotator.client.post("/imports", files={"file": ("a.csv", CSV)})
     assert answer.status_code == 403
     assert not list(settings.uploads.glob("*"))
-
-
-def test_a_file_on_its_way_is_on_the_first_page(browser: Browser, database: Database) -> None:
-    page = upload(browser)
-    kept = one_import(database)
-    browser.submit(page.form(f"/imports/{kept.id}"), "Import")
-    page = browser.open("/")
-    assert "requests.csv is being imported into requests" in page.text
-    change(database, state=RunState.FAILED)
-    assert "being imported" not in browser.open("/").text
 
 
 @pytest.mark.parametrize(
@@ -365,28 +251,6 @@ def test_test_rows_asked_for_by_an_experiment_come_into_the_test_split(
     assert one_import(database).split is Split.TEST
     assert one_import(database).dataset_id == made
     assert "Import into the test split of" in page.text
-
-
-def test_a_file_of_known_ids_is_repeated_as_an_update(
-    browser: Browser, database: Database, settings: Settings
-) -> None:
-    made = factories.make_dataset(database)
-    page = upload(browser, path=f"/datasets/new?dataset={made}")
-    browser.submit(page.form("/imports/1"), "Import", role=["id", "text", "label", ""])
-    error = f"Line 1: the id '1' is already in Requests. {HOW_TO_UPDATE}"
-    change(database, state=RunState.FAILED, error=error, finished_at=now())
-    page = browser.open("/imports/1")
-    assert "tick “Update rows that exist”" in page.text
-    assert "Nothing of this file was kept" not in page.text
-    assert page.links["Try another file"] == f"/datasets/new?dataset={made}&split=train"
-    page = browser.submit(page.form("/imports/1/repeat"), "Repeat it")
-    form = page.form("/imports/2")
-    assert ("update", "true") in form.fields
-    assert [value for name, value in form.fields if name == "role"] == ["id", "text", "label", ""]
-    browser.submit(form, "Import")
-    assert one_import(database).update
-    assert one_import(database).dataset_id == made
-    assert "Repeat it" not in browser.open("/imports/1").text
 
 
 @pytest.mark.parametrize("scripts", [False, True])
