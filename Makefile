@@ -37,7 +37,7 @@ lint: .venv/.dev  ## check style, types, imports and templates
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/djlint templates --check --quiet
+	$(BIN)/djlint templates --check
 	$(BIN)/djlint templates --lint --quiet
 
 fix: .venv/.dev  ## repair what can be repaired without thinking
