@@ -30,7 +30,7 @@ def test_a_kind_by_keys_and_its_similar_rows_by_clicks(page: Page, site: str, da
     shows(page, "Something else")
     page.keyboard.press("q")
     shows(page, "where is my PARCEL")
-    expect(page.locator("#presets [aria-current]")).to_have_text("Conflicts2")
+    expect(page.locator("#presets [aria-current]")).to_have_text("Conflicts 2")
 
     similar = page.locator("#why a.similar")
     expect(similar.nth(1)).to_contain_text("taken over")
@@ -40,6 +40,6 @@ def test_a_kind_by_keys_and_its_similar_rows_by_clicks(page: Page, site: str, da
     shows(page, "where is my PARCEL")
     for count in ("2", "3"):
         page.keyboard.press("z")
-        expect(page.locator("#presets [aria-current]")).to_have_text(f"Conflicts{count}")
+        expect(page.locator("#presets [aria-current]")).to_have_text(f"Conflicts {count}")
     shows(page, "Something else")
     assert "taken over" not in page.title()

@@ -136,6 +136,8 @@ def test_a_job_can_be_cancelled_while_one_watches(page: Page, site: str, databas
     page.goto(f"{site}/datasets/{made}/review")
     page.get_by_role("button", name="Find label issues").click()
     expect(page.get_by_text("Waiting for a worker")).to_be_visible()
+    change(database, ScoringRun, state=RunState.RUNNING, phase="embed", done=1, total=4)
+    expect(page.locator("progress")).to_have_js_property("value", 1)
     page.get_by_role("button", name="Cancel").click()
     expect(page.get_by_text("stopping")).to_be_visible()
     change(database, ScoringRun, state=RunState.CANCELLED)
@@ -218,7 +220,7 @@ def test_the_whole_way_without_scripts(
     page.get_by_role("button", name="Import").click()
     expect(page.get_by_text("No worker is running")).to_be_visible()
     page.get_by_role("button", name="Cancel").click()
-    expect(page.get_by_text("stopping")).to_be_visible()  # whichever time the page has loaded itself anew
+    expect(page.get_by_text("Nothing of this file was kept.")).to_be_visible()
     assert page.locator("button:has-text('✕'):visible, button kbd:visible").count() == 0
     made = factories.make_dataset(database)
     page.goto(f"{site}/datasets/{made}/auto-fix")

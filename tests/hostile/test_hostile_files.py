@@ -73,6 +73,8 @@ def _offer(browser: Browser, file: HostileFile, *, name: str) -> bool:
         return _is_refused(page, file)
     assert page.status == 200, (file.name, file.why, page.status)
     form = next(one for one in page.read.forms.values() if "dataset_name" in dict(one.fields))
+    if not any(button.text == "Import" for button in form.buttons):  # the page says why
+        return _is_refused(page, file)
     page = browser.submit(form, "Import", dataset_name=name)
     assert time.process_time() - started < MOST_SECONDS_A_REQUEST, (file.name, file.why)
     if page.status in REFUSED:
