@@ -52,20 +52,26 @@ def _undo_changes(session: Session, import_: Import) -> int:
 
 def _undo(match: ImportMatch, example: Example, score: Score | None) -> None:
     old: dict[str, Any] = {**(match.old or {})}
-    old.pop("decision_id", None)
-    label_id = old.pop("label_id", example.label_id)
-    if not example.state.is_resolved and example.label_id == example.given_label_id:
-        example.label_id = label_id
+    if "given_label_id" in old:
+        _take_label_back(example, old)
     if "split" in old:
-        example.split = Split(old.pop("split"))
+        example.split = Split(old["split"])
     if "text" in old:
-        example.text_hash = text_hash(old["text"])
-    for name, value in old.items():
-        setattr(example, name, value)
+        example.text, example.text_hash = old["text"], text_hash(old["text"])
+    for name in ("details", "context"):
+        if name in old:
+            setattr(example, name, old[name])
     example.version += 1
     match.applied = False
     if score is not None:
         score.split, score.given_label_id = example.split, example.given_label_id
+
+
+def _take_label_back(example: Example, old: dict[str, Any]) -> None:
+    if not example.state.is_resolved and example.label_id == example.given_label_id:
+        example.label_id = old.get("label_id", example.label_id)
+    # What the file says, and what that is called today, if a merge or split came in between.
+    example.source_label_id, example.given_label_id = old["given_label_id"], old["class_id"]
 
 
 def _keep_label(session: Session, example: Example, dataset: Dataset) -> None:

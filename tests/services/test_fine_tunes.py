@@ -77,7 +77,8 @@ def test_cancelling_stops_before_the_job_and_is_told_to_the_provider_after(
     with any_database.write() as session:
         run = runs.begin(session, FineTune, asked.id)
         assert run is not None
-        runs.request_cancel(session, run, actor=LOCAL)
+    with any_database.write() as session:
+        runs.request_cancel(session, fine_tunes.get(session, asked.id), actor=LOCAL)
     with any_database.write() as session, pytest.raises(Cancelled):
         fine_tunes.note_file(session, run, "file-1")
     with any_database.write() as session:
