@@ -60,7 +60,20 @@ def crash(process: subprocess.Popen[bytes]) -> None:
 
 
 def pause(process: subprocess.Popen[bytes]) -> None:
+    """Stop a worker, and return when its last thread stands still: the signal takes a moment to reach it."""
     os.kill(process.pid, signal.SIGSTOP)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not all(_stands_still(one) for one in Path(f"/proc/{process.pid}/task").glob("*/stat")):
+        assert time.monotonic() < deadline, "a worker did not stop"
+        time.sleep(0.005)
+
+
+def _stands_still(stat: Path) -> bool:
+    try:
+        state = stat.read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):  # the thread has ended
+        return True
+    return state in {"T", "t", "Z", "X"}
 
 
 def resume(process: subprocess.Popen[bytes]) -> None:
