@@ -10,6 +10,7 @@ from app.errors import NotFound
 from app.models.review import Batch, BatchKind
 from app.services import batches, datasets, history, leftovers, runs
 from app.services.queue_filter import QueueFilter
+from app.web import paging
 from app.web.csv_answer import csv_answer
 from app.web.deps import CurrentActor, CurrentDatabase, CurrentSettings, Id, ReadSession, WriteSession
 from app.web.history import Before
@@ -25,14 +26,15 @@ SHOWN_LEFT = 20
 def index(request: Request, dataset_id: Id, session: ReadSession, before: Before = None) -> Response:
     """Show the bulk actions, newest first."""
     dataset = datasets.get(session, dataset_id)
-    found = batches.list_batches(session, dataset_id, before_id=before, limit=PAGE)
+    found = batches.list_batches(session, dataset_id, before_id=before, limit=PAGE + 1)
+    shown, last = paging.split(found, PAGE)
     return html(
         request,
         "batches/index.html",
         dataset=dataset,
-        batches=found,
+        batches=shown,
         people=history.people(session),
-        more=found[-1].id if len(found) == PAGE else None,
+        more=last.id if last else None,
         is_first=before is None,
     )
 

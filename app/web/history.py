@@ -14,6 +14,7 @@ from app.errors import InvalidInput
 from app.models.events import Event
 from app.services import datasets, history, review
 from app.services.history import EventFilter
+from app.web import paging
 from app.web.deps import ChosenId, Id, ReadSession
 from app.web.render import html, url
 
@@ -80,20 +81,21 @@ def index(
 ) -> Response:
     """Show events, newest first."""
     dataset, wanted = datasets.get(session, dataset_id), query.wanted()
-    found = history.list_events(session, dataset_id, before_id=before, wanted=wanted)
+    found = history.list_events(session, dataset_id, before_id=before, wanted=wanted, limit=history.PAGE + 1)
+    shown, last = paging.split(found, history.PAGE)
     names = datasets.label_names(session, dataset_id)
     return html(
         request,
         "history/index.html",
         dataset=dataset,
-        lines=[_line(request, event, names) for event in found],
+        lines=[_line(request, event, names) for event in shown],
         meanings=events.NAMES,
         nouns=[noun for noun in history.NOUNS if noun not in HIDDEN_NOUNS],
         names=_names_of(wanted.noun),
         people=history.people(session),
         wanted=wanted,
         query=wanted.to_query(),
-        more=found[-1].id if len(found) == history.PAGE else None,
+        more=last.id if last else None,
         is_first=before is None,
     )
 
@@ -109,16 +111,17 @@ def row(
 ) -> Response:
     """Show everything that happened to one row."""
     dataset = datasets.get(session, dataset_id)
-    found = history.decisions_of(session, example_id, before_id=before)
+    found = history.decisions_of(session, example_id, before_id=before, limit=history.ROW_PAGE + 1)
+    shown, last = paging.split(found, history.ROW_PAGE)
     return html(
         request,
         "history/row.html",
         dataset=dataset,
         row=review.get_row(session, dataset, example_id),
         source=datasets.source_name(session, dataset, example_id),
-        lines=found,
+        lines=shown,
         sources=history.sources_of(session, example_id),
-        more=found[-1].decision.id if len(found) == history.ROW_PAGE else None,
+        more=last.decision.id if last else None,
         is_first=before is None,
     )
 

@@ -12,6 +12,7 @@ from app.models.datasets import Dataset
 from app.models.versions import Version
 from app.services import comparing, datasets, history, label_names, restoring, versions
 from app.services.comparing import ChangedRow, Comparison, PairFilter
+from app.web import paging
 from app.web.csv_answer import csv_answer
 from app.web.deps import CurrentActor, CurrentDatabase, Id, ReadSession, WriteSession
 from app.web.history import Before
@@ -31,15 +32,16 @@ Place = Annotated[int, Query(ge=0, lt=2**63)]
 def index(request: Request, dataset_id: Id, session: ReadSession, before: Before = None) -> Response:
     """Show the versions, newest first."""
     dataset = datasets.get(session, dataset_id)
-    found = versions.list_versions(session, dataset_id, before_id=before, limit=PAGE)
+    found = versions.list_versions(session, dataset_id, before_id=before, limit=PAGE + 1)
+    shown, last = paging.split(found, PAGE)
     return html(
         request,
         "versions/index.html",
         dataset=dataset,
-        versions=found,
+        versions=shown,
         people=history.people(session),
         choices=versions.list_versions(session, dataset_id, limit=200),
-        more=found[-1].id if len(found) == PAGE else None,
+        more=last.id if last else None,
         is_first=before is None,
     )
 

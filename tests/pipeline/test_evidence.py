@@ -7,7 +7,6 @@ import pytest
 from app.errors import Cancelled
 from app.pipeline.evidence import DatasetEvidence, find_evidence
 from app.pipeline.texts import text_facts
-from app.science.approximate import is_available
 
 TEXTS = [
     "Hello  World", "hello world", "other", "ＨＥＬＬＯ world", "", "", "foo bar", "foo bar baz", "x y z",
@@ -85,7 +84,6 @@ def test_a_text_that_is_everywhere_is_listed_in_bounds() -> None:
     assert found.related.rows[1][0] == 299, "the other label comes first"
 
 
-@pytest.mark.skipif(not is_available(), reason="the extra `ann` (faiss) is not installed")
 def test_very_many_rows_are_compared_by_a_graph() -> None:
     facts = text_facts(zip(TEXTS, IS_TRAIN.tolist(), strict=True))
     exact, graph = (

@@ -1,10 +1,8 @@
 import numpy as np
 import pytest
 
-from app.science.approximate import Graph, is_available
+from app.science.approximate import Graph
 from app.science.neighbours import nearest, nearest_among_themselves, unit
-
-pytestmark = pytest.mark.skipif(not is_available(), reason="the extra `ann` (faiss) is not installed")
 
 
 def around(rows: int) -> np.ndarray:

@@ -196,10 +196,10 @@ def test_events_are_found(
     with queries(database) as statements:
         only = browser.submit(form, noun="version")
     assert len(statements) <= 8
-    assert "version.created" in only.text.split("Old → new")[1]
-    assert "review.decided" not in only.text.split("Old → new")[1]
+    assert "A state of the labels was frozen" in only.text.split("Old → new")[1]
+    assert "A person gave a verdict" not in only.text.split("Old → new")[1]
     assert "No such event" in browser.submit(form, until="2001-01-01").text
-    assert "review.decided" in browser.submit(form, since="2001-01-01", who=str(LOCAL.user_id)).text
+    assert "A person gave a verdict" in browser.submit(form, since="2001-01-01", who=str(LOCAL.user_id)).text
     assert "No such event" in browser.submit(form, noun="review", subject="99").text
 
 

@@ -321,7 +321,7 @@ def test_history_names_who_did_what(browser: Browser, dataset_id: int, database:
     with database.write() as session:
         versions.create(session, datasets.get(session, dataset_id), name="v<1>", actor=LOCAL)
     page = browser.open(f"/datasets/{dataset_id}/history")
-    assert "review.decided" in page.text
+    assert "A person gave a verdict on an example." in page.text
     assert "accept: refund → order" in page.text
     assert "Requests → Fresh" in page.text
     assert "v<1>" in page.text
