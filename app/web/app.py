@@ -12,6 +12,7 @@ from app.db import Database
 from app.resources import folder
 from app.services import people as people_service
 from app.web import (
+    annotators,
     autofix,
     batches,
     datasets,
@@ -37,6 +38,7 @@ PAGES = (
     datasets,
     imports,
     overview,
+    annotators,
     review,
     autofix,
     batches,
