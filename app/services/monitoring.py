@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.db import now
+from app.db import Database, now
 from app.models.columns import OPEN_STATES
 from app.models.workers import Worker
 from app.resources import folder
@@ -23,6 +23,16 @@ class OpenJobs:
     state: str
     count: int
     oldest_seconds: float
+
+
+def why_not_ready(database: Database) -> str | None:
+    """Return why requests had better go elsewhere; nothing where they may come."""
+    try:
+        with database.read() as session:
+            ready = is_up_to_date(session)
+    except sa.exc.SQLAlchemyError as error:
+        return f"The database cannot be reached: {type(error).__name__}."
+    return None if ready else "The database is older than this version: run `setright migrate`."
 
 
 def is_up_to_date(session: Session) -> bool:

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator
 
-import sqlalchemy as sa
 from fastapi import APIRouter, Request
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily
@@ -38,13 +37,9 @@ def health(database: CurrentDatabase) -> Response:
 @router.get("/readyz")
 def ready(database: CurrentDatabase) -> Response:
     """Say whether requests may come: 503 until the database is reached and was migrated for this version."""
-    try:
-        with database.read() as session:
-            is_up_to_date = monitoring.is_up_to_date(session)
-    except sa.exc.SQLAlchemyError as error:
-        return PlainTextResponse(f"The database cannot be reached: {type(error).__name__}.", 503)
-    if not is_up_to_date:
-        return PlainTextResponse("The database is older than this version: run `setright migrate`.", 503)
+    why_not = monitoring.why_not_ready(database)
+    if why_not is not None:
+        return PlainTextResponse(why_not, 503)
     return PlainTextResponse("ready")
 
 
