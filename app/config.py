@@ -31,7 +31,7 @@ class Settings(BaseSettings):
     )
     base_url: str = Field("", description="Public address behind a proxy, for links; empty means as asked.")
     secret_key: SecretStr | None = Field(
-        None, description="Signs cookies; empty means a random key kept in SETRIGHT_HOME."
+        None, description="Signs cookies and encrypts the keys of services; empty means a random key kept in SETRIGHT_HOME."
     )
     session_hours: int = Field(168, ge=1, description="Hours after which a login ends.")
 
@@ -115,6 +115,20 @@ class Settings(BaseSettings):
         20, gt=0, description="Seconds between two questions after a fine-tune."
     )
 
+    provider_keys: dict[str, SecretStr] = Field(
+        default_factory=dict,
+        description='Keys of services for fine-tunes by the service\'s name, as JSON: {"nebius": "..."}; '
+        "one that is said here is never stored.",
+    )
+    openai_api: bool = Field(
+        False,
+        description="Whether this server answers OpenAI's API under /v1: files, fine-tuning, models, "
+        "embeddings, chat completions.",
+    )
+    max_waiting_trainings: int = Field(
+        20, ge=1, description="Most trainings under /v1 that one person may have waiting or running."
+    )
+
     worker_beat_seconds: float = Field(2, gt=0, description="Seconds between two heartbeats of a worker.")
     worker_stale_seconds: float = Field(
         20, gt=0, description="Seconds without a heartbeat after which a worker counts as gone."
@@ -169,3 +183,8 @@ class Settings(BaseSettings):
     def embeddings(self) -> Path:
         """Folder of cached embeddings."""
         return self.home / "embeddings"
+
+    @property
+    def training(self) -> Path:
+        """Folder of the files and models of our own server of OpenAI's API."""
+        return self.home / "training"

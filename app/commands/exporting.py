@@ -12,8 +12,10 @@ from app.commands.session import Here, finish_job, opened, say, say_json
 from app.errors import InvalidInput, Unavailable
 from app.files.writing import EXPORT_FORMATS
 from app.models.exports import Export, Variant
-from app.services import datasets, exports, fine_tunes, versions
+from app.models.model_tests import ModelTest
+from app.services import datasets, exports, fine_tunes, model_tests, providers, versions
 from app.services.exports import CHAT_FORMATS, SPLITS, ExportChoices
+from app.services.providers import Service
 
 
 def register(cli: typer.Typer) -> None:
@@ -86,7 +88,7 @@ def _place(source: Path, target: Path) -> None:
 
 def finetune(
     name: Annotated[str, typer.Argument(help="Name of the dataset.")],
-    provider: Annotated[str, typer.Option(help="`openai`: OpenAI or any compatible service.")],
+    provider: Annotated[str, typer.Option(help="`openai`, or another provider that was added.")],
     model: Annotated[str, typer.Option(help="Model to fine-tune, as the provider names it.")],
     format_: Annotated[str, typer.Option("--format", help="chat-jsonl or completion-jsonl.")] = "chat-jsonl",
     variant: Annotated[Variant, typer.Option(help="Which labels and rows.")] = Variant.CORRECTED,
@@ -95,40 +97,54 @@ def finetune(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Write the file, show the calls, send nothing.")
     ] = False,
+    no_test: Annotated[
+        bool, typer.Option("--no-test", help="Do not ask the trained model for the test rows.")
+    ] = False,
 ) -> None:
-    """Export the train rows and start a fine-tune from that very file."""
-    if provider not in fine_tunes.PROVIDERS:
-        raise typer.BadParameter(
-            f"{provider!r} is none of {', '.join(fine_tunes.PROVIDERS)}", param_hint="--provider"
-        )
+    """Export the train rows, start a fine-tune from that very file, and ask its model for every test row."""
     if format_ not in CHAT_FORMATS:
         raise typer.BadParameter(f"{format_!r} is none of {', '.join(CHAT_FORMATS)}", param_hint="--format")
     with opened() as here:
-        if here.settings.openai_api_key is None and not dry_run:
-            raise Unavailable("There is no key for the provider openai: set SETRIGHT_OPENAI_API_KEY.")
+        with here.database.read() as session:
+            service = providers.get(session, here.settings, provider)
+        if not service.key_from and not dry_run:
+            raise Unavailable(providers.no_key(service.name))
         done = _exported(here, name, ExportChoices(format=format_, variant=variant), version)
         if dry_run:
-            _say_calls(here, done, model, suffix)
+            _say_calls(service, done, model, suffix)
             return
         with here.database.write() as session:
             asked = fine_tunes.request(
                 session,
                 done.id,
-                provider=provider,
-                base_url=here.settings.openai_base_url,
+                service,
                 model=model,
                 suffix=suffix,
+                has_test=not no_test,
                 actor=LOCAL,
             )
         say(f"Fine-tune {asked.id} from export {done.id} ({done.rows:,} rows, sha256 {done.sha256}).")
         ended = finish_job(here, asked)
-    say(f"Done: {ended.fine_tuned_model} (job {ended.remote_job_id}).")
+        say(f"Done: {ended.fine_tuned_model} (job {ended.remote_job_id}).")
+        with here.database.read() as session:
+            tests = model_tests.list_tests(session, ended.dataset_id, fine_tune_id=ended.id)
+        if tests:
+            _say_test(finish_job(here, tests[0]))
 
 
-def _say_calls(here: Here, done: Export, model: str, suffix: str) -> None:
+def _say_test(test: ModelTest) -> None:
+    found = test.results
+    say(
+        f"Test accuracy {found['accuracy']:.3f} [{found['low']:.3f}, {found['high']:.3f}] on "
+        f"{found['rows']:,} rows; {found['no_label']:,} answers were no label; "
+        f"{test.input_tokens:,} tokens in, {test.output_tokens:,} out."
+    )
+
+
+def _say_calls(service: Service, done: Export, model: str, suffix: str) -> None:
     from app.providers.openai_fine_tuning import planned_calls
 
     say(f"Nothing was sent. The file is {done.path} ({done.rows:,} rows). These calls would be made:")
     for call in planned_calls(Path(done.path), model, suffix=suffix or None, metadata={"setright_key": "…"}):
-        say(f"{call.method} {here.settings.openai_base_url.rstrip('/')}{call.path}")
+        say(f"{call.method} {service.base_url.rstrip('/')}{call.path}")
         say_json(call.body)

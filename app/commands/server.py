@@ -28,10 +28,9 @@ def run_server(settings: Settings, database: Database, *, path: str, with_worker
     bound = _bind(settings)
     host, port = bound.getsockname()[:2]
     settings = settings.model_copy(update={"port": port})
+    app = create_app(settings, database)
     server = uvicorn.Server(
-        uvicorn.Config(
-            create_app(settings, database), log_config=None, timeout_graceful_shutdown=5, server_header=False
-        )
+        uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=5, server_header=False)
     )
     keeper = WorkerKeeper(settings) if with_worker else None
     if keeper:
@@ -42,6 +41,7 @@ def run_server(settings: Settings, database: Database, *, path: str, with_worker
     try:
         server.run(sockets=[bound])
     finally:
+        app.state.helper.close()
         if keeper:
             keeper.stop()
 

@@ -17,7 +17,7 @@ from app.errors import AppError, DiskFull
 from app.jobs import context, learning, slots, tending
 from app.jobs.context import Context
 from app.jobs.slots import Slot
-from app.models import Batch, Experiment, Export, FineTune, Import, Learning, ScoringRun
+from app.models import Batch, Experiment, Export, FineTune, Import, Learning, ModelTest, ScoringRun, TrainingJob
 from app.models.columns import OPEN_STATES
 from app.queue import APPLICATION, APPLICATION_VERSION, QUEUES, job_of
 from app.services import workers
@@ -109,7 +109,7 @@ def take_over(settings: Settings, database: Database) -> list[str]:
 
 def finish_everything(database: Database) -> None:
     """Wait until no job is waiting or running."""
-    kinds = (Import, ScoringRun, Batch, Export, Experiment, FineTune, Learning)
+    kinds = (Import, ScoringRun, Batch, Export, Experiment, FineTune, Learning, TrainingJob, ModelTest)
     while True:
         with database.read() as session:
             is_open = any(

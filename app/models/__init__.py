@@ -9,7 +9,10 @@ from app.models.exports import Export
 from app.models.fine_tunes import FineTune
 from app.models.imports import Import, ImportMatch, RejectedRow
 from app.models.learning import FrontRow, Learning
+from app.models.model_tests import ModelAnswer, ModelTest
+from app.models.openai_api import ApiFile, TrainedModel, TrainingJob
 from app.models.people import LoginSession, Token, User
+from app.models.providers import Provider
 from app.models.review import Batch, Decision
 from app.models.samples import Sample, SampleRow
 from app.models.scoring import Score, ScoringRun
@@ -17,6 +20,7 @@ from app.models.versions import Version
 from app.models.workers import Worker
 
 __all__ = [
+    "ApiFile",
     "Batch",
     "Counter",
     "Dataset",
@@ -35,12 +39,17 @@ __all__ = [
     "LabelRename",
     "Learning",
     "LoginSession",
+    "ModelAnswer",
+    "ModelTest",
+    "Provider",
     "RejectedRow",
     "Sample",
     "SampleRow",
     "Score",
     "ScoringRun",
     "Token",
+    "TrainedModel",
+    "TrainingJob",
     "User",
     "Version",
     "Worker",

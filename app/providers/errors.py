@@ -12,14 +12,19 @@ class ProviderRefused(AppError):
         The provider's error code, for example `insufficient_quota`.
     request_id : str or None
         The provider's id of the request.
+    status_there : int
+        The HTTP status of its answer; 0 where that was no answer of the API.
     """
 
     status = 502
 
-    def __init__(self, message: str, *, code: str | None = None, request_id: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, code: str | None = None, request_id: str | None = None, status_there: int = 0
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.request_id = request_id
+        self.status_there = status_there
 
 
 class ProviderBusy(Unavailable):

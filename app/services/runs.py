@@ -18,13 +18,25 @@ from app.models import (
     FineTune,
     Import,
     Learning,
+    ModelTest,
     ScoringRun,
+    TrainingJob,
     User,
     Worker,
 )
 from app.models.columns import OPEN_STATES, RunState
 
-AnyRun = Import | ScoringRun | Batch | Export | Experiment | FineTune | Learning
+AnyRun = (
+    Import
+    | ScoringRun
+    | Batch
+    | Export
+    | Experiment
+    | FineTune
+    | Learning
+    | TrainingJob
+    | ModelTest
+)
 Run = TypeVar("Run", bound=AnyRun)
 
 NOUNS: dict[type, str] = {
@@ -35,6 +47,8 @@ NOUNS: dict[type, str] = {
     Experiment: "experiment",
     FineTune: "fine_tune",
     Learning: "learning",
+    TrainingJob: "training_job",
+    ModelTest: "model_test",
 }
 """The first word of a job's events."""
 STOPPED = "Stopped on request."
@@ -155,6 +169,12 @@ def request_cancel(session: Session, run: AnyRun, *, actor: Actor) -> None:
         end(session, type(run), run.id, state=RunState.CANCELLED, error=STOPPED, actor=actor)
         if isinstance(run, Import):
             drop_unseen_dataset(session, run)
+
+
+def reopen(run: AnyRun) -> None:
+    """Make a job that failed or was stopped ready to go on; the caller queues it."""
+    run.state, run.error, run.finished_at, run.cancel_requested = RunState.QUEUED, None, None, False
+    run.phase, run.eta_seconds = "", None
 
 
 def drop_unseen_dataset(session: Session, import_: Import) -> None:

@@ -6,9 +6,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Scope
 
-from app import __version__, api
+from app import __version__, api, openai_api
 from app.config import Settings
 from app.db import Database
+from app.helper import Helper
 from app.resources import folder
 from app.services import people as people_service
 from app.web import (
@@ -62,13 +63,14 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
         # The body's limit is the only one on a field; confirming an import sends two fields a column.
         form_limits={"max_part_size": MAX_FORM_BYTES, "max_fields": 2 * settings.max_columns + 100},
     )
-    app.state.settings, app.state.database = settings, database
+    app.state.settings, app.state.database, app.state.helper = settings, database, Helper()
     for noun in PAGES:
         # Nobody sees or changes anything without being someone, whatever a route asks for.
         app.include_router(noun.router, include_in_schema=False, dependencies=[Depends(current_actor)])
     app.include_router(people.router, include_in_schema=False)
     app.include_router(api.router)
     app.add_api_route("/healthz", health, include_in_schema=False)
+    app.mount(openai_api.PREFIX, openai_api.create(app.state))
     app.mount("/static", StaticAssets(directory=folder("static")), name="static")
     errors.add_handlers(app)
     app.add_middleware(BodyLimit, max_bytes=MAX_FORM_BYTES)

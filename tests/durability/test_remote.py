@@ -12,22 +12,23 @@ from app.models import FineTune
 from app.models.columns import RunState
 from app.services import exports, fine_tunes
 from app.services.exports import ExportChoices
+from app.services.providers import Service
 from tests.durability import processes
-from tests.factories import make_dataset
+from tests.factories import TUNABLE_ROWS, make_dataset
 from tests.providers.fake_openai import API_KEY, fake_openai
 
 pytestmark = pytest.mark.slow
 
 
 def test_killed_while_the_provider_answers(hasty: Settings, durable: Database, log: Path) -> None:
-    settings = hasty.model_copy(update={"openai_api_key": SecretStr(API_KEY), "fine_tune_poll_seconds": 0.1})
-    dataset_id = make_dataset(durable)
+    dataset_id = make_dataset(durable, rows=TUNABLE_ROWS)
     with fake_openai() as fake:
+        there = {"openai_api_key": SecretStr(API_KEY), "openai_base_url": fake.url}
+        settings = hasty.model_copy(update={**there, "fine_tune_poll_seconds": 0.1})
+        service = Service(None, "openai", fake.url, "settings")
         with durable.write() as session:
             export = exports.request(session, dataset_id, ExportChoices(), actor=LOCAL)
-            asked = fine_tunes.request(
-                session, export.id, provider="openai", base_url=fake.url, model="small-1", actor=LOCAL
-            )
+            asked = fine_tunes.request(session, export.id, service, model="small-1", actor=LOCAL)
         fake.hang_seconds = 0.3  # the answer comes when nobody is there any more to note it
         for path in ("/v1/files", "/v1/fine_tuning/jobs"):
             with processes.worker(settings, log) as worker:

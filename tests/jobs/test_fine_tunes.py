@@ -14,7 +14,8 @@ from app.models import Export, FineTune
 from app.models.columns import RunState
 from app.services import exports, fine_tunes, runs
 from app.services.exports import ExportChoices
-from tests.factories import make_dataset
+from app.services.providers import Service
+from tests.factories import TUNABLE_ROWS, make_dataset
 from tests.jobs.working import PATIENCE_SECONDS, at_work, done, ended, failed
 from tests.providers.fake_openai import API_KEY, Failure, FakeOpenAI, fake_openai
 from tests.services.checking import event_names
@@ -30,18 +31,22 @@ def fake() -> Iterator[FakeOpenAI]:
 
 
 @pytest.fixture
-def with_key(any_settings: Settings) -> Settings:
-    return any_settings.model_copy(
-        update={"openai_api_key": SecretStr(API_KEY), "fine_tune_poll_seconds": 0.05}
-    )
+def with_key(any_settings: Settings, fake: FakeOpenAI) -> Settings:
+    return keyed(any_settings, fake)
 
 
-def ask(database: Database, fake: FakeOpenAI) -> FineTune:
-    dataset_id = make_dataset(database)
+def keyed(settings: Settings, fake: FakeOpenAI) -> Settings:
+    there = {"openai_api_key": SecretStr(API_KEY), "openai_base_url": fake.url}
+    return settings.model_copy(update={**there, "fine_tune_poll_seconds": 0.05})
+
+
+def ask(database: Database, fake: FakeOpenAI, *, has_test: bool = False) -> FineTune:
+    dataset_id = make_dataset(database, rows=TUNABLE_ROWS)
+    service = Service(None, "openai", fake.url, "settings")
     with database.write() as session:
         export = exports.request(session, dataset_id, ExportChoices(), actor=LOCAL)
         return fine_tunes.request(
-            session, export.id, provider="openai", base_url=fake.url, model="small-1", actor=LOCAL
+            session, export.id, service, model="small-1", has_test=has_test, actor=LOCAL
         )
 
 
@@ -126,7 +131,7 @@ def test_giving_up_says_what_the_provider_said_last(
 ) -> None:
     asked = ask(database, fake)
     fake.fail_next(Failure(429, "Slow down.", headers={"retry-after": "0"}, times=99, only=call))
-    with at_work(settings.model_copy(update={"openai_api_key": SecretStr(API_KEY)}), database):
+    with at_work(keyed(settings, fake), database):
         assert "127.0.0.1 asks to wait: Slow down. (request id req-" in failed(database, asked)
     assert fake.count(*call) == 5
     assert fake.jobs == {}
@@ -208,7 +213,7 @@ def test_an_export_that_failed(with_key: Settings, any_database: Database, fake:
 
 def test_without_a_key(settings: Settings, database: Database, fake: FakeOpenAI) -> None:
     asked = ask(database, fake)
-    with at_work(settings, database):
+    with at_work(settings.model_copy(update={"openai_base_url": fake.url}), database):
         sentence = failed(database, asked)
     assert sentence == "There is no key for the provider openai: set SETRIGHT_OPENAI_API_KEY."
 

@@ -9,10 +9,11 @@ from app.models import Export, FineTune
 from app.models.columns import RunState
 from app.services import exports, fine_tunes, runs
 from app.services.exports import ExportChoices
+from app.services.providers import Service
 from tests.factories import make_dataset
 from tests.services.checking import last_event
 
-USUAL: dict[str, Any] = {"provider": "openai", "base_url": "http://127.0.0.1/v1", "model": "small-1"}
+SERVICE = Service(None, "openai", "http://127.0.0.1/v1", "settings")
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def export(database: Database, dataset_id: int, **changes: Any) -> Export:
 
 def request(database: Database, export_id: int, *, actor: Actor = LOCAL, **changes: Any) -> FineTune:
     with database.write() as session:
-        return fine_tunes.request(session, export_id, **{**USUAL, **changes}, actor=actor)
+        return fine_tunes.request(session, export_id, SERVICE, **{"model": "small-1", **changes}, actor=actor)
 
 
 def test_from_request_to_model(any_database: Database, dataset_id: int) -> None:
@@ -51,7 +52,6 @@ def test_from_request_to_model(any_database: Database, dataset_id: int) -> None:
 def test_requests_that_are_refused(any_database: Database, dataset_id: int, ann: Actor) -> None:
     export_id = export(any_database, dataset_id).id
     refused: list[tuple[dict[str, Any], str]] = [
-        ({"provider": "azure"}, "'azure' is no provider; there is openai"),
         ({"model": "  "}, "Say which model"),
         ({"suffix": "x" * 65}, "at most 64 characters; this one has 65"),
     ]
