@@ -6,7 +6,7 @@ import re
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 API_KEY = "test-key-7f3a"
 CREATED_AT = 1_790_000_000
-JOB_ACTION = re.compile(r"/v1/fine_tuning/jobs/([^/]+)(?:/(cancel|events))?$")
+JOB_ACTION = re.compile(r"/v1/fine_tuning/jobs/([^/]+)(?:/(cancel|events|checkpoints|pause|resume))?$")
 
 
 @dataclass
@@ -52,6 +52,10 @@ class FakeOpenAI:
     requests: list[tuple[str, str]] = field(default_factory=list)
     embedding_bodies: list[dict[str, Any]] = field(default_factory=list)
     embedded_before_failing: int | None = None
+    chats: list[dict[str, Any]] = field(default_factory=list)
+    says: Callable[[dict[str, Any]], str] = field(default=lambda body: str(body["messages"][-1]["content"]))
+    knows_pause: bool = True
+    knows_schemas: bool = True
 
     def fail_next(self, failure: Failure) -> None:
         self.failures.append(failure)
@@ -102,7 +106,7 @@ class FakeOpenAI:
         return [float(len(text)), *(float(text.count(letter)) for letter in "aeiou"), float(ord(text[-1]))]
 
     def advance(self, job: dict[str, Any]) -> None:
-        if job["status"] in {"succeeded", "failed", "cancelled"}:
+        if job["status"] in {"succeeded", "failed", "cancelled", "paused"}:
             return
         job["status"] = self.progress.pop(0) if len(self.progress) > 1 else self.progress[0]
         if job["status"] == "succeeded":
@@ -162,6 +166,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._create(json.loads(body))
         elif (method, path) == ("POST", "/v1/embeddings"):
             self._embed(json.loads(body))
+        elif (method, path) == ("POST", "/v1/chat/completions"):
+            self._chat(json.loads(body))
         else:
             self._refuse(404, f"Unknown request URL: {method} {path}.", "unknown_url")
 
@@ -186,9 +192,34 @@ class _Handler(BaseHTTPRequestHandler):
         elif action == "cancel" and method == "POST":
             job["status"] = "cancelled"
             self._send(200, job)
+        elif action == "checkpoints":
+            self._send(200, {"object": "list", "data": self._checkpoints(job), "has_more": False})
+        elif action in {"pause", "resume"}:
+            self._rest(job, action)
         else:
             self.fake.advance(job)
             self._send(200, job)
+
+    def _rest(self, job: dict[str, Any], action: str) -> None:
+        if not self.fake.knows_pause:
+            self._refuse(404, "Unknown request URL.", "unknown_url")
+            return
+        job["status"] = "paused" if action == "pause" else "running"
+        self._send(200, job)
+
+    def _checkpoints(self, job: dict[str, Any]) -> list[dict[str, Any]]:
+        return [
+            {
+                "id": f"ftckpt-{step}",
+                "object": "fine_tuning.job.checkpoint",
+                "created_at": CREATED_AT + step,
+                "fine_tuned_model_checkpoint": f"ft:{job['model']}:test:{step}",
+                "fine_tuning_job_id": job["id"],
+                "metrics": {"step": step, "train_loss": 1 / step, "full_valid_loss": 2 / step},
+                "step_number": step,
+            }
+            for step in (3, 2, 1)
+        ]
 
     def _upload(self, body: bytes) -> None:
         boundary = b"--" + self.headers["Content-Type"].split("boundary=")[1].encode()
@@ -230,6 +261,26 @@ class _Handler(BaseHTTPRequestHandler):
         # Any order is allowed: the index counts.
         answer = {"object": "list", "data": data[::-1], "model": body["model"], "usage": usage}
         self._send(200, answer)
+
+    def _chat(self, body: dict[str, Any]) -> None:
+        if "response_format" in body and not self.fake.knows_schemas:
+            self._refuse(400, "Unknown parameter: 'response_format'.", "unknown_parameter")
+            return
+        self.fake.chats.append(body)
+        said = {"role": "assistant", "content": self.fake.says(body), "refusal": None}
+        choice = {"index": 0, "message": said, "finish_reason": "stop", "logprobs": None}
+        usage = {"prompt_tokens": 20, "completion_tokens": 2, "total_tokens": 22}
+        self._send(
+            200,
+            {
+                "id": f"chatcmpl-{len(self.fake.chats)}",
+                "object": "chat.completion",
+                "created": CREATED_AT,
+                "model": body["model"],
+                "choices": [choice],
+                "usage": usage,
+            },
+        )
 
     def _page(self, items: list[dict[str, Any]], query: dict[str, list[str]]) -> None:
         after = query.get("after", [""])[0]
