@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from app.errors import InvalidInput
 from app.science.evaluation import Evaluation, evaluate, wilson_interval
-from app.science.logistic import fit_predict, typical_length
+from app.science.logistic import fit, typical_length
 from app.science.threads import blas_threads
 
 # Each seed leaves out a tenth of the train rows.
@@ -168,12 +168,9 @@ def _train_and_test(
         raise InvalidInput("There are no test rows to judge by; import a file with --split test.")
     length = typical_length(train_embeddings)
     with threadpool_limits(blas_threads(len(train_labels)), user_api="blas"):
-        pred_probs = fit_predict(
-            np.asarray(train_embeddings / length, dtype=np.float32),
-            train_labels,
-            np.asarray(test_embeddings / length, dtype=np.float32),
-            n_classes=n_classes,
-        )
+        model = fit(np.asarray(train_embeddings / length, dtype=np.float32), train_labels)
+        test_vectors = np.asarray(test_embeddings / length, dtype=np.float32)
+        pred_probs = model.predict(test_vectors, n_classes=n_classes)
     return evaluate(test_labels, pred_probs.argmax(axis=1), n_classes=n_classes)
 
 
