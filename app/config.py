@@ -31,7 +31,8 @@ class Settings(BaseSettings):
     )
     base_url: str = Field("", description="Public address behind a proxy, for links; empty means as asked.")
     secret_key: SecretStr | None = Field(
-        None, description="Signs cookies and encrypts the keys of services; empty means a random key kept in SETRIGHT_HOME."
+        None,
+        description="Signs cookies and encrypts keys of services; empty means a random key in SETRIGHT_HOME.",
     )
     session_hours: int = Field(168, ge=1, description="Hours after which a login ends.")
 

@@ -1,4 +1,4 @@
-"""A process beside the web process, for what would slow its pages: vectors, predictions, a service's models."""
+"""Processes beside the web process, for what would slow it: vectors, predictions, a service's models."""
 
 import multiprocessing
 import multiprocessing.connection
@@ -26,9 +26,7 @@ class Helper:
         self._lock = threading.Lock()
         self._pool: ProcessPoolExecutor | None = None
 
-    def ask(
-        self, question: Callable[P, T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
+    def ask(self, question: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Return what a function of a module gives; what it raises is raised here.
 
         Raises

@@ -186,7 +186,7 @@ def _wish(request: Request, session: Session, fine_tune_id: int, wanted: str, ac
     response_model=FineTuneOut,
 )
 def again(request: Request, fine_tune_id: Id, actor: CurrentActor, session: WriteSession) -> Response:
-    """Go on with a fine-tune that failed; a file or a job that the service has is taken up. Needs the role lead."""
+    """Go on with a fine-tune that failed, with what the service has of it already. Needs the role lead."""
     found = in_dataset(session, fine_tunes.get(session, fine_tune_id))
     fine_tunes.again(session, found.id, actor=actor)
     return accepted(request, FineTuneOut.model_validate(found), "api.fine_tunes.get", fine_tune_id=found.id)

@@ -103,10 +103,17 @@ def _row(line: bytes | None) -> tuple[str, str] | str:
     if not isinstance(value, dict):
         return "is no JSON object"
     if "messages" not in value and {"prompt", "completion"} <= value.keys():
-        prompt, completion = value["prompt"], value["completion"]
-        if not isinstance(prompt, str) or not isinstance(completion, str) or not completion.strip():
-            return "has a prompt or a completion that is no text"
-        return prompt, completion.strip()
+        return _completion(value["prompt"], value["completion"])
+    return _chat(value)
+
+
+def _completion(prompt: Any, completion: Any) -> tuple[str, str] | str:
+    if not isinstance(prompt, str) or not isinstance(completion, str) or not completion.strip():
+        return "has a prompt or a completion that is no text"
+    return prompt, completion.strip()
+
+
+def _chat(value: dict[str, Any]) -> tuple[str, str] | str:
     found = chat_values(value)
     if isinstance(found, str):
         return f"has {found}" if found.startswith("no ") else found

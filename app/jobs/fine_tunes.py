@@ -30,9 +30,7 @@ def tuner_of(context: Context, fine_tune: FineTune) -> FineTuner:
     from app.providers.openai_fine_tuning import OpenAIFineTuner
 
     with context.database.read() as session:
-        key = providers.key_of(
-            session, context.settings, fine_tune.provider, base_url=fine_tune.base_url
-        )
+        key = providers.key_of(session, context.settings, fine_tune.provider, base_url=fine_tune.base_url)
     return OpenAIFineTuner(key, base_url=fine_tune.base_url)
 
 
@@ -225,9 +223,7 @@ def _progress_of(tuner: FineTuner, job: RemoteJob) -> Progress:
         status=job.status,
         model=job.fine_tuned_model,
         trained_tokens=job.trained_tokens,
-        log=[
-            {"at": one.created_at, "level": one.level, "message": one.message} for one in events
-        ],
+        log=[{"at": one.created_at, "level": one.level, "message": one.message} for one in events],
         steps=[
             *(one.data for one in events),
             *({"step": one.step, **one.metrics} for one in checkpoints),

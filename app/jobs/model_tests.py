@@ -136,9 +136,7 @@ def _ask_some(
     return given, problem
 
 
-def _keep(
-    context: Context, test: ModelTest, given: "list[tuple[Given, Answer]]", *, total: int
-) -> None:
+def _keep(context: Context, test: ModelTest, given: "list[tuple[Given, Answer]]", *, total: int) -> None:
     with context.database.write() as session:
         model_tests.keep(
             session,

@@ -79,7 +79,7 @@ def _fit(
     folder: Path,
     report: "_Report",
 ) -> "tuple[Trained, int]":
-    from app.pipeline.local_models import trainer_of
+    from app.pipeline.local_models import chosen_settings, trainer_of
 
     trainer = trainer_of(context.settings, job.model)
     texts = [*training.texts, *(validation.texts if validation else [])]
@@ -95,7 +95,7 @@ def _fit(
     model = trainer.train(
         _examples(training, labels),
         label_names=labels,
-        settings={},
+        settings=chosen_settings(job.model, job.hyperparameters),
         seed=job.seed,
         folder=folder,
         validation=_examples(validation, labels) if validation else None,

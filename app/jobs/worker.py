@@ -17,7 +17,17 @@ from app.errors import AppError, DiskFull
 from app.jobs import context, learning, slots, tending
 from app.jobs.context import Context
 from app.jobs.slots import Slot
-from app.models import Batch, Experiment, Export, FineTune, Import, Learning, ModelTest, ScoringRun, TrainingJob
+from app.models import (
+    Batch,
+    Experiment,
+    Export,
+    FineTune,
+    Import,
+    Learning,
+    ModelTest,
+    ScoringRun,
+    TrainingJob,
+)
 from app.models.columns import OPEN_STATES
 from app.queue import APPLICATION, APPLICATION_VERSION, QUEUES, job_of
 from app.services import workers

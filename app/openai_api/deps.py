@@ -5,12 +5,12 @@ from typing import Annotated, TypeVar
 
 from fastapi import Depends, Query
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 
 from app.actor import Actor
 from app.api.deps import actor_of_request
 from app.helper import Helper
 from app.web.deps import CurrentSettings
-from starlette.requests import Request
 
 Item = TypeVar("Item")
 NOT_FOUND = 404

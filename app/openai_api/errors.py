@@ -49,7 +49,12 @@ def add_handlers(app: FastAPI) -> None:
 
 
 def problem(
-    status: int, message: str, *, kind: str = INVALID_REQUEST, code: str | None = None, param: str | None = None
+    status: int,
+    message: str,
+    *,
+    kind: str = INVALID_REQUEST,
+    code: str | None = None,
+    param: str | None = None,
 ) -> Response:
     """Answer with an error object."""
     content = {"error": {"message": message, "type": kind, "param": param, "code": code}}

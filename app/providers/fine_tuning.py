@@ -128,7 +128,7 @@ class FineTuner(Protocol):
     def resume(self, job_id: str) -> RemoteJob: ...
 
     def list_checkpoints(self, job_id: str) -> list[RemoteCheckpoint]:
-        """Return how the training stood after its steps, first to last; none where a service has no such list."""
+        """Return how the training stood, step by step; nothing where a service has no such list."""
 
     def list_models(self) -> list[RemoteModel]: ...
 

@@ -46,8 +46,8 @@ class OpenAIAnswerer:
     labels : sequence of str
         For `choose`: the only answers there are.
     choose : bool
-        Ask for one of the labels by a JSON schema, where the service knows schemas; a fine-tuned model answers
-        as it was taught, and is asked plainly.
+        Ask for one of the labels by a JSON schema, where the service knows schemas; a fine-tuned model
+        answers as it was taught, and is asked plainly.
     requests_per_minute : int
         0 = no limit of ours.
     """

@@ -141,7 +141,7 @@ class OpenAIFineTuner:
             return _job(self._writing.fine_tuning.jobs.resume(job_id))
 
     def list_checkpoints(self, job_id: str) -> list[RemoteCheckpoint]:
-        """Return how the training stood after its steps, first to last; none where a service has no such list."""
+        """Return how the training stood, step by step; nothing where a service has no such list."""
         try:
             with self._translated():
                 page = self._reading.fine_tuning.jobs.checkpoints.list(job_id, limit=LARGEST_PAGE)

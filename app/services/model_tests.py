@@ -64,7 +64,9 @@ def request(
     if not model or len(model) > MAX_MODEL_CHARS or not model.isprintable():
         raise InvalidInput(f"A model's name is one line of 1 to {MAX_MODEL_CHARS} printable characters.")
     if len(prompt) > MAX_PROMPT_CHARS:
-        raise InvalidInput(f"The instruction has {len(prompt):,} characters; {MAX_PROMPT_CHARS:,} are the most.")
+        raise InvalidInput(
+            f"The instruction has {len(prompt):,} characters; {MAX_PROMPT_CHARS:,} are the most."
+        )
     if not datasets.counts(session, dataset_id).test:
         raise InvalidInput(f"{dataset.name} has no test rows: import a file with `--split test`.")
     version = versions.create(session, dataset, reason="model test", actor=actor)
@@ -77,9 +79,7 @@ def request(
     return _request(session, version, service, model=model, asking=asking, fine_tune_id=None, actor=actor)
 
 
-def request_for(
-    session: Session, fine_tune: FineTune, service: Service, *, actor: Actor
-) -> ModelTest | None:
+def request_for(session: Session, fine_tune: FineTune, service: Service, *, actor: Actor) -> ModelTest | None:
     """Ask a tuned model for every test row, as its training file put them; nothing without test rows."""
     if not fine_tune.fine_tuned_model or not datasets.counts(session, fine_tune.dataset_id).test:
         return None
@@ -173,13 +173,12 @@ def read_rows(session: Session, test: ModelTest) -> list[TestRow]:
     numbers = {name: label_id for label_id, name in labels_of(session, test).items()}
     ids = dict(
         session.execute(
-            sa.select(Example.external_id, Example.id).where(Example.dataset_id == test.dataset_id)
+            sa.select(Example.external_id, Example.id)
+            .where(Example.dataset_id == test.dataset_id)
             .where(Example.split == Split.TEST)
         ).all()
     )
-    rows = exports.read_rows(
-        session, version, variant=Variant.CORRECTED, split="test", labelled_only=True
-    )
+    rows = exports.read_rows(session, version, variant=Variant.CORRECTED, split="test", labelled_only=True)
     return [
         TestRow(ids[row.id], row, numbers[row.label])
         for row in rows
@@ -256,4 +255,3 @@ def price_of(test: ModelTest, service: Service | None) -> float | None:
         return None
     spent = test.input_tokens * service.input_price + test.output_tokens * service.output_price
     return spent / 1_000_000
-

@@ -75,6 +75,11 @@ def get(session: Session, settings: Settings, name: str) -> Service:
     raise InvalidInput(f"{name!r} is no provider; there is {known}.")
 
 
+def get_kept(session: Session, settings: Settings, provider_id: int) -> Service:
+    """Return a service that somebody added."""
+    return _service(settings, _row(session, provider_id))
+
+
 def key_of(session: Session, settings: Settings, name: str, *, base_url: str) -> str:
     """Return the key of a service, for requests to this address alone."""
     service = get(session, settings, name)
@@ -192,7 +197,10 @@ def _checked(details: ServiceDetails) -> ServiceDetails:
         raise InvalidInput("The key is not one word of printable ASCII characters: copy it again.")
     if not 1 <= details.concurrency <= MAX_CONCURRENCY or details.requests_per_minute < 0:
         raise InvalidInput(f"1 to {MAX_CONCURRENCY} requests at once, and no fewer than 0 a minute.")
-    if any(price is not None and not 0 <= price < float("inf") for price in (details.input_price, details.output_price)):
+    if any(
+        price is not None and not 0 <= price < float("inf")
+        for price in (details.input_price, details.output_price)
+    ):
         raise InvalidInput("A price is a number from 0 on.")
     return ServiceDetails(
         name,

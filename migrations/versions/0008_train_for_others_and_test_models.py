@@ -37,7 +37,9 @@ def refers(table: str, column: str, to: str, **options: str) -> sa.ForeignKeyCon
 def upgrade() -> None:
     text = {"nullable": False, "server_default": ""}
     op.add_column("fine_tunes", sa.Column("trained_tokens", sa.BigInteger(), nullable=True))
-    op.add_column("fine_tunes", sa.Column("has_test", sa.Boolean(), nullable=False, server_default=sa.false()))
+    op.add_column(
+        "fine_tunes", sa.Column("has_test", sa.Boolean(), nullable=False, server_default=sa.false())
+    )
     op.add_column("fine_tunes", sa.Column("wish", sa.String(10), **text))
     op.add_column("fine_tunes", sa.Column("note", sa.Text(), nullable=True))
     for name in ("log", "curve"):
@@ -159,7 +161,14 @@ def create_own_server() -> None:
 
 
 def downgrade() -> None:
-    for table in ("trained_models", "training_jobs", "api_files", "model_answers", "model_tests", "providers"):
+    for table in (
+        "trained_models",
+        "training_jobs",
+        "api_files",
+        "model_answers",
+        "model_tests",
+        "providers",
+    ):
         op.drop_table(table)
     for name in ("curve", "log", "note", "wish", "has_test", "trained_tokens"):
         op.drop_column("fine_tunes", name)

@@ -23,7 +23,9 @@ def needed() -> tuple[str, Path]:
     if program is None:
         pytest.skip("no Prism: `npm install --global @stoplight/prism-cli@5.14.2` makes the program `prism`")
     if not SPEC.is_file():
-        pytest.skip("SETRIGHT_OPENAI_SPEC names no file: it is openapi.json of github.com/openai/openai-openapi")
+        pytest.skip(
+            "SETRIGHT_OPENAI_SPEC names no file: it is openapi.json of github.com/openai/openai-openapi"
+        )
     return program, SPEC
 
 

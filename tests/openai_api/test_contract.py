@@ -1,4 +1,4 @@
-"""Between our server and the unmodified client stands Prism, which lets nothing through that breaks the contract."""
+"""Between our server and the unmodified client stands Prism, which lets no breach of the contract through."""
 
 from pathlib import Path
 
@@ -12,7 +12,12 @@ from tests.openai_api.serving import client_at
 
 
 def test_our_server_keeps_the_contract(
-    url: str, client: openai.OpenAI, lead_key: str, open_settings: Settings, database: Database, tmp_path: Path
+    url: str,
+    client: openai.OpenAI,
+    lead_key: str,
+    open_settings: Settings,
+    database: Database,
+    tmp_path: Path,
 ) -> None:
     log = tmp_path / "prism.log"
     with (
