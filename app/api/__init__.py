@@ -16,6 +16,8 @@ from app.api import (
     issues,
     labels,
     me,
+    model_tests,
+    providers,
     scoring_runs,
     versions,
 )
@@ -35,6 +37,8 @@ NOUNS = (
     fine_tunes,
     experiments,
     events,
+    model_tests,
+    providers,
 )
 
 router = APIRouter(prefix="/api")

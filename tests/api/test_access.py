@@ -35,6 +35,8 @@ READS = [
     "/datasets/1/versions",
     "/datasets/1/exports",
     "/datasets/1/fine-tunes",
+    "/datasets/1/model-tests",
+    "/providers",
     "/datasets/1/experiments",
     "/datasets/1/events",
 ]
@@ -55,6 +57,8 @@ WRITES = [
     ("POST", "/datasets/1/labels/split", {"label_id": 1, "into_id": 2}),
     ("POST", "/datasets/1/exports", {"format": "csv"}),
     ("POST", "/datasets/1/experiments", {}),
+    ("POST", "/providers", {"name": "other", "base_url": "https://127.0.0.1/v1"}),
+    ("DELETE", "/providers/1", None),
 ]
 GONE = [
     ("GET", "/datasets/99"),
@@ -111,6 +115,14 @@ GONE = [
     ("POST", "/exports/99/fine-tunes"),
     ("GET", "/fine-tunes/99"),
     ("POST", "/fine-tunes/99/cancel"),
+    ("POST", "/fine-tunes/99/pause"),
+    ("POST", "/fine-tunes/99/resume"),
+    ("POST", "/fine-tunes/99/again"),
+    ("GET", "/datasets/99/model-tests"),
+    ("GET", "/model-tests/99"),
+    ("POST", "/model-tests/99/cancel"),
+    ("POST", "/model-tests/99/again"),
+    ("DELETE", "/providers/99"),
     ("GET", "/experiments/99"),
     ("POST", "/experiments/99/cancel"),
     ("GET", "/nothing"),

@@ -1,4 +1,4 @@
-"""A worker that dies while the provider is answering: nothing is uploaded or created twice."""
+"""A worker that dies while the provider is answering: nothing is uploaded, created or lost twice."""
 
 from pathlib import Path
 
@@ -8,13 +8,14 @@ from pydantic import SecretStr
 from app.actor import LOCAL
 from app.config import Settings
 from app.db import Database
-from app.models import FineTune
-from app.models.columns import RunState
-from app.services import exports, fine_tunes
+from app.jobs.model_tests import ROUNDS
+from app.models import FineTune, ModelTest
+from app.models.columns import RunState, Split
+from app.services import exports, fine_tunes, model_tests
 from app.services.exports import ExportChoices
 from app.services.providers import Service
 from tests.durability import processes
-from tests.factories import TUNABLE_ROWS, make_dataset
+from tests.factories import ROWS, TUNABLE_ROWS, Row, make_dataset
 from tests.providers.fake_openai import API_KEY, fake_openai
 
 pytestmark = pytest.mark.slow
@@ -42,3 +43,27 @@ def test_killed_while_the_provider_answers(hasty: Settings, durable: Database, l
         assert (len(fake.files), len(fake.jobs)) == (1, 1)
         assert fake.count("POST", "/v1/files") == 1
         assert fake.count("POST", "/v1/fine_tuning/jobs") == 1
+
+
+def test_killed_while_a_model_is_asked(hasty: Settings, durable: Database, log: Path) -> None:
+    tests = [Row(f"Where is parcel {number}?", "order", split=Split.TEST) for number in range(60)]
+    dataset_id = make_dataset(durable, rows=(*ROWS, *tests))
+    with fake_openai() as fake:
+        fake.says = lambda _: "order"
+        there = {"openai_api_key": SecretStr(API_KEY), "openai_base_url": fake.url}
+        settings = hasty.model_copy(update=there)
+        service = Service(None, "openai", fake.url, "settings")
+        with durable.write() as session:
+            asked = model_tests.request(session, dataset_id, service, model="small-1", actor=LOCAL)
+        fake.hang_seconds = 0.05
+        for many in (20, 40):
+            with processes.worker(settings, log) as worker:
+                processes.wait_until(lambda: len(fake.chats) >= many, "answers", log)  # noqa: B023 — called at once
+                processes.crash(worker)
+        with processes.worker(settings, log):
+            processes.wait_until(lambda: processes.is_ended(durable, ModelTest, asked.id), "the test", log)
+        finished = processes.run_of(durable, ModelTest, asked.id)
+        assert (finished.state, finished.error) == (RunState.DONE, None)
+        assert (finished.results["rows"], finished.results["accuracy"], finished.done) == (62, 1.0, 62)
+        at_once = service.concurrency * ROUNDS
+        assert 62 <= len(fake.chats) <= 62 + 2 * at_once, "only what was under way is asked again"

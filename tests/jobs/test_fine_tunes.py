@@ -230,3 +230,99 @@ def test_a_restart_goes_on_with_the_same_job(
         done(any_database, asked)
     assert fake.count("POST", "/v1/files") == 1
     assert fake.count("POST", "/v1/fine_tuning/jobs") == 1
+
+
+@pytest.mark.parametrize("call", [UPLOAD, CREATE])
+def test_an_answer_that_is_lost(
+    with_key: Settings, any_database: Database, fake: FakeOpenAI, call: tuple[str, str]
+) -> None:
+    asked = ask(any_database, fake)
+    fake.fail_next(Failure(200, only=call, is_lost=True))
+    with at_work(with_key, any_database):
+        done(any_database, asked)
+    assert fake.count(*call) == 1
+    assert (len(fake.files), len(fake.jobs)) == (1, 1)
+
+
+def test_a_model_that_is_gone_is_refused_before_the_upload(
+    settings: Settings, database: Database, fake: FakeOpenAI
+) -> None:
+    asked = ask(database, fake)
+    with database.write() as session:
+        fine_tunes.get(session, asked.id).model = "retired-1"
+    with at_work(keyed(settings, fake), database):
+        sentence = failed(database, asked)
+    assert "does not list the model retired-1" in sentence
+    assert fake.files == {}
+    fake.models.append({**fake.models[0], "id": "retired-1", "shutdown_date": "2024-01-04"})
+    again = ask_again(database, asked)
+    with at_work(keyed(settings, fake), database):
+        assert "has shut the model retired-1 down on 2024-01-04" in failed(database, again)
+    assert fake.files == {}
+
+
+def ask_again(database: Database, asked: FineTune) -> FineTune:
+    with database.write() as session:
+        return fine_tunes.again(session, asked.id, actor=LOCAL)
+
+
+def test_tried_again_it_uses_what_is_there(settings: Settings, database: Database, fake: FakeOpenAI) -> None:
+    asked = ask(database, fake)
+    fake.fail_next(Failure(403, "Not yet.", only=CREATE))
+    with at_work(keyed(settings, fake), database):
+        assert "Not yet." in failed(database, asked)
+        ask_again(database, asked)
+        done(database, asked)
+    assert (fake.count(*UPLOAD), len(fake.jobs)) == (1, 1)
+
+
+@pytest.mark.parametrize("knows_pause", [True, False])
+def test_paused_and_resumed(
+    settings: Settings, database: Database, fake: FakeOpenAI, *, knows_pause: bool
+) -> None:
+    asked = ask(database, fake)
+    fake.progress, fake.knows_pause = ["running"], knows_pause
+    with at_work(keyed(settings, fake), database):
+        wait_for(database, asked, lambda fresh: fresh.remote_status == "running")
+        wish(database, asked, "pause")
+        if knows_pause:
+            wait_for(database, asked, lambda fresh: fresh.remote_status == "paused")
+            wish(database, asked, "resume")
+            wait_for(database, asked, lambda fresh: fresh.remote_status == "running")
+        else:
+            wait_for(database, asked, lambda fresh: "does not offer to pause" in (fresh.note or ""))
+        fake.progress = ["succeeded"]
+        done(database, asked)
+
+
+def wish(database: Database, asked: FineTune, wanted: str) -> None:
+    with database.write() as session:
+        fine_tunes.wish(session, asked.id, wanted, actor=LOCAL)
+
+
+def test_a_key_that_is_revoked_meanwhile_loses_nothing(
+    settings: Settings, database: Database, fake: FakeOpenAI
+) -> None:
+    asked = ask(database, fake)
+    fake.progress = ["running"]
+    with at_work(keyed(settings, fake), database):
+        wait_for(database, asked, lambda fresh: fresh.remote_status == "running")
+        fake.fail_next(Failure(401, "Your key was revoked.", "invalid_api_key", times=10_000))
+        wait_for(database, asked, lambda fresh: "Check the provider's key" in (fresh.note or ""))
+        fake.failures.clear()
+        fake.progress = ["succeeded"]
+        assert done(database, asked).note is None
+
+
+def test_stopped_while_the_provider_does_not_answer(
+    settings: Settings, database: Database, fake: FakeOpenAI
+) -> None:
+    asked = ask(database, fake)
+    fake.progress = ["running"]
+    with at_work(keyed(settings, fake), database):
+        wait_for(database, asked, lambda fresh: fresh.remote_status == "running")
+        fake.fail_next(Failure(401, "Your key was revoked.", "invalid_api_key", times=10_000))
+        cancel(database, asked)
+        stopped = ended(database, asked)
+    assert stopped.state is RunState.CANCELLED
+    assert "the job ftjob-1 may go on at the provider" in (stopped.error or "")

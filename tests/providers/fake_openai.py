@@ -1,6 +1,7 @@
 """A small server on loopback that speaks the files, fine-tunes, models and embeddings of OpenAI's API."""
 
 import base64
+import io
 import json
 import re
 import struct
@@ -30,6 +31,7 @@ class Failure:
     content_type: str = "application/json"
     times: int = 1
     only: tuple[str, str] | None = None
+    is_lost: bool = False  # the request is carried out, and its answer never arrives
 
 
 @dataclass
@@ -141,7 +143,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.fake.requests.append((method, path))
         time.sleep(self.fake.hang_seconds)
         failures = [one for one in self.fake.failures if one.only in {None, (method, path)}]
-        if failures:
+        if failures and failures[0].is_lost:
+            self._lose(failures[0], method, path, query, body)
+        elif failures:
             self._fail(failures[0])
         elif self.headers.get("Authorization") != f"Bearer {API_KEY}":
             self._refuse(
@@ -149,6 +153,15 @@ class _Handler(BaseHTTPRequestHandler):
             )
         else:
             self._route(method, path, query, body)
+
+    def _lose(
+        self, failure: Failure, method: str, path: str, query: dict[str, list[str]], body: bytes
+    ) -> None:
+        self.fake.failures.remove(failure)
+        self.wfile, real = io.BytesIO(), self.wfile
+        self._route(method, path, query, body)
+        self.wfile = real
+        self.close_connection = True
 
     def _route(self, method: str, path: str, query: dict[str, list[str]], body: bytes) -> None:
         match = JOB_ACTION.match(path)

@@ -28,6 +28,8 @@ PAGES = [
     "/datasets/{id}/history/batches",
     "/datasets/{id}/history/rows/1",
     "/datasets/{id}/history/versions",
+    "/datasets/{id}/experiments/fine-tunes",
+    "/providers",
     "/datasets/{id}/labels",
     "/datasets/{id}/labels/1",
     "/datasets/{id}/labels/1/merge?into=2",
@@ -51,6 +53,11 @@ GONE = [
     "/exports/99/file",
     "/exports/99/manifest.json",
     "/fine-tunes/99",
+    "/fine-tunes/99/live",
+    "/fine-tunes/99/loss.svg",
+    "/model-tests/99",
+    "/model-tests/99/live",
+    "/providers/99",
     "/runs/scoring/99",
     "/runs/nothing/1",
     "/datasets/0",
@@ -71,6 +78,7 @@ WRITES = [
     ("/datasets/1/labels/1/delete", {}),
     ("/datasets/1/labels/1/merge", {"into": "2"}),
     ("/datasets/1/labels/split", {"label": "1", "into": "2"}),
+    ("/providers", {"name": "other", "base_url": "https://127.0.0.1/v1"}),
     ("/imports", {}),
     ("/runs/scoring/1/cancel", {}),
 ]
@@ -153,9 +161,10 @@ def routes(web: FastAPI) -> list[APIRoute]:
 def filled(path: str) -> str:
     for name in (
         "dataset", "example", "import", "batch", "export", "fine_tune", "run", "sample", "label", "version",
+        "provider", "test",
     ):  # fmt: skip
         path = path.replace(f"{{{name}_id:int}}", "1")
-    return path.replace("{kind}", "scoring")
+    return path.replace("{kind}", "scoring").replace("{what}", "cancel")
 
 
 def test_without_logins_only_this_machine_may_look(web: FastAPI, dataset_id: int) -> None:
