@@ -70,8 +70,9 @@ def _seconds_to_wait(context: Context, fine_tune: FineTune, problem: Unavailable
         wait = problem.retry_after
     if tried + 1 >= SEND_TRIES or wait > MAX_WAIT_SECONDS:
         raise problem
+    did_nothing = isinstance(problem, ProviderBusy) and problem.was_refused
     with context.database.write() as session:
-        fine_tunes.note_wait(session, fine_tune, str(problem))
+        fine_tunes.note_wait(session, fine_tune, str(problem), did_nothing=did_nothing)
     return wait
 
 
@@ -136,15 +137,16 @@ def start(context: Context, fine_tune: FineTune, tried: int = 0) -> float | None
     """
     if fine_tune.remote_job_id:
         return None
-    with context.database.write() as session:
-        runs.guard(session, fine_tune)
     tuner = tuner_of(context, fine_tune)
+    with context.database.write() as session:
+        may_exist = fine_tunes.note_creating(session, fine_tune)
     try:
         job = tuner.create(
             fine_tune.remote_file_id or "",
             fine_tune.model,
             suffix=fine_tune.suffix or None,
             metadata={"setright_key": fine_tune.key},
+            may_exist=may_exist,
         )
     except Unavailable as problem:
         return _seconds_to_wait(context, fine_tune, problem, tried=tried)

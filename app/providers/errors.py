@@ -34,8 +34,11 @@ class ProviderBusy(Unavailable):
     ----------
     retry_after : float or None
         Seconds to wait, where the provider says how many; never negative.
+    was_refused : bool
+        Whether it surely did nothing of what was asked; else that is not known.
     """
 
-    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+    def __init__(self, message: str, *, retry_after: float | None = None, was_refused: bool = False) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.was_refused = was_refused

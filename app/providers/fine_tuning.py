@@ -113,8 +113,12 @@ class FineTuner(Protocol):
         suffix: str | None = None,
         seed: int | None = None,
         metadata: Mapping[str, str] | None = None,
+        may_exist: bool = False,
     ) -> RemoteJob:
-        """Start a job; one with the same metadata is returned instead of a second one."""
+        """Start a job; one with the same metadata is returned instead of a second one.
+
+        `may_exist` says that an earlier answer was lost: a service that cannot list its jobs is not asked again.
+        """
 
     def retrieve(self, job_id: str) -> RemoteJob: ...
 

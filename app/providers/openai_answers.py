@@ -61,7 +61,9 @@ def _refusal(problem: openai.APIStatusError, server: str, api_key: str) -> Provi
     wait = _seconds_to_wait(problem.response.headers.get("retry-after", ""))
     if problem.status_code == TOO_MANY_REQUESTS and problem.code != NO_QUOTA:
         pause = f" Try again in {wait:g} seconds." if wait is not None else ""
-        return ProviderBusy(f"{server} asks to wait: {words}{request}{pause}", retry_after=wait)
+        return ProviderBusy(
+            f"{server} asks to wait: {words}{request}{pause}", retry_after=wait, was_refused=True
+        )
     if problem.status_code >= SERVER_ERROR:
         said = f"{server} has a problem of its own ({problem.status_code}): {words}{request}"
         return ProviderBusy(said, retry_after=wait)

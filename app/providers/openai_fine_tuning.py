@@ -36,6 +36,10 @@ DIGEST_CHARACTERS = 16
 LARGEST_PAGE = 100
 MOST_EVENTS = 2_000
 NOT_OFFERED = frozenset({404, 405, 501})
+UNKNOWN_OUTCOME = (
+    "The answer to the request for a job was lost, and this provider does not list its jobs: look there whether "
+    "there is one, and start another fine-tune only if there is none."
+)
 
 Item = TypeVar("Item")
 
@@ -98,7 +102,12 @@ class OpenAIFineTuner:
         if not path.is_file():
             raise NotFound(f"There is no file {path}.")
         name = remote_name(path)
-        known = self.find_file(name, path.stat().st_size)
+        try:
+            known = self.find_file(name, path.stat().st_size)
+        except ProviderRefused as refused:
+            if refused.status_there not in NOT_OFFERED:
+                raise
+            known = None  # a compatible service that lists no files
         if known:
             return known.id
         with self._translated(), path.open("rb") as file:
@@ -115,10 +124,18 @@ class OpenAIFineTuner:
         suffix: str | None = None,
         seed: int | None = None,
         metadata: Mapping[str, str] | None = None,
+        may_exist: bool = False,
     ) -> RemoteJob:
-        """Start a job unless one with this metadata is there already."""
+        """Start a job unless one with this metadata is there already; see `FineTuner.create`."""
         body = _create_body(file_id, model, suffix=suffix, seed=seed, metadata=metadata)
-        known = self.find_job(metadata or {})
+        try:
+            known = self.find_job(metadata or {})
+        except ProviderRefused as refused:
+            if refused.status_there not in NOT_OFFERED:
+                raise
+            if may_exist:
+                raise ProviderRefused(UNKNOWN_OUTCOME) from None
+            known = None
         if known:
             return known
         with self._translated():

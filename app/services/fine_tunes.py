@@ -25,6 +25,7 @@ MAX_MODEL_CHARS = 200
 FORMATS = ("chat-jsonl", "completion-jsonl")
 LEAST_ROWS = 10
 MOST_BYTES = 512 * 1024**2
+CREATING = "creating_the_job"
 MOST_LOG = 300
 MOST_STEPS = 400
 OPENAI_ENDS = dt.date(2027, 1, 6)
@@ -187,10 +188,20 @@ def note_file(session: Session, fine_tune: FineTune, file_id: str) -> None:
     fresh.remote_file_id, fresh.note = file_id, None
 
 
-def note_wait(session: Session, fine_tune: FineTune, sentence: str) -> None:
-    """Write down that the service has asked to come back later, or is away."""
+def note_wait(session: Session, fine_tune: FineTune, sentence: str, *, did_nothing: bool) -> None:
+    """Write down that the service has asked to come back later, or that its answer was lost."""
     fresh = runs.guard(session, fine_tune)
-    fresh.phase, fresh.note = "asked_to_wait", sentence
+    fresh.note = sentence
+    if did_nothing or fresh.phase != CREATING:
+        fresh.phase = "asked_to_wait"
+
+
+def note_creating(session: Session, fine_tune: FineTune) -> bool:
+    """Write down that the job is asked for now; say whether it was before, without a known answer."""
+    fresh = runs.guard(session, fine_tune)
+    was_asked = fresh.phase == CREATING
+    fresh.phase = CREATING
+    return was_asked
 
 
 def note_trouble(session: Session, fine_tune: FineTune, sentence: str) -> None:

@@ -65,7 +65,8 @@ def get(session: Session, kind: type[Run], run_id: int) -> Run:
 def lock_open(session: Session, kind: type[Run], dataset_id: int) -> list[Run]:
     """Return a dataset's jobs of a kind that have not ended; they stay so until this transaction ends."""
     is_open = (kind.dataset_id == dataset_id, kind.state.in_(OPEN_STATES))
-    return list(session.scalars(sa.select(kind).where(*is_open).with_for_update()))
+    query = sa.select(kind).where(*is_open)  # type: ignore[arg-type] — a training job is of no dataset
+    return list(session.scalars(query.with_for_update()))
 
 
 def requester(session: Session, run: AnyRun) -> Actor:
@@ -164,7 +165,7 @@ def request_cancel(session: Session, run: AnyRun, *, actor: Actor) -> None:
 def reopen(run: AnyRun) -> None:
     """Make a job that failed or was stopped ready to go on; the caller queues it."""
     run.state, run.error, run.finished_at, run.cancel_requested = RunState.QUEUED, None, None, False
-    run.phase, run.eta_seconds = "", None
+    run.eta_seconds = None
 
 
 def drop_unseen_dataset(session: Session, import_: Import) -> None:

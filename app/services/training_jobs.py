@@ -200,23 +200,22 @@ def rest_if_paused(session: Session, job: TrainingJob) -> bool:
     return True
 
 
-def tell(session: Session, job: TrainingJob, message: str, **data: Any) -> None:
-    """Add a line to a job's log; `data` holds the numbers of a step of the training."""
-    _tell(runs.guard(session, job), message, **data)
-
-
-def _tell(job: TrainingJob, message: str, *, level: str = "info", **data: Any) -> None:
+def _tell(
+    job: TrainingJob, message: str, *, level: str = "info", data: Mapping[str, Any] | None = None
+) -> None:
     number = job.log[-1]["number"] + 1 if job.log else 1
-    job.log = [*job.log, _line(number, message, level=level, **data)][-MOST_LOG:]
+    job.log = [*job.log, _line(number, message, level=level, data=data)][-MOST_LOG:]
 
 
-def _line(number: int, message: str, *, level: str = "info", **data: Any) -> dict[str, Any]:
+def _line(
+    number: int, message: str, *, level: str = "info", data: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     return {
         "number": number,
         "at": int(now().timestamp()),
         "level": level,
         "message": message,
-        "data": data,
+        "data": dict(data or {}),
     }
 
 
@@ -229,7 +228,8 @@ def note_epoch(session: Session, job: TrainingJob, metrics: Mapping[str, float],
     checkpoint = {"number": len(fresh.checkpoints) + 1, "at": int(now().timestamp()), "step": step}
     fresh.checkpoints = [*fresh.checkpoints, {**checkpoint, "metrics": dict(metrics)}]
     loss = metrics["train_loss"]
-    _tell(fresh, f"Step {step}/{total}: training loss={loss:.4f}", **metrics, total_steps=total)
+    said = f"Step {step}/{total}: training loss={loss:.4f}"
+    _tell(fresh, said, data={**metrics, "total_steps": total})
 
 
 def note_failure(session: Session, job_id: int, message: str, *, code: str) -> None:

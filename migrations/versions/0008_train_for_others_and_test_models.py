@@ -1,5 +1,7 @@
 """Train for others, and test models"""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -12,7 +14,7 @@ BIG_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 TIME = sa.DateTime(timezone=True)
 
 
-def run_columns() -> list[sa.Column]:
+def run_columns() -> list[sa.Column[Any]]:
     return [
         sa.Column("state", sa.String(20), nullable=False),
         sa.Column("phase", sa.String(40), nullable=False),
@@ -30,17 +32,17 @@ def run_columns() -> list[sa.Column]:
     ]
 
 
-def refers(table: str, column: str, to: str, **options: str) -> sa.ForeignKeyConstraint:
-    return sa.ForeignKeyConstraint([column], [f"{to}.id"], name=op.f(f"fk_{table}_{column}"), **options)
+def refers(table: str, column: str, to: str, *, ondelete: str | None = None) -> sa.ForeignKeyConstraint:
+    name = op.f(f"fk_{table}_{column}")
+    return sa.ForeignKeyConstraint([column], [f"{to}.id"], name=name, ondelete=ondelete)
 
 
 def upgrade() -> None:
-    text = {"nullable": False, "server_default": ""}
     op.add_column("fine_tunes", sa.Column("trained_tokens", sa.BigInteger(), nullable=True))
     op.add_column(
         "fine_tunes", sa.Column("has_test", sa.Boolean(), nullable=False, server_default=sa.false())
     )
-    op.add_column("fine_tunes", sa.Column("wish", sa.String(10), **text))
+    op.add_column("fine_tunes", sa.Column("wish", sa.String(10), nullable=False, server_default=""))
     op.add_column("fine_tunes", sa.Column("note", sa.Text(), nullable=True))
     for name in ("log", "curve"):
         op.add_column("fine_tunes", sa.Column(name, sa.Text(), nullable=False, server_default="[]"))

@@ -244,6 +244,19 @@ def test_an_answer_that_is_lost(
     assert (len(fake.files), len(fake.jobs)) == (1, 1)
 
 
+def test_an_answer_that_is_lost_at_a_service_without_lists(
+    settings: Settings, database: Database, fake: FakeOpenAI
+) -> None:
+    asked = ask(database, fake)
+    listing = ("GET", "/v1/fine_tuning/jobs")
+    fake.fail_next(Failure(405, "Method Not Allowed", only=listing, times=99))
+    fake.fail_next(Failure(200, only=CREATE, is_lost=True))
+    with at_work(keyed(settings, fake), database):
+        sentence = failed(database, asked)
+    assert "look there whether there is one" in sentence
+    assert (len(fake.jobs), fake.count(*CREATE)) == (1, 1)
+
+
 def test_a_model_that_is_gone_is_refused_before_the_upload(
     settings: Settings, database: Database, fake: FakeOpenAI
 ) -> None:

@@ -1,0 +1,76 @@
+"""Our clients against llmock, a server of its own that answers two in five requests with 429."""
+
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydantic import SecretStr
+
+from app.providers.errors import ProviderBusy
+from app.providers.openai_embedder import OpenAIAccess, OpenAIEmbedder
+from app.providers.openai_fine_tuning import OpenAIFineTuner
+from tests.openai_api.prism import free_port
+
+START_SECONDS = 120.0
+TRIES = 60
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "llmock.log"
+
+
+@pytest.fixture
+def url(log: Path) -> Iterator[str]:
+    program = shutil.which("llmock")
+    if program is None:
+        pytest.skip("no llmock: `pipx install llmock==0.2.2` makes the program `llmock`")
+    port = free_port()
+    command = [program, "serve", "-h", "127.0.0.1", "-p", str(port), "--error-rate", "429=0.4"]
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=out)
+        try:
+            deadline = time.monotonic() + START_SECONDS
+            while "running on" not in log.read_text(errors="replace"):
+                assert process.poll() is None, log.read_text(errors="replace")
+                assert time.monotonic() < deadline, "llmock did not start"
+                time.sleep(0.05)
+            yield f"http://127.0.0.1:{port}/v1"
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def taken(log: Path, path: str) -> int:
+    """Count the requests that were not refused."""
+    lines = log.read_text(errors="replace").splitlines()
+    return sum(f'"POST {path} HTTP/1.1" 200' in line for line in lines)
+
+
+def test_a_file_arrives_once(url: str, log: Path, tmp_path: Path) -> None:
+    file = tmp_path / "train.jsonl"
+    file.write_text('{"messages": []}\n' * 10)
+    tuner = OpenAIFineTuner("any-key", base_url=url, max_retries=0)
+    for _ in range(TRIES):
+        try:
+            file_id = tuner.upload(file)
+            break
+        except ProviderBusy as busy:
+            assert busy.was_refused
+    assert file_id.startswith("file-")
+    assert taken(log, "/v1/files") == 1
+
+
+def test_every_text_is_embedded_once(url: str, log: Path) -> None:
+    access = OpenAIAccess(SecretStr("any-key"), url, concurrency=4, tries=TRIES)
+    texts = [f"text {number} " + "x" * 30_000 for number in range(60)]
+    vectors = OpenAIEmbedder("text-embedding-3-small", access).embed(texts)
+    assert vectors.shape[0] == 60
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    pieces = 60 * 4
+    batches = -(-pieces // (300_000 // 8_000))
+    assert 1 < taken(log, "/v1/embeddings") <= batches + 2
