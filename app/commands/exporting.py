@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from app.actor import LOCAL
+from app.commands.providing import say_test
 from app.commands.session import Here, finish_job, opened, say, say_json
 from app.errors import InvalidInput, Unavailable
 from app.files.writing import EXPORT_FORMATS
 from app.models.exports import Export, Variant
-from app.models.model_tests import ModelTest
 from app.services import datasets, exports, fine_tunes, model_tests, providers, versions
 from app.services.exports import CHAT_FORMATS, SPLITS, ExportChoices
 from app.services.providers import Service
@@ -129,16 +129,7 @@ def finetune(
         with here.database.read() as session:
             tests = model_tests.list_tests(session, ended.dataset_id, fine_tune_id=ended.id)
         if tests:
-            _say_test(finish_job(here, tests[0]))
-
-
-def _say_test(test: ModelTest) -> None:
-    found = test.results
-    say(
-        f"Test accuracy {found['accuracy']:.3f} [{found['low']:.3f}, {found['high']:.3f}] on "
-        f"{found['rows']:,} rows; {found['no_label']:,} answers were no label; "
-        f"{test.input_tokens:,} tokens in, {test.output_tokens:,} out."
-    )
+            say_test(finish_job(here, tests[0]))
 
 
 def _say_calls(service: Service, done: Export, model: str, suffix: str) -> None:

@@ -150,6 +150,11 @@ def start(context: Context, fine_tune: FineTune, tried: int = 0) -> float | None
         )
     except Unavailable as problem:
         return _seconds_to_wait(context, fine_tune, problem, tried=tried)
+    except ProviderRefused as refused:
+        if refused.status_there:  # a clear no: there is no job
+            with context.database.write() as session:
+                fine_tunes.note_refused(session, fine_tune)
+        raise
     with context.database.write() as session:
         fine_tunes.note_job(session, fine_tune, job.id, job.status, job.fine_tuned_model)
     return None

@@ -117,7 +117,7 @@ class FineTuner(Protocol):
     ) -> RemoteJob:
         """Start a job; one with the same metadata is returned instead of a second one.
 
-        `may_exist` says that an earlier answer was lost: a service that cannot list its jobs is not asked again.
+        `may_exist`: an earlier answer was lost, so a service that cannot list its jobs is not asked again.
         """
 
     def retrieve(self, job_id: str) -> RemoteJob: ...

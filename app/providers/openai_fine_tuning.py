@@ -37,8 +37,8 @@ LARGEST_PAGE = 100
 MOST_EVENTS = 2_000
 NOT_OFFERED = frozenset({404, 405, 501})
 UNKNOWN_OUTCOME = (
-    "The answer to the request for a job was lost, and this provider does not list its jobs: look there whether "
-    "there is one, and start another fine-tune only if there is none."
+    "The answer to the request for a job was lost, and this provider does not list its jobs: "
+    "look there whether there is one, and start another fine-tune only if there is none."
 )
 
 Item = TypeVar("Item")

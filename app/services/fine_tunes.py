@@ -204,6 +204,11 @@ def note_creating(session: Session, fine_tune: FineTune) -> bool:
     return was_asked
 
 
+def note_refused(session: Session, fine_tune: FineTune) -> None:
+    """Write down that the service would not take the job, so that it may be asked anew."""
+    runs.guard(session, fine_tune, may_cancel=False).phase = ""
+
+
 def note_trouble(session: Session, fine_tune: FineTune, sentence: str) -> None:
     """Write down that the service cannot be asked how the job is."""
     runs.guard(session, fine_tune, may_cancel=False).note = sentence

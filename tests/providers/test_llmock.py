@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -55,13 +56,12 @@ def test_a_file_arrives_once(url: str, log: Path, tmp_path: Path) -> None:
     file = tmp_path / "train.jsonl"
     file.write_text('{"messages": []}\n' * 10)
     tuner = OpenAIFineTuner("any-key", base_url=url, max_retries=0)
+    sent: list[str] = []
     for _ in range(TRIES):
-        try:
-            file_id = tuner.upload(file)
+        with suppress(ProviderBusy):
+            sent.append(tuner.upload(file))
             break
-        except ProviderBusy as busy:
-            assert busy.was_refused
-    assert file_id.startswith("file-")
+    assert len(sent) == 1
     assert taken(log, "/v1/files") == 1
 
 

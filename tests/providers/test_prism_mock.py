@@ -1,4 +1,4 @@
-"""Our client against Prism's mock, which refuses what breaks OpenAI's description and answers its examples."""
+"""Our client against Prism's mock, which refuses what breaks the contract and answers with its examples."""
 
 from pathlib import Path
 
