@@ -23,7 +23,7 @@ def register(cli: typer.Typer) -> None:
     provider.command("remove", epilog="Example: setright provider remove nebius")(remove)
     cli.add_typer(provider, name="provider")
     cli.command("test-model", epilog="Example: setright test-model tweets --provider openai --model M")(
-        test_model
+        ask_model
     )
 
 
@@ -96,7 +96,7 @@ def remove(name: Annotated[str, typer.Argument(help="Name of the provider.")]) -
     say(f"{name} and its key are gone.")
 
 
-def test_model(
+def ask_model(
     name: Annotated[str, typer.Argument(help="Name of the dataset.")],
     provider: Annotated[str, typer.Option(help="Name of the provider.")],
     model: Annotated[str, typer.Option(help="The model, as the provider names it.")],

@@ -29,7 +29,7 @@ ROUNDS = 4
 
 
 @workflow(Job.MODEL_TEST, ModelTest)
-def test_model(test_id: int) -> None:
+def ask_model(test_id: int) -> None:
     """Ask a model for every test row."""
     tried = 0
     while (held_up := ask(test_id, tried)) is not None:

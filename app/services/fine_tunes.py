@@ -71,11 +71,7 @@ def request(
     _check_words(model, suffix)
     if export.format not in FORMATS or export.split != "train":
         raise InvalidInput("A fine-tune takes the train split as chat-jsonl or completion-jsonl.")
-    if service.is_openai and now().date() > OPENAI_ENDS:
-        raise InvalidInput(
-            f"OpenAI takes no fine-tuning jobs since {OPENAI_ENDS:%Y-%m-%d}: choose another provider, or the "
-            "trainers of this machine."
-        )
+    check_service(service, today=now().date())
     if export.state is RunState.DONE:
         check_file(export)
     fine_tune = FineTune(
@@ -112,6 +108,15 @@ def _check_words(model: str, suffix: str) -> None:
         raise InvalidInput(f"A suffix has at most {MAX_SUFFIX_CHARS} characters; this one has {len(suffix)}.")
     if not (model + suffix).isprintable():
         raise InvalidInput("A model and a suffix are printable characters on one line.")
+
+
+def check_service(service: Service, *, today: dt.date) -> None:
+    """Refuse a service that takes no jobs from anybody any more."""
+    if service.is_openai and today > OPENAI_ENDS:
+        raise InvalidInput(
+            f"OpenAI takes no fine-tuning jobs after {OPENAI_ENDS:%Y-%m-%d}: choose another provider, or the "
+            "trainers of this machine."
+        )
 
 
 def check_file(export: Export) -> None:
