@@ -234,12 +234,12 @@ def test_a_restart_goes_on_with_the_same_job(
 
 @pytest.mark.parametrize("call", [UPLOAD, CREATE])
 def test_an_answer_that_is_lost(
-    with_key: Settings, any_database: Database, fake: FakeOpenAI, call: tuple[str, str]
+    settings: Settings, database: Database, fake: FakeOpenAI, call: tuple[str, str]
 ) -> None:
-    asked = ask(any_database, fake)
+    asked = ask(database, fake)
     fake.fail_next(Failure(200, only=call, is_lost=True))
-    with at_work(with_key, any_database):
-        done(any_database, asked)
+    with at_work(keyed(settings, fake), database):
+        done(database, asked)
     assert fake.count(*call) == 1
     assert (len(fake.files), len(fake.jobs)) == (1, 1)
 

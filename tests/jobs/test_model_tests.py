@@ -31,8 +31,12 @@ def fake() -> Iterator[FakeOpenAI]:
 
 @pytest.fixture
 def keyed(any_settings: Settings, fake: FakeOpenAI) -> Settings:
+    return keyed_of(any_settings, fake)
+
+
+def keyed_of(settings: Settings, fake: FakeOpenAI) -> Settings:
     there = {"openai_api_key": SecretStr(API_KEY), "openai_base_url": fake.url}
-    return any_settings.model_copy(update={**there, "fine_tune_poll_seconds": 0.05})
+    return settings.model_copy(update={**there, "fine_tune_poll_seconds": 0.05})
 
 
 def service_of(fake: FakeOpenAI) -> Service:
@@ -79,66 +83,66 @@ def test_a_tuned_model_is_asked_as_its_file_was_written(
 
 
 def test_a_model_that_nobody_tuned_may_choose_a_label_only(
-    keyed: Settings, any_database: Database, fake: FakeOpenAI
+    settings: Settings, database: Database, fake: FakeOpenAI
 ) -> None:
     fake.says = lambda body: (
         '{"label": "order"}' if "not come" in body["messages"][-1]["content"] else "I cannot say"
     )
-    asked = ask(any_database, fake)
-    with at_work(keyed, any_database):
-        finished = done(any_database, asked)
+    asked = ask(database, fake)
+    with at_work(keyed_of(settings, fake), database):
+        finished = done(database, asked)
     assert (finished.results["accuracy"], finished.results["no_label"]) == (0.5, 1)
     schema = fake.chats[0]["response_format"]["json_schema"]["schema"]
     assert schema["properties"]["label"]["enum"] == ["fault", "order", "question", "refund"]
     assert "- question" in fake.chats[0]["messages"][0]["content"]
-    with any_database.read() as session:
+    with database.read() as session:
         assert model_tests.wrong_answers(session, asked.id) == ["I cannot say"]
         assert event_names(session)[-1] == "model_test.finished"
 
 
 def test_a_service_without_schemas_is_asked_plainly(
-    keyed: Settings, any_database: Database, fake: FakeOpenAI
+    settings: Settings, database: Database, fake: FakeOpenAI
 ) -> None:
     fake.knows_schemas = False
-    asked = ask(any_database, fake)
-    with at_work(keyed, any_database):
-        assert done(any_database, asked).results["accuracy"] == 1.0
+    asked = ask(database, fake)
+    with at_work(keyed_of(settings, fake), database):
+        assert done(database, asked).results["accuracy"] == 1.0
     assert len(fake.chats) == 2
     assert all("response_format" not in body for body in fake.chats)
 
 
-def test_busy_for_a_while(keyed: Settings, any_database: Database, fake: FakeOpenAI) -> None:
-    asked = ask(any_database, fake)
+def test_busy_for_a_while(settings: Settings, database: Database, fake: FakeOpenAI) -> None:
+    asked = ask(database, fake)
     fake.fail_next(Failure(429, "Slow down.", headers={"retry-after": "0"}, times=9, only=CHAT))
-    with at_work(keyed, any_database):
-        done(any_database, asked)
+    with at_work(keyed_of(settings, fake), database):
+        done(database, asked)
     assert len(fake.chats) == 2
 
 
-def test_it_goes_on_at_the_failed_row(keyed: Settings, any_database: Database, fake: FakeOpenAI) -> None:
-    asked = ask(any_database, fake)
+def test_it_goes_on_at_the_failed_row(settings: Settings, database: Database, fake: FakeOpenAI) -> None:
+    asked = ask(database, fake)
     fake.fail_next(Failure(403, "You may not use this model.", "no_access", only=CHAT))
-    with at_work(keyed, any_database):
-        sentence = failed(any_database, asked)
+    with at_work(keyed_of(settings, fake), database):
+        sentence = failed(database, asked)
         assert "You may not use this model. (request id req-" in sentence
         assert API_KEY not in sentence
         answered = len(fake.chats)
         assert answered == 1
-        with any_database.write() as session:
+        with database.write() as session:
             model_tests.again(session, asked.id, actor=LOCAL)
-        finished = done(any_database, asked)
+        finished = done(database, asked)
     assert len(fake.chats) == 2
     assert (finished.results["rows"], finished.input_tokens) == (2, 40)
 
 
 def test_without_test_rows_a_fine_tune_ends_without_a_test(
-    keyed: Settings, any_database: Database, fake: FakeOpenAI
+    settings: Settings, database: Database, fake: FakeOpenAI
 ) -> None:
     rows = [row for row in TUNABLE_ROWS if row.split.value == "train"]
-    dataset_id = make_dataset(any_database, rows=rows)
-    with any_database.write() as session:
+    dataset_id = make_dataset(database, rows=rows)
+    with database.write() as session:
         export = exports.request(session, dataset_id, ExportChoices(), actor=LOCAL)
         asked = fine_tunes.request(session, export.id, service_of(fake), model="small-1", actor=LOCAL)
-    with at_work(keyed, any_database):
-        assert isinstance(ended(any_database, asked), FineTune)
+    with at_work(keyed_of(settings, fake), database):
+        assert isinstance(ended(database, asked), FineTune)
     assert fake.chats == []

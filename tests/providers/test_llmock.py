@@ -1,6 +1,5 @@
 """Our clients against llmock, a server of its own that answers two in five requests with 429."""
 
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from pydantic import SecretStr
 from app.providers.errors import ProviderBusy
 from app.providers.openai_embedder import OpenAIAccess, OpenAIEmbedder
 from app.providers.openai_fine_tuning import OpenAIFineTuner
-from tests.openai_api.prism import free_port
+from tests.openai_api.prism import ROOT, free_port, tool
 
 START_SECONDS = 120.0
 TRIES = 60
@@ -27,9 +26,9 @@ def log(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def url(log: Path) -> Iterator[str]:
-    program = shutil.which("llmock")
+    program = tool("llmock", ROOT / ".venv/contract/llmock/bin")
     if program is None:
-        pytest.skip("no llmock: `pipx install llmock==0.2.2` makes the program `llmock`")
+        pytest.skip("no llmock: `tests/install_contract_tools.sh` installs it where pip can")
     port = free_port()
     command = [program, "serve", "-h", "127.0.0.1", "-p", str(port), "--error-rate", "429=0.4"]
     with log.open("wb") as out:
