@@ -243,5 +243,4 @@ def _finish(context: Context, fine_tune: FineTune) -> None:
         actor = runs.requester(session, fine_tune)
         done = fine_tunes.finish(session, fine_tune, actor=actor)
         if done.has_test:
-            service = providers.get(session, context.settings, done.provider)
-            model_tests.request_for(session, done, service, actor=actor)
+            model_tests.request_for(session, done, actor=actor)

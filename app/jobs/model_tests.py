@@ -17,6 +17,7 @@ from app.queue import Job
 from app.science.evaluation import evaluate
 from app.services import model_tests, providers, runs
 from app.services.model_tests import Given, TestRow
+from app.services.providers import Service
 
 if TYPE_CHECKING:
     from app.providers.openai_chat import Answer, OpenAIAnswerer
@@ -69,13 +70,19 @@ def ask(context: Context, test: ModelTest, tried: int = 0) -> list[Any] | None:
     words, answerer = _words(test, labels), _answerer(context, test, labels)
     has_progressed = False
     with ThreadPoolExecutor(service.concurrency) as pool:
-        for some in _chunks(open_rows, service.concurrency * ROUNDS):
+        for some in _chunks(open_rows, _rows_at_once(service)):
             given, problem = _ask_some(pool, answerer, test, some, words)
             _keep(context, test, given, total=len(rows))
             has_progressed = has_progressed or bool(given)
             if problem is not None:
                 return _held_up(context, test, problem, tried=tried, has_progressed=has_progressed)
     return None
+
+
+def _rows_at_once(service: Service) -> int:
+    """Return after how many rows to look whether somebody has cancelled: a quarter of a minute's, at most."""
+    usual = service.concurrency * ROUNDS
+    return min(usual, max(1, service.requests_per_minute // 4)) if service.requests_per_minute else usual
 
 
 def _chunks(rows: list[TestRow], size: int) -> Iterator[list[TestRow]]:

@@ -9,7 +9,6 @@ from typing import Any
 
 import openai
 
-from app.errors import Unavailable
 from app.providers.errors import ProviderRefused
 from app.providers.openai_answers import translated
 from app.providers.openai_embedder import Pace
@@ -91,10 +90,7 @@ class OpenAIAnswerer:
                     self._ways = self._ways[1:]
 
     def _send(self, request: Mapping[str, Any], way: Mapping[str, Any]) -> Answer:
-        wait = self._pace.seconds_to_wait()
-        if wait > TIMEOUT_SECONDS:
-            raise Unavailable("Too many requests wait for their place.")
-        time.sleep(wait)
+        time.sleep(self._pace.seconds_to_wait())
         with translated(self._client.base_url.host, self._api_key):
             if "prompt" in request:
                 plain = {name: value for name, value in way.items() if name != "response_format"}

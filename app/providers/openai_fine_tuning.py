@@ -35,6 +35,7 @@ MAX_RETRIES = 2
 DIGEST_CHARACTERS = 16
 LARGEST_PAGE = 100
 MOST_EVENTS = 2_000
+MOST_ITEMS = 100_000
 NOT_OFFERED = frozenset({404, 405, 501})
 UNKNOWN_OUTCOME = (
     "The answer to the request for a job was lost, and this provider does not list its jobs: "
@@ -227,10 +228,23 @@ def _create_body(
 
 
 def _items(page: SyncCursorPage[Item] | SyncPage[Item]) -> Iterator[Item]:
-    """Go through all pages; an answer without a list is no empty list, or jobs would be made twice."""
+    """Go through all pages; an answer without a list is no empty list, or jobs would be made twice.
+
+    A server that repeats itself, whatever page it is asked for, has no more to tell.
+    """
     if not isinstance(page.data, list):
         raise TypeError("the answer holds no list")
-    return iter(page)
+    return _different(page)
+
+
+def _different(page: SyncCursorPage[Item] | SyncPage[Item]) -> Iterator[Item]:
+    seen: set[str] = set()
+    for item in page:
+        name = _text(getattr(item, "id", None))
+        if name in seen or len(seen) == MOST_ITEMS:
+            return
+        seen.add(name)
+        yield item
 
 
 def _file(file: FileObject) -> RemoteFile:

@@ -79,7 +79,7 @@ def request(
     return _request(session, version, service, model=model, asking=asking, fine_tune_id=None, actor=actor)
 
 
-def request_for(session: Session, fine_tune: FineTune, service: Service, *, actor: Actor) -> ModelTest | None:
+def request_for(session: Session, fine_tune: FineTune, *, actor: Actor) -> ModelTest | None:
     """Ask a tuned model for every test row, as its training file put them; nothing without test rows."""
     if not fine_tune.fine_tuned_model or not datasets.counts(session, fine_tune.dataset_id).test:
         return None
@@ -90,7 +90,7 @@ def request_for(session: Session, fine_tune: FineTune, service: Service, *, acto
     return _request(
         session,
         version,
-        service,
+        Service(None, fine_tune.provider, fine_tune.base_url, ""),
         model=fine_tune.fine_tuned_model,
         asking=asking,
         fine_tune_id=fine_tune.id,

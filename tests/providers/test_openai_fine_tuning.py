@@ -1,3 +1,4 @@
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -79,6 +80,15 @@ def test_a_server_that_ignores_the_filter_is_searched_page_by_page(
     assert tuner.find_job({"setright": "finetune-9"}) is None
     assert tuner.find_job({}) is None
     assert tuner.find_file("other-3.jsonl", 2) is None
+
+
+def test_a_server_that_says_for_ever_that_there_is_more(tuner: OpenAIFineTuner, fake: FakeOpenAI) -> None:
+    line = {"id": "small-9", "created_at": 1, "level": "info", "message": "hi"}
+    page = {"object": "list", "data": [line], "has_more": True}
+    same = Failure(200, raw=json.dumps(page).encode(), times=99)
+    fake.fail_next(same)
+    assert [event.id for event in tuner.list_events("ftjob-1")] == ["small-9"]
+    assert fake.count("GET", "/v1/fine_tuning/jobs/ftjob-1/events") == 2
 
 
 def test_of_two_jobs_with_one_mark_the_younger_is_cancelled(
