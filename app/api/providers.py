@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 
 from fastapi import Request
-from pydantic import ConfigDict, Field, SecretStr
+from pydantic import Field, SecretStr
 from starlette.responses import Response
 
 from app.api.answers import Exact, In, Listing, Out, answer, listing
@@ -17,12 +17,6 @@ router = router_of("providers")
 
 class ProviderIn(In):
     """A service and how to reach it."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"name": "nebius", "base_url": "https://api.example.com/v1", "key": "a-secret"}]
-        }
-    )
 
     name: Annotated[str, Field(min_length=1, max_length=40)]
     """Small letters, digits, dots, dashes and underscores."""
@@ -89,7 +83,7 @@ def create(
     return answer(ProviderOut.model_validate(added), status_code=201)
 
 
-@router.put(
+@router.patch(
     "/providers/{provider_id:int}",
     name="api.providers.change",
     summary="Change a provider",

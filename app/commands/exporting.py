@@ -102,6 +102,8 @@ def finetune(
     ] = False,
 ) -> None:
     """Export the train rows, start a fine-tune from that very file, and ask its model for every test row."""
+    if not providers.is_name(provider):
+        raise typer.BadParameter(f"{provider!r} cannot be a provider's name", param_hint="--provider")
     if format_ not in CHAT_FORMATS:
         raise typer.BadParameter(f"{format_!r} is none of {', '.join(CHAT_FORMATS)}", param_hint="--format")
     with opened() as here:

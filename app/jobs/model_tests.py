@@ -202,4 +202,5 @@ def judge(context: Context, test: ModelTest) -> None:
         "support": found.support[:no_label].tolist(),
     }
     with context.database.write() as session:
-        model_tests.finish(session, test, results, actor=runs.requester(session, test))
+        actor = runs.requester(session, test)
+        model_tests.finish(session, test, results, actor=actor)

@@ -59,6 +59,11 @@ class ServiceDetails:
     output_price: float | None = None
 
 
+def is_name(name: str) -> bool:
+    """Say whether a provider can be called that."""
+    return _NAME.fullmatch(name) is not None
+
+
 def list_services(session: Session, settings: Settings) -> list[Service]:
     """Return every service by name; that of the settings comes first."""
     kept = session.scalars(sa.select(Provider).order_by(Provider.name))
@@ -187,7 +192,7 @@ def _service(settings: Settings, provider: Provider) -> Service:
 
 def _checked(details: ServiceDetails) -> ServiceDetails:
     name, base_url = details.name.strip().lower(), details.base_url.strip().rstrip("/")
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise InvalidInput(
             "A provider's name is 1 to 40 small letters, digits, dots, dashes and underscores."
         )

@@ -25,7 +25,7 @@ WRONG = [
     ["export", "d", "--format", "csv", "--variant", "best"],
     ["experiment", "d", "--seeds", "one"],
     ["experiment", "d", "--trainer", "magic"],
-    ["finetune", "d", "--provider", "acme", "--model", "m"],
+    ["finetune", "d", "--provider", "a c m e", "--model", "m"],
     ["finetune", "d", "--provider", "openai"],
     ["score", "d", "--seed", "-1"],
     ["serve", "--port", "70000"],

@@ -214,7 +214,7 @@ def written_export(browser: Browser, database: Database, settings: Settings, dat
     path = settings.exports / "file"
     path.write_bytes(b'{"a": 1}\n')
     change(
-        database, Export, state=RunState.DONE, path=str(path), rows=1, bytes=9, sha256="ab" * 32,
+        database, Export, state=RunState.DONE, path=str(path), rows=12, bytes=9, sha256="ab" * 32,
         manifest={"dataset": "Requests"}, finished_at=now(),
     )  # fmt: skip
     export: Export = newest(database, Export)
