@@ -10,6 +10,7 @@ from starlette.responses import Response
 from app.charts import Chart, Point, Series, line_chart
 from app.config import Settings
 from app.errors import NotFound, Unavailable
+from app.models.columns import RunState
 from app.models.fine_tunes import FineTune
 from app.services import comparing_models, datasets, exports, fine_tunes, model_tests, providers, runs
 from app.web.charts import ENDINGS, chart_file
@@ -42,6 +43,9 @@ def index(request: Request, dataset_id: Id, session: ReadSession, settings: Curr
         counts=datasets.counts(session, dataset_id),
         fine_tunes=fine_tunes.list_fine_tunes(session, dataset_id),
         lines=comparing_models.lines(session, settings, dataset_id),
+        unfinished=[
+            one for one in model_tests.list_tests(session, dataset_id) if one.state is not RunState.DONE
+        ],
         ready=[
             one
             for one in exports.list_exports(session, dataset_id)
@@ -192,5 +196,5 @@ def _curve(fine_tune: FineTune) -> Chart | None:
         drawn,
         heads=("Rows", "Step", "Loss"),
         x_title="Step",
-        width=640,
+        width=1000,
     )
