@@ -9,12 +9,11 @@ from app.errors import InvalidInput
 from app.files.exporting import (
     ExportRow,
     WriteOptions,
-    chat_lines,
-    completion_lines,
     csv_lines,
     json_lines,
 )
 from app.files.parquet_out import parquet_blocks
+from app.files.prompts import chat_lines, completion_lines
 
 __all__ = [
     "EXPORT_FORMATS",

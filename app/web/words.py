@@ -50,6 +50,7 @@ PHASES = {
     "asked_to_wait": "The provider asks to wait",
     "neighbours": "Finding similar rows",
     "save_evidence": "Saving the evidence",
+    "drawing": "Drawing the validation rows",
     "applying": "Changing rows",
     "undoing": "Putting rows back",
     "scoring": "Adding up the scores",
