@@ -80,17 +80,11 @@ def metadata_names(columns: Iterable[str]) -> tuple[str, ...]:
 def csv_lines(rows: Iterable[ExportRow], options: WriteOptions) -> Iterator[str]:
     """RFC 4180 with line ends of one character, so that every text comes back as it was."""
     guard = options.guard_formulas
-    yield _csv_line([*FIXED_COLUMNS, *metadata_names(options.metadata_columns)], guard=guard)
+    yield csv_line([*FIXED_COLUMNS, *metadata_names(options.metadata_columns)], guard=guard)
     for row in rows:
         cells = [row.id, row.text, row.label or "", row.given_label or "", row.split, row.state]
         cells.extend(to_text(row.metadata.get(column)) or "" for column in options.metadata_columns)
-        line = _csv_line(cells, guard=guard)
-        if "\0" in line:
-            raise InvalidInput(
-                f"Row {row.id!a} holds a NUL character, which CSV cannot hold; export JSONL instead."
-            )
-        check_unicode(line, row=row, format_name="CSV")
-        yield line
+        yield csv_line(cells, row=row, guard=guard)
 
 
 def check_unicode(text: str, *, row: ExportRow, format_name: str) -> None:
@@ -106,10 +100,18 @@ def check_unicode(text: str, *, row: ExportRow, format_name: str) -> None:
         ) from None
 
 
-def _csv_line(cells: list[str], *, guard: bool) -> str:
+def csv_line(cells: list[str], *, guard: bool, row: ExportRow | None = None) -> str:
+    """One line of CSV; what a cell of this row cannot hold there is refused."""
     if guard:
         cells = [f"'{cell}" if cell.startswith(_FORMULA_STARTS) else cell for cell in cells]
-    return ",".join([_quoted(cell) if _NEEDS_QUOTES.search(cell) else cell for cell in cells]) + "\n"
+    line = ",".join([_quoted(cell) if _NEEDS_QUOTES.search(cell) else cell for cell in cells]) + "\n"
+    if row is not None:
+        if "\0" in line:
+            raise InvalidInput(
+                f"Row {row.id!a} holds a NUL character, which CSV cannot hold; export JSONL instead."
+            )
+        check_unicode(line, row=row, format_name="CSV")
+    return line
 
 
 def _quoted(cell: str) -> str:

@@ -16,7 +16,7 @@ from app.files.checking import VALIDATION, Checker
 from app.files.drawing import Draw, Drawn
 from app.files.faults import Checked, fault_lines
 from app.files.prompts import asked_of, label_text
-from app.files.writing import ExportRow, WriteOptions, Written, extension, write_rows
+from app.files.writing import REVIEWED_FORMATS, ExportRow, WriteOptions, Written, extension, write_rows
 from app.jobs.context import Context, Reporter
 from app.jobs.durable import step, workflow
 from app.models.datasets import Dataset
@@ -57,6 +57,7 @@ class _Work:
             variant=self.export.variant,
             split=self.export.split,
             labelled_only=self.export.format in exports.CHAT_FORMATS,
+            reviewed=self.export.format in REVIEWED_FORMATS,
             on_left_out=lambda state: self.tallies.left_out.update([state]),
             on_other_split=on_other_split,
         )

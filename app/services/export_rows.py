@@ -1,10 +1,12 @@
 """Rows of a version on their way out: which a variant has, and what is said of each."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from app.files.exporting import Evidence
 from app.files.writing import ExportRow
 from app.models.columns import RunState
 from app.models.datasets import Dataset
@@ -25,6 +27,7 @@ def read_rows(
     variant: Variant,
     split: str,
     labelled_only: bool = False,
+    reviewed: bool = False,
     on_left_out: Callable[[str], None] | None = None,
     on_other_split: Callable[[ExportRow], None] | None = None,
 ) -> Iterator[ExportRow]:
@@ -32,14 +35,18 @@ def read_rows(
 
     The session should be a snapshot: chunks are read one after the other. `on_left_out` is told the state of
     each row of the split that the variant leaves out, `on_other_split` each row of the other split.
+    `reviewed` gives every row as people have it before them: given labels by today's names, with evidence.
     """
     dataset = session.get_one(Dataset, version.dataset_id)
     names = label_names.names_at(session, version)
     sources = label_names.source_names(session, dataset.id)
-    for frozen in read_frozen(session, version):
+    for frozen in read_frozen(session, version, with_evidence=reviewed):
         if split not in {"all", frozen.split}:
             if on_other_split:
                 on_other_split(_export_row(frozen, names, sources, variant))
+            continue
+        if reviewed:
+            yield _reviewed_row(frozen, names)
             continue
         row = _export_row(frozen, names, sources, variant)
         if belongs(frozen, variant) and not (labelled_only and row.label is None):
@@ -48,7 +55,7 @@ def read_rows(
             on_left_out(row.state)
 
 
-def read_frozen(session: Session, version: Version) -> Iterator[Frozen]:
+def read_frozen(session: Session, version: Version, *, with_evidence: bool = False) -> Iterator[Frozen]:
     """Yield every example of a version as it was; flagged ones are marked by `flagged_ids`."""
     last_id = 0
     while True:
@@ -64,9 +71,12 @@ def read_frozen(session: Session, version: Version) -> Iterator[Frozen]:
         ).all()
         if not chunk:
             return
-        flagged = flagged_ids(session, version, [example.id for example in chunk])
+        ids = [example.id for example in chunk]
+        flagged = flagged_ids(session, version, ids)
+        scores = _scores(session, version, ids) if with_evidence else {}
         for frozen in versions.freeze(session, version, chunk):
-            yield frozen.marked(is_flagged=frozen.example.id in flagged)
+            marked = frozen.marked(is_flagged=frozen.example.id in flagged)
+            yield replace(marked, score=scores.get(frozen.example.id)) if scores else marked
         last_id = chunk[-1].id
         session.expunge_all()
 
@@ -82,6 +92,13 @@ def flagged_ids(session: Session, version: Version, ids: list[int]) -> set[int]:
             )
         )
     )
+
+
+def _scores(session: Session, version: Version, ids: list[int]) -> dict[int, Score]:
+    if version.run_id is None:
+        return {}
+    found = session.scalars(sa.select(Score).where(Score.run_id == version.run_id, Score.example_id.in_(ids)))
+    return {score.example_id: score for score in found}
 
 
 def belongs(frozen: Frozen, variant: Variant) -> bool:
@@ -109,6 +126,26 @@ def _export_row(
         state=frozen.state.value,
         metadata=frozen.details,
         context=frozen.context,
+    )
+
+
+def _reviewed_row(frozen: Frozen, names: dict[int, str]) -> ExportRow:
+    score = frozen.score
+    evidence = None
+    if score is not None:
+        suggested = names.get(score.suggested_label_id) if score.suggested_label_id else None
+        evidence = Evidence(
+            score.self_confidence, suggested, score.suggested_confidence, is_issue=frozen.is_flagged
+        )
+    return ExportRow(
+        id=frozen.example.external_id,
+        text=frozen.text,
+        label=names.get(frozen.label_id) if frozen.label_id else None,
+        given_label=names.get(frozen.given_label_id) if frozen.given_label_id else None,
+        split=frozen.split.value,
+        state=frozen.state.value,
+        metadata=frozen.details,
+        evidence=evidence,
     )
 
 

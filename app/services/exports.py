@@ -13,7 +13,7 @@ from app import events, queue
 from app.actor import Actor, Role
 from app.errors import InvalidInput
 from app.files.drawing import MOST_PERCENT
-from app.files.writing import EXPORT_FORMATS, WriteOptions, encode_rows
+from app.files.writing import EXPORT_FORMATS, REVIEWED_FORMATS, WriteOptions, encode_rows
 from app.models.datasets import Dataset
 from app.models.examples import Example, ExampleState
 from app.models.exports import Export, Variant
@@ -35,6 +35,7 @@ __all__ = ["belongs", "flagged_ids", "metadata_columns", "present", "read_frozen
 MOST_COUNTED = 50_000
 SPLITS = ("train", "test", "all")
 CHAT_FORMATS = ("chat-jsonl", "completion-jsonl")
+BINARY_FORMATS = ("parquet", "hf-datasets")
 OF_DRAWING = ("validation_percent", "seed")
 MAX_PROMPT_CHARS = 20_000
 MAX_CODE_CHARS = 100
@@ -117,6 +118,11 @@ def check_choices(dataset: Dataset, choices: ExportChoices) -> None:
         raise InvalidInput(f"{choices.split!r} is no split; there are {', '.join(SPLITS)}.")
     if choices.variant is Variant.DROPPED and dataset.current_run_id is None:
         raise InvalidInput(f"{dataset.name} has no scores yet, so there are no flagged rows to drop.")
+    if choices.format in REVIEWED_FORMATS and choices.variant is not Variant.CORRECTED:
+        raise InvalidInput(
+            f"{choices.format} holds every row with the given and the corrected label: choose the variant"
+            " corrected."
+        )
     _check_prompts(choices)
 
 
@@ -192,7 +198,7 @@ def written_options(session: Session, export: Export) -> WriteOptions:
 
 
 def sample_lines(session: Session, dataset: Dataset, choices: ExportChoices, *, lines: int = 5) -> str:
-    """Return the first lines that an export with these choices would have now; Parquet shows as CSV."""
+    """Return the first lines that an export with these choices would have now; binary ones show as CSV."""
     check_choices(dataset, choices)
     now_version = present(dataset)
     rows = read_rows(
@@ -201,9 +207,10 @@ def sample_lines(session: Session, dataset: Dataset, choices: ExportChoices, *, 
         variant=choices.variant,
         split=choices.split,
         labelled_only=choices.format in CHAT_FORMATS,
+        reviewed=choices.format in REVIEWED_FORMATS,
     )
     options = options_for(session, now_version, choices)
-    shown = "csv" if choices.format == "parquet" else choices.format
+    shown = "csv" if choices.format in BINARY_FORMATS else choices.format
     out = io.BytesIO()
     for block in encode_rows(islice(rows, lines), format=shown, options=options):
         out.write(block)
@@ -227,6 +234,7 @@ def stream(session: Session, dataset: Dataset, choices: ExportChoices) -> Iterat
         variant=choices.variant,
         split=choices.split,
         labelled_only=choices.format in CHAT_FORMATS,
+        reviewed=choices.format in REVIEWED_FORMATS,
     )
     yield from encode_rows(rows, format=choices.format, options=options_for(session, version, choices))
 
@@ -258,6 +266,8 @@ def count_rows(session: Session, dataset: Dataset, choices: ExportChoices) -> Ro
         Example.import_seq <= dataset.import_seq,
         Example.split.in_(_splits(choices)),
     ]
+    if choices.format in REVIEWED_FORMATS:
+        return RowCount(most, is_exact=True)
     if choices.variant is Variant.CORRECTED or choices.format in CHAT_FORMATS:
         wanted.append(label_id.is_not(None))
     if choices.variant is not Variant.ORIGINAL:

@@ -160,6 +160,7 @@ BATCH_KINDS = {
     BatchKind.MERGE: "Merge",
     BatchKind.SPLIT: "Split",
     BatchKind.RESTORE: "Restore",
+    BatchKind.ADOPT: "Take over",
 }
 
 
@@ -178,6 +179,8 @@ def batch_rule(batch: Batch) -> str:
             return f"rows of {rule['label'] or 'no label'} to {rule['into']}"
         case BatchKind.RESTORE:
             return f"back to {rule['version']}"
+        case BatchKind.ADOPT:
+            return f"decisions of {rule['file']}, made in {rule['origin'] or 'another tool'}"
         case BatchKind.AUTO_FIX:
             return _autofix_rule(rule)
 
