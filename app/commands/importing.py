@@ -18,6 +18,13 @@ from app.services import adopting, datasets, imports
 SHOWN_REJECTED = 10
 COUNTED = ("new", "changed", "same", "missing", "rejected")
 
+CorrectedLabel = Annotated[
+    str | None, typer.Option("--corrected-label", help="Column of the label somebody decided on.")
+]
+NoDecisions = Annotated[
+    bool, typer.Option("--no-decisions", help="Leave out what a file of another tool says was decided.")
+]
+
 
 def register(cli: typer.Typer) -> None:
     """Add the commands of this file."""
@@ -53,13 +60,9 @@ def import_(
     unlabelled: Annotated[
         bool, typer.Option("--allow-unlabelled", help="Keep rows without a label.")
     ] = False,
-    corrected_label: Annotated[
-        str | None, typer.Option("--corrected-label", help="Column of the label somebody decided on.")
-    ] = None,
+    corrected_label: CorrectedLabel = None,
     decision: Annotated[str | None, typer.Option(help="Column of what was decided: keep, exclude, …")] = None,
-    no_decisions: Annotated[
-        bool, typer.Option("--no-decisions", help="Leave out what a file of another tool says was decided.")
-    ] = False,
+    no_decisions: NoDecisions = False,
     json_: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Import a file, or a folder of a Hugging Face dataset: all of its usable rows, or nothing."""

@@ -21,6 +21,7 @@ from app.files.rows import JsonValue, Layout, Record, Rejected
 
 FEATURES = b"huggingface"
 BLOCK = 1024**2
+PACKED = frozenset({"hf-datasets", "xlsx"})
 Classes = Mapping[str, list[str]]
 
 
@@ -85,7 +86,10 @@ def _records(source: Source, path: Path, name: str) -> Iterator[Record | Rejecte
         return (_named(record, classes) for record in read(inner))
     from app.files.reading import detect_layout, records_of  # noqa: PLC0415 — it imports this file
 
-    return records_of(inner, detect_layout(inner, None))
+    layout = detect_layout(inner, None)
+    if layout.format in PACKED:
+        raise InvalidInput(f"{inner.name} is an archive itself; unpack it first.")
+    return records_of(inner, layout)
 
 
 def _read_parquet(source: Source) -> Iterator[Record]:

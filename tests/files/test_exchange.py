@@ -131,7 +131,8 @@ def test_an_export_of_cleanlab_studio(tmp_path: Path) -> None:
 
 
 def test_older_columns_of_cleanlab_studio_without_actions(tmp_path: Path) -> None:
-    lines = "text,label,cleanlab_issue,cleanlab_label_quality,cleanlab_clean_label\na b,x,True,0.1,y\nc d,x,False,0.9,None\n"
+    header = "text,label,cleanlab_issue,cleanlab_label_quality,cleanlab_clean_label\n"
+    lines = header + "a b,x,True,0.1,y\nc d,x,False,0.9,None\n"
     path = saved(tmp_path, lines, "old.csv")
     assert [told(one)[3:] for one in brought(path)] == [("overridden", "y"), ("open", "x")]
 
@@ -284,9 +285,9 @@ def test_a_hugging_face_folder_in_parquet_and_arrow(tmp_path: Path) -> None:
     table = pa.table({"text": ["one", "two", "three"], "label": [0, 1, -1]})
     named = table.replace_schema_metadata(features(["neg", "pos"]))
     pq.write_table(named, folder / "data" / "train-00000-of-00001.parquet")
-    with pa.OSFile(str(folder / "validation" / "data-00000.arrow"), "wb") as out:
-        with pa.ipc.new_stream(out, named.schema) as stream:
-            stream.write_table(named)
+    held = str(folder / "validation" / "data-00000.arrow")
+    with pa.OSFile(held, "wb") as out, pa.ipc.new_stream(out, named.schema) as stream:
+        stream.write_table(named)
     with pa.OSFile(str(folder / "test.arrow"), "wb") as out, pa.ipc.new_file(out, named.schema) as file:
         file.write_table(named.slice(0, 1))
     path = tmp_path / "set.zip"
@@ -308,6 +309,10 @@ def test_a_hugging_face_folder_in_parquet_and_arrow(tmp_path: Path) -> None:
 def test_splits_by_the_names_of_files() -> None:
     names = ["data/train-0.parquet", "validation.csv", "test/data-0.arrow", "contest.csv", "train_test.csv"]
     assert [split_of(name) for name in names] == ["train", "test", "test", "train", "train"]
+
+
+def evidence(label: str, *, is_issue: bool) -> Evidence:
+    return Evidence(0.9, label, 0.9, is_issue)
 
 
 def test_clean_learning_takes_the_table(tmp_path: Path) -> None:

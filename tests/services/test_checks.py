@@ -42,7 +42,7 @@ def dataset_id(database: Database) -> int:
                 path="",
                 columns=columns,
                 created_by_id=LOCAL.user_id,
-            )  # fmt: skip
+            )
         )
     return made
 
