@@ -181,6 +181,11 @@ class Settings(BaseSettings):
         return self.home / "exports"
 
     @property
+    def prices(self) -> Path:
+        """The operator's own table of fine-tuning prices; where there is none, the shipped one counts."""
+        return self.home / "prices.csv"
+
+    @property
     def embeddings(self) -> Path:
         """Folder of cached embeddings."""
         return self.home / "embeddings"

@@ -80,7 +80,7 @@ def _keep(database: Database, stored: Upload, wanted: ImportIn, *, limits: Limit
         if_refused.callback(stored.path.unlink, missing_ok=True)
         name = stored.file_name
         seen = imports.look(stored.path, file_name=name, limits=limits, layout=wanted.layout(), actor=actor)
-        choices = _choices(wanted, wanted.dataset, seen.layout, seen.guess) if wanted.dataset else None
+        choices = _choices(wanted, wanted.dataset, seen.layout, seen.proposed) if wanted.dataset else None
         if choices is not None:
             imports.check(stored.path, choices, file_name=name, limits=limits, actor=actor)
         with database.write() as session:

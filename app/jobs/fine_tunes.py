@@ -14,7 +14,7 @@ from app.models.fine_tunes import FineTune
 from app.providers.errors import ProviderBusy, ProviderRefused
 from app.providers.fine_tuning import FineTuner, RemoteJob
 from app.queue import Job
-from app.services import fine_tunes, model_tests, providers, runs
+from app.services import checks, fine_tunes, model_tests, providers, runs
 from app.services.fine_tunes import Progress
 
 EXPORT_WAIT_SECONDS = 1.0
@@ -95,7 +95,7 @@ def check(context: Context, fine_tune: FineTune, tried: int = 0) -> float | None
         return None
     tuner = tuner_of(context, fine_tune)
     with context.database.read() as session:
-        fine_tunes.check_file(session.get_one(Export, fine_tune.export_id))
+        fine_tunes.check_new_file(fine_tune, session.get_one(Export, fine_tune.export_id))
     try:
         tuner.find_job({"setright_key": fine_tune.key})  # who may not even list jobs may not create any
         models = tuner.list_models()
@@ -111,21 +111,22 @@ def check(context: Context, fine_tune: FineTune, tried: int = 0) -> float | None
 
 @step(FineTune, "fine_tune.upload")
 def upload(context: Context, fine_tune: FineTune, tried: int = 0) -> float | None:
-    """Upload the file; one that is there already by its content is used again.
+    """Upload the file, and the rows for validation; one that is there by its content is used again.
 
     Seconds to wait are returned where the provider asks for that, or its answer was lost.
     """
     if fine_tune.remote_file_id:
         return None
     with context.database.read() as session:
-        path = Path(session.get_one(Export, fine_tune.export_id).path)
-    tuner = tuner_of(context, fine_tune)
+        export = session.get_one(Export, fine_tune.export_id)
+    tuner, drawn = tuner_of(context, fine_tune), checks.validation_path(export)
     try:
-        file_id = tuner.upload(path)
+        file_id = tuner.upload(Path(export.path))
+        validation_id = tuner.upload(drawn) if drawn is not None else None
     except Unavailable as problem:
         return _seconds_to_wait(context, fine_tune, problem, tried=tried)
     with context.database.write() as session:
-        fine_tunes.note_file(session, fine_tune, file_id)
+        fine_tunes.note_file(session, fine_tune, file_id, validation_id=validation_id)
     return None
 
 
@@ -144,6 +145,7 @@ def start(context: Context, fine_tune: FineTune, tried: int = 0) -> float | None
         job = tuner.create(
             fine_tune.remote_file_id or "",
             fine_tune.model,
+            validation_file=fine_tune.remote_validation_id,
             suffix=fine_tune.suffix or None,
             metadata={"setright_key": fine_tune.key},
             may_exist=may_exist,

@@ -9,6 +9,7 @@ from dbos import DBOS
 
 from app.errors import AppError, Unavailable
 from app.files import requests as request_lines
+from app.files.writing import WriteOptions
 from app.jobs.context import Context
 from app.jobs.durable import step, workflow
 from app.models.model_tests import ModelTest
@@ -61,17 +62,18 @@ def ask(context: Context, test: ModelTest, tried: int = 0) -> list[Any] | None:
         rows = model_tests.read_rows(session, test)
         answered = model_tests.read_answers(session, test.id)
         labels = model_tests.labels_of(session, test)
+        options = model_tests.options_of(session, test)
         service = providers.get(session, context.settings, test.provider)
     open_rows = [row for row in rows if row.example_id not in answered]
     with context.database.write() as session:
         model_tests.begin(session, test, done=len(answered), total=len(rows))
     if not open_rows:
         return None
-    words, answerer = _words(test, labels), _answerer(context, test, labels)
+    words, answerer = _words(options, labels), _answerer(context, test, labels)
     has_progressed = False
     with ThreadPoolExecutor(service.concurrency) as pool:
         for some in _chunks(open_rows, _rows_at_once(service)):
-            given, problem = _ask_some(pool, answerer, test, some, words)
+            given, problem = _ask_some(pool, answerer, _asked(test, some, options), words)
             _keep(context, test, given, total=len(rows))
             has_progressed = has_progressed or bool(given)
             if problem is not None:
@@ -106,34 +108,29 @@ def _answerer(context: Context, test: ModelTest, labels: Mapping[int, str]) -> "
     )
 
 
-def _words(test: ModelTest, labels: Mapping[int, str]) -> dict[str, int]:
-    """Return what each label is called in a training file, and in words."""
-    options = model_tests.options_of(test)
-    written = {
-        answer: label_id
-        for label_id, name in labels.items()
-        for answer in (request_lines.answer_of(name, test.asking["format"], options),)
-    }
-    return {**{name: label_id for label_id, name in labels.items()}, **written}
+def _words(options: WriteOptions, labels: Mapping[int, str]) -> dict[str, int]:
+    """Return the words that stand for each label: its name, and what a training file calls it."""
+    names = {name: label_id for label_id, name in labels.items()}
+    return {**names, **{request_lines.answer_of(name, options): one for name, one in names.items()}}
+
+
+def _asked(
+    test: ModelTest, rows: list[TestRow], options: WriteOptions
+) -> list[tuple[TestRow, dict[str, Any]]]:
+    return [(one, request_lines.request_of(one.row, test.asking["format"], options)) for one in rows]
 
 
 def _ask_some(
     pool: ThreadPoolExecutor,
     answerer: "OpenAIAnswerer",
-    test: ModelTest,
-    rows: list[TestRow],
+    asked: list[tuple[TestRow, dict[str, Any]]],
     words: Mapping[str, int],
 ) -> "tuple[list[tuple[Given, Answer]], AppError | None]":
     from app.providers.openai_chat import label_of
 
-    options = model_tests.options_of(test)
-    asked = [
-        (one, pool.submit(answerer.ask, request_lines.request_of(one.row, test.asking["format"], options)))
-        for one in rows
-    ]
     given: list[tuple[Given, Answer]] = []
     problem: AppError | None = None
-    for one, future in asked:
+    for one, future in [(one, pool.submit(answerer.ask, request)) for one, request in asked]:
         try:
             answer = future.result()
         except AppError as error:

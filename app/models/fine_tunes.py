@@ -22,6 +22,7 @@ class FineTune(RunColumns, Base):
     suffix: Mapped[str] = mapped_column(sa.String(64), default="")
     key: Mapped[str] = mapped_column(sa.String(40), unique=True)  # marks file and job at the service
     remote_file_id: Mapped[str | None] = mapped_column(sa.String(200))
+    remote_validation_id: Mapped[str | None] = mapped_column(sa.String(200))
     remote_job_id: Mapped[str | None] = mapped_column(sa.String(200))
     remote_status: Mapped[str] = mapped_column(sa.String(40), default="")
     fine_tuned_model: Mapped[str | None] = mapped_column(sa.Text)

@@ -110,6 +110,7 @@ class FineTuner(Protocol):
         file_id: str,
         model: str,
         *,
+        validation_file: str | None = None,
         suffix: str | None = None,
         seed: int | None = None,
         metadata: Mapping[str, str] | None = None,

@@ -122,6 +122,7 @@ class OpenAIFineTuner:
         file_id: str,
         model: str,
         *,
+        validation_file: str | None = None,
         suffix: str | None = None,
         seed: int | None = None,
         metadata: Mapping[str, str] | None = None,
@@ -129,6 +130,8 @@ class OpenAIFineTuner:
     ) -> RemoteJob:
         """Start a job unless one with this metadata is there already; see `FineTuner.create`."""
         body = _create_body(file_id, model, suffix=suffix, seed=seed, metadata=metadata)
+        if validation_file:
+            body["validation_file"] = validation_file
         try:
             known = self.find_job(metadata or {})
         except ProviderRefused as refused:

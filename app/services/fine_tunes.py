@@ -17,7 +17,7 @@ from app.errors import Conflict, InvalidInput
 from app.models.columns import RunState
 from app.models.exports import Export
 from app.models.fine_tunes import FineTune
-from app.services import datasets, runs
+from app.services import checks, datasets, runs
 from app.services.providers import Service
 
 MAX_SUFFIX_CHARS = 64
@@ -61,9 +61,13 @@ def request(
     model: str,
     suffix: str = "",
     has_test: bool = True,
+    ignore_faults: bool = False,
     actor: Actor,
 ) -> FineTune:
-    """Ask for a fine-tune from an export's file; it starts once the file is written."""
+    """Ask for a fine-tune from an export's file; it starts once the file is written.
+
+    A file whose check says that it would be refused is not sent, unless somebody ignores that knowingly.
+    """
     export = runs.get(session, Export, export_id)
     dataset = datasets.get(session, export.dataset_id)
     actor.require(Role.LEAD, dataset)
@@ -72,7 +76,7 @@ def request(
     if export.format not in FORMATS or export.split != "train":
         raise InvalidInput("A fine-tune takes the train split as chat-jsonl or completion-jsonl.")
     check_service(service, today=now().date())
-    if export.state is RunState.DONE:
+    if export.state is RunState.DONE and not ignore_faults:
         check_file(export)
     fine_tune = FineTune(
         dataset_id=export.dataset_id,
@@ -121,12 +125,19 @@ def check_service(service: Service, *, today: dt.date) -> None:
 
 def check_file(export: Export) -> None:
     """Refuse a file that every such service refuses, or charges for in vain."""
+    checks.require_sendable(export)
     if export.rows < LEAST_ROWS:
         raise InvalidInput(f"The file has {export.rows} rows; a fine-tune needs at least {LEAST_ROWS}.")
     if export.bytes > MOST_BYTES:
         raise InvalidInput(
             f"The file has {export.bytes:,} bytes; services take at most {MOST_BYTES:,} (512 MiB)."
         )
+
+
+def check_new_file(fine_tune: FineTune, export: Export) -> None:
+    """Refuse a file like `check_file`, where it was not yet written when the fine-tune was asked for."""
+    if export.finished_at is not None and export.finished_at > fine_tune.created_at:
+        check_file(export)
 
 
 def check_model(fine_tune: FineTune, listed: Mapping[str, str | None]) -> None:
@@ -187,10 +198,12 @@ def list_fine_tunes(session: Session, dataset_id: int) -> list[FineTune]:
     )
 
 
-def note_file(session: Session, fine_tune: FineTune, file_id: str) -> None:
-    """Write down under which id the service keeps the file."""
+def note_file(
+    session: Session, fine_tune: FineTune, file_id: str, *, validation_id: str | None = None
+) -> None:
+    """Write down under which ids the service keeps the file, and that of the rows drawn for validation."""
     fresh = runs.guard(session, fine_tune)
-    fresh.remote_file_id, fresh.note = file_id, None
+    fresh.remote_file_id, fresh.remote_validation_id, fresh.note = file_id, validation_id, None
 
 
 def note_wait(session: Session, fine_tune: FineTune, sentence: str, *, did_nothing: bool) -> None:

@@ -54,7 +54,7 @@ def add_upload(
         bytes=size,
         sha256=sha256,
         layout=seen.layout.to_json(),
-        columns=seen.guess.to_json(),
+        columns=seen.proposed.to_json(),
         created_by_id=actor.user_id,
     )
     session.add(draft)

@@ -17,7 +17,7 @@ from app.models.exports import Export, Variant
 from app.models.fine_tunes import FineTune
 from app.models.model_tests import ModelAnswer, ModelTest
 from app.models.versions import Version
-from app.services import datasets, exports, label_names, runs, versions
+from app.services import datasets, export_rows, exports, label_names, runs, versions
 from app.services.providers import Service
 
 CHAT, COMPLETION = "chat-jsonl", "completion-jsonl"
@@ -74,7 +74,7 @@ def request(
     asking = {
         "format": CHAT,
         "choose": True,
-        "options": {"system_prompt": prompt or prompt_for(list(labels))},
+        "prompt": prompt or prompt_for(list(labels)),
     }
     return _request(session, version, service, model=model, asking=asking, fine_tune_id=None, actor=actor)
 
@@ -86,7 +86,7 @@ def request_for(session: Session, fine_tune: FineTune, *, actor: Actor) -> Model
     dataset = datasets.get(session, fine_tune.dataset_id)
     export = session.get_one(Export, fine_tune.export_id)
     version = versions.create(session, dataset, reason="model test", actor=actor)
-    asking = {"format": export.format, "choose": False, "options": dict(export.options)}
+    asking = {"format": export.format, "choose": False}
     return _request(
         session,
         version,
@@ -162,9 +162,13 @@ def labels_of(session: Session, test: ModelTest) -> dict[int, str]:
     return label_names.labels_at(session, session.get_one(Version, test.version_id))
 
 
-def options_of(test: ModelTest) -> WriteOptions:
-    """Return how a row is put to the model: as in a training file."""
-    return WriteOptions(**test.asking["options"])
+def options_of(session: Session, test: ModelTest) -> WriteOptions:
+    """Return how a row is put to the model: as in its training file, or by an instruction."""
+    if test.fine_tune_id is None:
+        labels = tuple(labels_of(session, test).values())
+        return WriteOptions(system_prompt=test.asking["prompt"], labels=labels)
+    fine_tune = session.get_one(FineTune, test.fine_tune_id)
+    return exports.written_options(session, session.get_one(Export, fine_tune.export_id))
 
 
 def read_rows(session: Session, test: ModelTest) -> list[TestRow]:
@@ -178,7 +182,9 @@ def read_rows(session: Session, test: ModelTest) -> list[TestRow]:
             .where(Example.split == Split.TEST)
         ).all()
     )
-    rows = exports.read_rows(session, version, variant=Variant.CORRECTED, split="test", labelled_only=True)
+    rows = export_rows.read_rows(
+        session, version, variant=Variant.CORRECTED, split="test", labelled_only=True
+    )
     return [
         TestRow(ids[row.id], row, numbers[row.label])
         for row in rows

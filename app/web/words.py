@@ -52,6 +52,7 @@ PHASES = {
     "asking": "Asking for the test rows",
     "neighbours": "Finding similar rows",
     "save_evidence": "Saving the evidence",
+    "drawing": "Drawing the validation rows",
     "applying": "Changing rows",
     "undoing": "Putting rows back",
     "scoring": "Adding up the scores",
@@ -166,6 +167,7 @@ BATCH_KINDS = {
     BatchKind.MERGE: "Merge",
     BatchKind.SPLIT: "Split",
     BatchKind.RESTORE: "Restore",
+    BatchKind.ADOPT: "Take over",
 }
 
 
@@ -184,6 +186,8 @@ def batch_rule(batch: Batch) -> str:
             return f"rows of {rule['label'] or 'no label'} to {rule['into']}"
         case BatchKind.RESTORE:
             return f"back to {rule['version']}"
+        case BatchKind.ADOPT:
+            return f"decisions of {rule['file']}, made in {rule['origin'] or 'another tool'}"
         case BatchKind.AUTO_FIX:
             return _autofix_rule(rule)
 

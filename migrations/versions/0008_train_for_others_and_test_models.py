@@ -38,6 +38,7 @@ def refers(table: str, column: str, to: str, *, ondelete: str | None = None) -> 
 
 
 def upgrade() -> None:
+    op.add_column("fine_tunes", sa.Column("remote_validation_id", sa.String(200), nullable=True))
     op.add_column("fine_tunes", sa.Column("trained_tokens", sa.BigInteger(), nullable=True))
     op.add_column(
         "fine_tunes", sa.Column("has_test", sa.Boolean(), nullable=False, server_default=sa.false())
@@ -172,5 +173,5 @@ def downgrade() -> None:
         "providers",
     ):
         op.drop_table(table)
-    for name in ("curve", "log", "note", "wish", "has_test", "trained_tokens"):
+    for name in ("curve", "log", "note", "wish", "has_test", "trained_tokens", "remote_validation_id"):
         op.drop_column("fine_tunes", name)

@@ -15,7 +15,7 @@ from app.models.columns import RunState
 from app.services import exports, fine_tunes, runs
 from app.services.exports import ExportChoices
 from app.services.providers import Service
-from tests.factories import TUNABLE_ROWS, make_dataset
+from tests.factories import TUNABLE_ROWS, Row, make_dataset
 from tests.jobs.working import PATIENCE_SECONDS, at_work, done, ended, failed
 from tests.providers.fake_openai import API_KEY, Failure, FakeOpenAI, fake_openai
 from tests.services.checking import event_names
@@ -230,6 +230,23 @@ def test_a_restart_goes_on_with_the_same_job(
         done(any_database, asked)
     assert fake.count("POST", "/v1/files") == 1
     assert fake.count("POST", "/v1/fine_tuning/jobs") == 1
+
+
+def test_rows_drawn_for_validation_are_sent_too(
+    settings: Settings, database: Database, fake: FakeOpenAI
+) -> None:
+    rows = [Row(f"text {number}", "order" if number % 2 else "refund") for number in range(40)]
+    dataset_id = make_dataset(database, rows=rows)
+    service = Service(None, "openai", fake.url, "settings")
+    with database.write() as session:
+        choices = ExportChoices(validation_percent=20)
+        export = exports.request(session, dataset_id, choices, actor=LOCAL)
+        asked = fine_tunes.request(session, export.id, service, model="small-1", actor=LOCAL)
+    with at_work(keyed(settings, fake), database):
+        done(database, asked)
+    (job,) = fake.jobs.values()
+    sent = [fake.contents[job[name]].count(b"\n") for name in ("training_file", "validation_file")]
+    assert sent == [32, 8]
 
 
 @pytest.mark.parametrize("call", [UPLOAD, CREATE])

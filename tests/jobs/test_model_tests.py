@@ -56,9 +56,12 @@ def test_a_tuned_model_is_asked_as_its_file_was_written(
 ) -> None:
     dataset_id = make_dataset(any_database, rows=TUNABLE_ROWS)
     with any_database.write() as session:
-        choices = ExportChoices(system_prompt="What is it about?")
+        choices = ExportChoices(
+            system_prompt="What is it about?", template="Text: {text}", label_codes={"order": "O"}
+        )
         export = exports.request(session, dataset_id, choices, actor=LOCAL)
         asked = fine_tunes.request(session, export.id, service_of(fake), model="small-1", actor=LOCAL)
+    fake.says = lambda _: "O"  # the code that stands for a label in the file
     with at_work(keyed, any_database):
         tuned = done(any_database, asked)
     assert (tuned.trained_tokens, tuned.note) == (1234, None)

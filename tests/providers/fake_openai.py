@@ -96,7 +96,7 @@ class FakeOpenAI:
             "status": "validating_files",
             "trained_tokens": None,
             "training_file": body["training_file"],
-            "validation_file": None,
+            "validation_file": body.get("validation_file"),
             "method": body.get("method"),
             "metadata": body.get("metadata"),
         }

@@ -120,7 +120,7 @@ def test_a_model_that_nobody_tuned_is_asked_for(
     with database.read() as session:
         (test,) = model_tests.list_tests(session, dataset_id)
     assert page.url == f"/model-tests/{test.id}"
-    assert "- refund" in test.asking["options"]["system_prompt"]
+    assert "- refund" in test.asking["prompt"]
     refused = browser.client.post(f"/datasets/{dataset_id}/model-tests", data={"model": "big-1"})
     assert refused.status_code == 503
 
