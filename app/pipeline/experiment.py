@@ -168,7 +168,8 @@ def run(
         When there is no seed, or a variant or the test set has no rows.
     """
     task.check()
-    trainings = [(name, seed) for name in task.variants for seed in task.seeds]
+    # Seed by seed: one that is stopped half-way has whole comparisons.
+    trainings = [(name, seed) for seed in task.seeds for name in task.variants]
     known: dict[tuple[bytes, int], tuple[str, Labels]] = {}
     for number, (name, seed) in enumerate(trainings, start=1):
         variant = task.variants[name]

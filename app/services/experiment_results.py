@@ -166,7 +166,7 @@ def _fingerprint(experiment: Experiment, trials: Sequence[Trial]) -> str:
 
 
 def since(earlier: Experiment | None, now: Experiment) -> dict[str, Any] | None:
-    """Return how the test rows differ from those of an earlier experiment; nothing where they are the same."""
+    """Return how the test rows differ from those of an earlier experiment, if they do."""
     if earlier is None:
         return None
     before, after = _labels_of(earlier), _labels_of(now)

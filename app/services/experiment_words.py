@@ -1,7 +1,7 @@
 """What an experiment says in words: one plain sentence, and a report to share."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from app.services.material import MODEL, VERSION, Taught
@@ -34,14 +34,16 @@ PERHAPS_HELPED = (
     "but {points:.1f} points (95 % interval {low:+.1f} to {high:+.1f}) may be chance."
 )
 HARMED = (
-    "With {better}, the model gets only {after:.1%} of the test rows right instead of {before:.1%} with {base}: "
-    "{points:.1f} points fewer (95 % interval {low:+.1f} to {high:+.1f}), which is more than chance."
+    "With {better}, the model gets only {after:.1%} of the test rows right instead of {before:.1%} with "
+    "{base}: {points:.1f} points fewer (95 % interval {low:+.1f} to {high:+.1f}), which is more than chance."
 )
 PERHAPS_HARMED = (
     "With {better}, the model gets {after:.1%} of the test rows right instead of {before:.1%} with {base}; "
     "{points:.1f} points fewer (95 % interval {low:+.1f} to {high:+.1f}) may be chance."
 )
-NO_CHANGE = "With {better}, the model does as well as with {base}: it gets {after:.1%} of the test rows right."
+NO_CHANGE = (
+    "With {better}, the model does as well as with {base}: it gets {after:.1%} of the test rows right."
+)
 GONE = "Of the errors, {gone:.0%} are gone."
 BEST = "The best of all is {name}, with {accuracy:.1%}."
 ONE = "Trained on {name}, the model gets {accuracy:.1%} of the test rows right."
@@ -135,19 +137,26 @@ def _subject(variant: str) -> str:
 class About:
     """What a report says of an experiment besides its results."""
 
+    number: int
     dataset: str
     version: str
     trainer: str
     embedder: str
     seeds: tuple[int, ...]
+    repeats: int | None
     asked_by: str
     finished: str
+
+
+def report(about: About, results: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a report as JSON."""
+    return {**asdict(about), "headline": headline(results), "warnings": warnings(results), "results": results}
 
 
 def markdown(about: About, results: Mapping[str, Any]) -> str:
     """Write a report that can be pasted into an issue or a page."""
     parts = [
-        f"# Experiment on {_plain(about.dataset)}",
+        f"# Experiment {about.number} on {_plain(about.dataset)}",
         headline(results),
         *_warnings(results),
         _table(results),
@@ -168,13 +177,13 @@ def warnings(results: Mapping[str, Any]) -> list[str]:
     test, leaks = results.get("test") or {}, results.get("leaks") or {}
     if leaks.get("test") and not leaks.get("left_out"):
         found.append(
-            f"{leaks['test']} test rows say the same as a train row, so that every accuracy here is a little too "
-            "high."
+            f"{leaks['test']} test rows say the same as a train row, so that every accuracy here is "
+            "a little too high."
         )
     if since := test.get("since"):
         found.append(
-            f"Test labels changed since experiment {since['experiment']}: {since['labels_changed']} labels are "
-            f"others, {since['rows_added']} rows came and {since['rows_removed']} went. Its numbers do not "
+            f"Test labels changed since experiment {since['experiment']}: {since['labels_changed']} "
+            f"labels are others, {since['rows_added']} rows came and {since['rows_removed']} went. Its numbers do not "
             "compare with these."
         )
     if test.get("changed"):
@@ -225,7 +234,9 @@ def _curve(results: Mapping[str, Any]) -> list[str]:
 
 
 def _classes(results: Mapping[str, Any]) -> list[str]:
-    variants = {name: one["classes"] for name, one in results.get("variants", {}).items() if one.get("classes")}
+    variants = {
+        name: one["classes"] for name, one in results.get("variants", {}).items() if one.get("classes")
+    }
     if not variants:
         return []
     lines = [

@@ -1,5 +1,6 @@
 """Experiments: asking for a comparison, keeping what each training predicts and what came out."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,14 +10,16 @@ from sqlalchemy.orm import Session, undefer
 
 from app import events, queue
 from app.actor import Actor, Role
-from app.errors import Conflict, InvalidInput, Unavailable
+from app.errors import Conflict, InvalidInput, NotFound, Unavailable
 from app.models.columns import OPEN_STATES, RunState
 from app.models.datasets import Dataset
 from app.models.experiments import Experiment, Trial
+from app.models.people import User
 from app.models.scoring import ScoringRun
 from app.models.versions import Version
 from app.providers.catalogue import FILE
-from app.services import datasets, material, runs, test_split, versions
+from app.services import datasets, experiment_words, material, runs, test_split, versions
+from app.services.experiment_words import About
 from app.services.material import Material, Taught
 
 TRAINERS = {"linear": "linear", "local": "linear", "transformer": "transformer"}
@@ -187,12 +190,28 @@ def get(session: Session, experiment_id: int) -> Experiment:
     return runs.get(session, Experiment, experiment_id)
 
 
-def of_dataset(session: Session, dataset_id: int, experiment_id: int) -> Experiment:
+def of_dataset(session: Session, dataset: Dataset, experiment_id: int) -> Experiment:
     """Return an experiment of this dataset."""
     experiment = get(session, experiment_id)
-    if experiment.dataset_id != dataset_id:
-        raise InvalidInput(f"Experiment {experiment_id} is one of another dataset.")
+    if experiment.dataset_id != dataset.id:
+        raise NotFound(f"There is no experiment {experiment_id} of {dataset.name}.")
     return experiment
+
+
+def about(session: Session, experiment: Experiment) -> About:
+    """Return what a report says of an experiment besides its results."""
+    ended = experiment.finished_at
+    return About(
+        number=experiment.id,
+        dataset=session.get_one(Dataset, experiment.dataset_id).name,
+        version=versions.get(session, experiment.version_id).name,
+        trainer=experiment.trainer,
+        embedder=experiment.embedder,
+        seeds=tuple(experiment.seeds),
+        repeats=experiment.repeats_id,
+        asked_by=session.get_one(User, experiment.created_by_id).name,
+        finished=ended.isoformat(timespec="seconds") if ended else "",
+    )
 
 
 def list_experiments(session: Session, dataset_id: int) -> list[Experiment]:
@@ -205,6 +224,15 @@ def list_experiments(session: Session, dataset_id: int) -> list[Experiment]:
             .limit(100)
         )
     )
+
+
+def report_file(session: Session, experiment: Experiment, ending: str) -> tuple[str, str]:
+    """Return the name and content of a report: Markdown for `md`, else JSON."""
+    facts = about(session, experiment)
+    if ending == "md":
+        return f"experiment-{experiment.id}.md", experiment_words.markdown(facts, experiment.results)
+    content = json.dumps(experiment_words.report(facts, experiment.results), indent=1)
+    return f"experiment-{experiment.id}.json", f"{content}\n"
 
 
 def read_material(session: Session, experiment: Experiment) -> Material:
