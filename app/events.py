@@ -44,6 +44,8 @@ NAMES = {
     "experiment.finished": "A comparison of variants has its results.",
     "experiment.failed": "A comparison of variants could not be made.",
     "experiment.cancelled": "A comparison of variants was stopped.",
+    "experiment.model_added": "Another model's answers joined a comparison.",
+    "test_split.requested": "A test split was to be drawn from the train rows.",
     "fine_tune.requested": "A fine-tune was started from an export.",
     "fine_tune.finished": "A fine-tune ended with a model.",
     "fine_tune.failed": "A fine-tune failed or was refused.",

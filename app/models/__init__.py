@@ -4,7 +4,7 @@ from app.models.datasets import Counter, Dataset, Label, LabelRename
 from app.models.events import Event
 from app.models.evidence import Evidence, Finding
 from app.models.examples import Example
-from app.models.experiments import Experiment
+from app.models.experiments import Experiment, Trial
 from app.models.exports import Export
 from app.models.fine_tunes import FineTune
 from app.models.imports import Import, ImportMatch, RejectedRow
@@ -50,6 +50,7 @@ __all__ = [
     "Token",
     "TrainedModel",
     "TrainingJob",
+    "Trial",
     "User",
     "Version",
     "Worker",

@@ -8,9 +8,9 @@ from sqlalchemy.orm import Session
 
 from app.config import Settings
 from app.models.columns import RunState
-from app.models.exports import Variant
 from app.models.model_tests import ModelTest
 from app.services import experiments, model_tests, providers
+from app.services.material import Taught
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def _of_experiment(trainer: str, results: Mapping[str, Any]) -> list[ModelLine]:
             rows=results.get("test_rows", 0),
             no_label=0,
         )
-        for name in Variant
+        for name in Taught
         if name.value in variants
     ]
 

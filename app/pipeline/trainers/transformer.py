@@ -40,7 +40,7 @@ DIGESTS = {
 MISSING = "The trainer transformer needs the extra `train`: pip install 'setright[train]'."
 MOST_THREADS = 8
 SETTINGS = {
-    "epochs": Number(4, 1, 50),
+    "epochs": Number(3, 1, 50),
     "batch_size": Number(16, 1, 512),
     "learning_rate": Number(5e-5, 1e-7, 1e-2),
     "weight_decay": Number(0.01, 0.0, 1.0),
