@@ -198,6 +198,9 @@ def judge(context: Context, test: ModelTest) -> None:
         "recall": [None if np.isnan(one) else float(one) for one in found.recall[:no_label]],
         "support": found.support[:no_label].tolist(),
     }
+    from app.services.joining import join_last_experiment
+
     with context.database.write() as session:
         actor = runs.requester(session, test)
         model_tests.finish(session, test, results, actor=actor)
+        join_last_experiment(session, test, actor=actor)
