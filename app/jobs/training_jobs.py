@@ -160,7 +160,7 @@ class _Report(Reporter):
         before = self._last
         super().__call__(phase, done, total)
         if self._last != before:
-            _rest_if_paused(self._context, self._run)  # type: ignore[arg-type] — it was made for a training job
+            _rest_if_paused(self._context, self._run)  # type: ignore[arg-type]  # it was made for a training job
 
 
 def _folder(context: Context, job_id: int) -> Path:

@@ -65,7 +65,7 @@ def get(session: Session, kind: type[Run], run_id: int) -> Run:
 def lock_open(session: Session, kind: type[Run], dataset_id: int) -> list[Run]:
     """Return a dataset's jobs of a kind that have not ended; they stay so until this transaction ends."""
     is_open = (kind.dataset_id == dataset_id, kind.state.in_(OPEN_STATES))
-    query = sa.select(kind).where(*is_open)  # type: ignore[arg-type] — a training job is of no dataset
+    query = sa.select(kind).where(*is_open)  # type: ignore[arg-type]  # a training job is of no dataset
     return list(session.scalars(query.with_for_update()))
 
 

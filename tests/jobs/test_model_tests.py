@@ -11,7 +11,8 @@ from app.config import Settings
 from app.db import Database
 from app.models import FineTune, ModelTest
 from app.models.columns import RunState
-from app.services import comparing_models, exports, fine_tunes, model_tests
+from app.services import comparing_models, experiments, exports, fine_tunes, model_tests
+from app.services.experiments import Wanted
 from app.services.exports import ExportChoices
 from app.services.providers import Service
 from tests.factories import TUNABLE_ROWS, make_dataset
@@ -101,6 +102,25 @@ def test_a_model_that_nobody_tuned_may_choose_a_label_only(
     with database.read() as session:
         assert model_tests.wrong_answers(session, asked.id) == ["I cannot say"]
         assert event_names(session)[-1] == "model_test.finished"
+
+
+def test_a_tested_model_joins_the_last_experiment_on_the_same_rows(
+    settings: Settings, database: Database, fake: FakeOpenAI
+) -> None:
+    dataset_id = make_dataset(database)
+    with database.write() as session:
+        wanted = Wanted(trainer="linear", seeds=[0], embedder="static")
+        compared = experiments.request(session, dataset_id, wanted, actor=LOCAL)
+    with at_work(keyed_of(settings, fake), database):
+        done(database, compared)
+        with database.write() as session:
+            asked = model_tests.request(session, dataset_id, service_of(fake), model="big-1", actor=LOCAL)
+        done(database, asked)
+    with database.read() as session:
+        results = experiments.get(session, compared.id).results
+        lines = comparing_models.lines(session, settings, dataset_id)
+    assert results["variants"]["model:big-1"]["accuracy"] == 1.0
+    assert {"big-1", "linear, original labels", "linear, corrected labels"} <= {line.name for line in lines}
 
 
 def test_a_service_without_schemas_is_asked_plainly(

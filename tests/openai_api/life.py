@@ -2,6 +2,7 @@
 
 import json
 import math
+from typing import Any
 
 import openai
 import pytest
@@ -52,8 +53,9 @@ def live(
     assert told[0] == "The job has successfully completed"
     (checkpoint,) = client.fine_tuning.jobs.checkpoints.list(job.id)
     assert checkpoint.fine_tuned_model_checkpoint == done.fine_tuned_model
-    assert 0 < checkpoint.metrics.train_loss < math.log(2)
-    assert 0 < checkpoint.metrics.valid_loss < math.log(2)
+    metrics: Any = checkpoint.metrics
+    assert 0 < metrics.train_loss < math.log(2)
+    assert 0 < metrics.valid_loss < math.log(2)
     assert [one.id for one in client.fine_tuning.jobs.list(metadata={"project": "a"})] == [job.id]
     assert list(client.fine_tuning.jobs.list(metadata={"project": "b"})) == []
     ask_the_model(client, done.fine_tuned_model)
@@ -66,7 +68,7 @@ def live(
         client.files.retrieve(sent.id)
 
 
-def ask_the_model(client: openai.OpenAI, model: str) -> None:
+def ask_the_model(client: Any, model: str) -> None:
     assert client.models.retrieve(model).id == model
     assert {"linear", "static", model} <= {one.id for one in client.models.list()}
     question = [{"role": "user", "content": "give my money back"}]
@@ -92,7 +94,7 @@ def ask_the_model(client: openai.OpenAI, model: str) -> None:
     assert (len(vectors.data), vectors.usage.total_tokens) == (2, 8)
 
 
-def ask_beyond_the_description(client: openai.OpenAI, model: str) -> None:
+def ask_beyond_the_description(client: Any, model: str) -> None:
     question = [{"role": "user", "content": "give my money back"}]
     pieces = client.chat.completions.create(
         model=model, messages=question, stream=True, stream_options={"include_usage": True}

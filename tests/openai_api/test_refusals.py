@@ -51,7 +51,7 @@ def test_files_that_no_training_can_use(client: openai.OpenAI, open_settings: Se
         (lines + b"\xff\xfe\n", "fine-tune", "Line 25 is no JSON object in UTF-8"),
     ):
         with pytest.raises(openai.BadRequestError, match=words):
-            client.files.create(file=("mine.jsonl", content), purpose=purpose)  # type: ignore[arg-type] — a wrong one too
+            client.files.create(file=("mine.jsonl", content), purpose=purpose)  # type: ignore[arg-type]  # a wrong one too
     assert list(client.files.list()) == []
     assert list((open_settings.training / "files").iterdir()) == []
 
