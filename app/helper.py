@@ -3,6 +3,7 @@
 import multiprocessing
 import multiprocessing.connection
 import os
+import signal
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -54,7 +55,7 @@ class Helper:
         with self._lock:
             if self._pool is None:
                 self._pool = ProcessPoolExecutor(
-                    PROCESSES, mp_context=multiprocessing.get_context("spawn"), initializer=_end_with_parent
+                    PROCESSES, mp_context=multiprocessing.get_context("spawn"), initializer=_begin
                 )
             return self._pool
 
@@ -64,8 +65,9 @@ class Helper:
                 self._pool = None
 
 
-def _end_with_parent() -> None:
-    """End this process when the web process does, however that ends."""
+def _begin() -> None:
+    """Leave Ctrl+C to the web process, and end when that does, however it ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is None:
         return

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
+from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, Response
 
@@ -85,5 +86,5 @@ def content(file_id: str, session: ReadSession) -> Response:
 def delete(file_id: str, actor: CurrentActor, session: WriteSession) -> Response:
     """Delete a file; jobs that read it already go on."""
     path = training_files.delete(session, file_id, actor=actor)
-    path.unlink(missing_ok=True)
-    return AsciiJSONResponse({"id": file_id, "object": "file", "deleted": True})
+    gone = BackgroundTask(path.unlink, missing_ok=True)  # once that is committed
+    return AsciiJSONResponse({"id": file_id, "object": "file", "deleted": True}, background=gone)

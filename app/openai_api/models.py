@@ -3,6 +3,7 @@
 import shutil
 
 from fastapi import APIRouter
+from starlette.background import BackgroundTask
 from starlette.responses import Response
 
 from app.api.answers import AsciiJSONResponse
@@ -45,5 +46,5 @@ def delete(model: str, actor: CurrentActor, session: WriteSession) -> Response:
     if model in own_names():
         raise Refused(f"The model {model!r} comes with this server; it stays.", param="model")
     folder = training_jobs.delete_model(session, model, actor=actor)
-    shutil.rmtree(folder, ignore_errors=True)
-    return AsciiJSONResponse({"id": model, "object": "model", "deleted": True})
+    gone = BackgroundTask(shutil.rmtree, folder, ignore_errors=True)  # once that is committed
+    return AsciiJSONResponse({"id": model, "object": "model", "deleted": True}, background=gone)

@@ -14,6 +14,7 @@ from app.errors import InvalidInput, NotFound
 from app.models.openai_api import ApiFile
 
 PURPOSE = "fine-tune"
+MAX_LINE_BYTES = 8 * 1024**2
 LOOKED_AT = 50
 """So many lines are looked at when a file arrives; all of them when a job begins."""
 
@@ -35,10 +36,12 @@ def check(arrived: Arrived, purpose: str) -> None:
     if not arrived.bytes:
         raise InvalidInput("The file is empty.")
     with arrived.path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if number > LOOKED_AT:
-                return
-            _check_line(line, number)
+        for number in range(1, LOOKED_AT + 1):
+            line = file.readline(MAX_LINE_BYTES + 1)
+            if len(line) > MAX_LINE_BYTES:
+                raise InvalidInput(f"Line {number} is longer than {MAX_LINE_BYTES:,} bytes.")
+            if line.strip():
+                _check_line(line, number)
 
 
 def _check_line(line: bytes, number: int) -> None:

@@ -48,12 +48,19 @@ def test_files_that_no_training_can_use(client: openai.OpenAI, open_settings: Se
         (b"", "fine-tune", "The file .*is empty"),
         (b"text,label\na,b\n", "fine-tune", "Line 1 is no JSON object"),
         (lines + b"[1]\n", "fine-tune", "Line 25 is no JSON object"),
+        (b"\n" + b"x" * 8_500_000, "fine-tune", "Line 2 is longer than"),
         (lines + b"\xff\xfe\n", "fine-tune", "Line 25 is no JSON object in UTF-8"),
     ):
         with pytest.raises(openai.BadRequestError, match=words):
             client.files.create(file=("mine.jsonl", content), purpose=purpose)  # type: ignore[arg-type]  # a wrong one too
     assert list(client.files.list()) == []
     assert list((open_settings.training / "files").iterdir()) == []
+
+
+def test_a_file_larger_than_any_form_arrives_whole(client: openai.OpenAI) -> None:
+    content = training_lines() + b"\n" * 6_000_000
+    sent = client.files.create(file=("large.jsonl", content), purpose="fine-tune")
+    assert client.files.content(sent.id).read() == content
 
 
 def test_requests_that_make_no_sense(client: openai.OpenAI) -> None:
