@@ -6,11 +6,14 @@ from fastapi import Request
 from pydantic import Field, SecretStr
 from starlette.responses import Response
 
+from app import helper as work
+from app.actor import Role
 from app.api.answers import Exact, In, Listing, Out, answer, listing
 from app.api.deps import CurrentActor, router_of
+from app.helper import Helper
 from app.services import providers
 from app.services.providers import ServiceDetails
-from app.web.deps import CurrentSettings, Id, ReadSession, WriteSession
+from app.web.deps import CurrentDatabase, CurrentSettings, Id, ReadSession, WriteSession
 
 router = router_of("providers")
 
@@ -81,6 +84,40 @@ def create(
     """Add a service. Needs the role admin."""
     added = providers.add(session, settings, body.details(), actor=actor)
     return answer(ProviderOut.model_validate(added), status_code=201)
+
+
+class ModelOut(Out):
+    """A model that a service has now."""
+
+    id: Exact
+    """What the service calls it."""
+    owned_by: Exact
+    """Whose it is, as the service says."""
+    shutdown_date: Exact | None
+    """The day on which the service shuts it down, where it says one."""
+
+
+@router.get(
+    "/providers/{name}/models",
+    name="api.providers.models",
+    summary="List a provider's models",
+    response_model=Listing[ModelOut],
+)
+def models(
+    request: Request,
+    name: str,
+    actor: CurrentActor,
+    database: CurrentDatabase,
+    settings: CurrentSettings,
+) -> Response:
+    """Ask a service, by its name, which models it has now. Needs the role lead; 502 where it refuses."""
+    actor.require(Role.LEAD)
+    with database.read() as session:  # closed before the service is asked, which may take a while
+        service = providers.get(session, settings, name)
+        key = providers.key_of(session, settings, name, base_url=service.base_url)
+    helper: Helper = request.app.state.helper
+    found = helper.ask(work.list_models, key, service.base_url)
+    return listing(request, [ModelOut.model_validate(one) for one in found])
 
 
 @router.patch(
