@@ -16,6 +16,7 @@ from app.providers.fine_tuning import FineTuner, RemoteJob
 from app.queue import Job
 from app.services import checks, fine_tunes, model_tests, providers, runs
 from app.services.fine_tunes import Progress
+from app.services.runs import Overtaken
 
 EXPORT_WAIT_SECONDS = 1.0
 SEND_TRIES = 5
@@ -157,9 +158,33 @@ def start(context: Context, fine_tune: FineTune, tried: int = 0) -> float | None
             with context.database.write() as session:
                 fine_tunes.note_refused(session, fine_tune)
         raise
-    with context.database.write() as session:
-        fine_tunes.note_job(session, fine_tune, job.id, job.status, job.fine_tuned_model)
+    try:
+        with context.database.write() as session:
+            fine_tunes.note_job(session, fine_tune, job.id, job.status, job.fine_tuned_model)
+    except Overtaken:
+        _withdraw(context, fine_tune, tuner, job)
+        raise
+    _settle(context, fine_tune, tuner, job)
     return None
+
+
+def _withdraw(context: Context, fine_tune: FineTune, tuner: FineTuner, job: RemoteJob) -> None:
+    """Cancel a job that this worker created late, after another had taken over and created its own."""
+    with context.database.read() as session:
+        theirs = runs.get(session, FineTune, fine_tune.id).remote_job_id
+    if theirs is not None and theirs != job.id:
+        tuner.cancel(job.id)
+
+
+def _settle(context: Context, fine_tune: FineTune, tuner: FineTuner, job: RemoteJob) -> None:
+    """Look once more which jobs carry the mark: where another worker was quicker, its job is the one."""
+    try:
+        oldest = tuner.find_job({"setright_key": fine_tune.key})
+    except (Unavailable, ProviderRefused):
+        return  # it cannot be asked now, or lists none: the job that was created stays
+    if oldest is not None and oldest.id != job.id:
+        with context.database.write() as session:
+            fine_tunes.note_job(session, fine_tune, oldest.id, oldest.status, oldest.fine_tuned_model)
 
 
 @step(FineTune, "fine_tune.follow")

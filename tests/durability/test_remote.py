@@ -67,3 +67,39 @@ def test_killed_while_a_model_is_asked(settings: Settings, database: Database, l
         assert (finished.results["rows"], finished.results["accuracy"], finished.done) == (62, 1.0, 62)
         at_once = service.concurrency * ROUNDS
         assert 62 <= len(fake.chats) <= 62 + at_once, "only what was under way is asked again"
+
+
+def test_a_worker_that_wakes_up_late_leaves_one_job(
+    settings: Settings, database: Database, log: Path
+) -> None:
+    dataset_id = make_dataset(database, rows=TUNABLE_ROWS)
+    with fake_openai() as fake:
+        there = {"openai_api_key": SecretStr(API_KEY), "openai_base_url": fake.url}
+        quick = {"worker_beat_seconds": 0.1, "worker_stale_seconds": 1.5, "fine_tune_poll_seconds": 0.1}
+        settings = settings.model_copy(update={**there, **quick})
+        service = Service(None, "openai", fake.url, "settings")
+        fake.progress = ["running"]
+        with database.write() as session:
+            export = exports.request(session, dataset_id, ExportChoices(), actor=LOCAL)
+            asked = fine_tunes.request(session, export.id, service, model="small-1", actor=LOCAL)
+        fake.hang_seconds = 1.0
+        with processes.worker(settings, log) as late:
+            looked = ("GET", "/v1/fine_tuning/jobs")  # before the upload, and again before the job
+            processes.wait_until(lambda: fake.count(*looked) > 1, "the second look", log)
+            processes.pause(late)
+            fake.hang_seconds = 0.0
+            with processes.worker(settings, log):
+                processes.wait_until(lambda: len(fake.jobs) == 1, "the job", log)
+                processes.wait_until(lambda: remote_job(database, asked) is not None, "its number", log)
+                processes.resume(late)
+                processes.wait_until(lambda: len(fake.jobs) == 2, "the job that comes late", log)
+                processes.wait_until(lambda: fake.jobs["ftjob-2"]["status"] == "cancelled", "its end", log)
+                fake.progress = ["succeeded"]
+                processes.wait_until(lambda: processes.is_ended(database, FineTune, asked.id), "the end", log)
+        finished = processes.run_of(database, FineTune, asked.id)
+        assert (finished.state, finished.remote_job_id) == (RunState.DONE, "ftjob-1")
+        assert len(fake.files) == 1
+
+
+def remote_job(database: Database, asked: FineTune) -> str | None:
+    return processes.run_of(database, FineTune, asked.id).remote_job_id
