@@ -17,7 +17,7 @@ from app.services.exports import ExportChoices
 from app.services.providers import Service
 from tests.factories import TUNABLE_ROWS, Row, make_dataset
 from tests.jobs.working import PATIENCE_SECONDS, at_work, done, ended, failed
-from tests.providers.fake_openai import API_KEY, Failure, FakeOpenAI, fake_openai
+from tests.providers.fake_openai import API_KEY, AT_ONCE, Failure, FakeOpenAI, fake_openai
 from tests.services.checking import event_names
 
 UPLOAD = ("POST", "/v1/files")
@@ -89,7 +89,7 @@ def test_succeeded(with_key: Settings, any_database: Database, fake: FakeOpenAI)
             "127.0.0.1 refused (403): Your organization may not create fine-tuning jobs. (request id req-",
         ),
         (
-            Failure(429, "Slow down.", headers={"retry-after": "0"}, times=99),
+            Failure(429, "Slow down.", headers=AT_ONCE, times=99),
             "127.0.0.1 asks to wait: Slow down.",
         ),
         (
@@ -118,7 +118,7 @@ def test_asked_to_wait(
     with_key: Settings, any_database: Database, fake: FakeOpenAI, call: tuple[str, str]
 ) -> None:
     asked = ask(any_database, fake)
-    fake.fail_next(Failure(429, "Slow down.", headers={"retry-after": "0"}, times=4, only=call))
+    fake.fail_next(Failure(429, "Slow down.", headers=AT_ONCE, times=4, only=call))
     with at_work(with_key, any_database):
         done(any_database, asked)
     assert fake.count(*call) == 5
@@ -130,7 +130,7 @@ def test_giving_up_says_what_the_provider_said_last(
     settings: Settings, database: Database, fake: FakeOpenAI, call: tuple[str, str]
 ) -> None:
     asked = ask(database, fake)
-    fake.fail_next(Failure(429, "Slow down.", headers={"retry-after": "0"}, times=99, only=call))
+    fake.fail_next(Failure(429, "Slow down.", headers=AT_ONCE, times=99, only=call))
     with at_work(keyed(settings, fake), database):
         assert "127.0.0.1 asks to wait: Slow down. (request id req-" in failed(database, asked)
     assert fake.count(*call) == 5
@@ -161,7 +161,7 @@ def test_out_of_reach_for_a_while(with_key: Settings, any_database: Database, fa
     fake.progress = ["running"]
     with at_work(with_key, any_database):
         wait_for(any_database, asked, lambda fresh: fresh.remote_status == "running")
-        fake.fail_next(Failure(503, "Down for maintenance.", headers={"retry-after": "0"}, times=12))
+        fake.fail_next(Failure(503, "Down for maintenance.", headers=AT_ONCE, times=12))
         wait_for(any_database, asked, lambda _: not fake.failures)
         fake.progress = ["succeeded"]
         done(any_database, asked)

@@ -17,7 +17,7 @@ from app.services.exports import ExportChoices
 from app.services.providers import Service
 from tests.factories import TUNABLE_ROWS, make_dataset
 from tests.jobs.working import at_work, done, ended, failed
-from tests.providers.fake_openai import API_KEY, Failure, FakeOpenAI, fake_openai
+from tests.providers.fake_openai import API_KEY, AT_ONCE, Failure, FakeOpenAI, fake_openai
 from tests.services.checking import event_names
 
 CHAT = ("POST", "/v1/chat/completions")
@@ -136,7 +136,7 @@ def test_a_service_without_schemas_is_asked_plainly(
 
 def test_busy_for_a_while(settings: Settings, database: Database, fake: FakeOpenAI) -> None:
     asked = ask(database, fake)
-    fake.fail_next(Failure(429, "Slow down.", headers={"retry-after": "0"}, times=9, only=CHAT))
+    fake.fail_next(Failure(429, "Slow down.", headers=AT_ONCE, times=9, only=CHAT))
     with at_work(keyed_of(settings, fake), database):
         done(database, asked)
     assert len(fake.chats) == 2

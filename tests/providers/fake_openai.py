@@ -16,6 +16,8 @@ from urllib.parse import parse_qs, urlsplit
 
 API_KEY = "test-key-7f3a"
 CREATED_AT = 1_790_000_000
+AT_ONCE = {"retry-after": "0", "retry-after-ms": "1"}
+"""Headers of a server that asks to be asked again now."""
 JOB_ACTION = re.compile(r"/v1/fine_tuning/jobs/([^/]+)(?:/(cancel|events|checkpoints|pause|resume))?$")
 
 
