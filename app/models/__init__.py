@@ -9,7 +9,7 @@ from app.models.exports import Export
 from app.models.fine_tunes import FineTune
 from app.models.imports import Import, ImportMatch, RejectedRow
 from app.models.learning import FrontRow, Learning
-from app.models.people import LoginSession, Token, User
+from app.models.people import DatasetRole, LoginSession, SignInLink, Token, User
 from app.models.review import Batch, Decision
 from app.models.samples import Sample, SampleRow
 from app.models.scoring import Score, ScoringRun
@@ -20,6 +20,7 @@ __all__ = [
     "Batch",
     "Counter",
     "Dataset",
+    "DatasetRole",
     "Decision",
     "Event",
     "Evidence",
@@ -40,6 +41,7 @@ __all__ = [
     "SampleRow",
     "Score",
     "ScoringRun",
+    "SignInLink",
     "Token",
     "User",
     "Version",

@@ -12,8 +12,10 @@ from app.db import Database
 from app.resources import folder
 from app.services import people as people_service
 from app.web import (
+    account,
     autofix,
     batches,
+    dataset_people,
     datasets,
     errors,
     experiments,
@@ -27,8 +29,11 @@ from app.web import (
     review,
     runs,
     scoring,
+    signing_in,
+    single_sign_on,
     versions,
 )
+from app.web.attempts import make_attempts
 from app.web.deps import current_actor
 from app.web.middleware import BodyLimit, Guard
 
@@ -48,6 +53,9 @@ PAGES = (
     labels,
     scoring,
     runs,
+    account,
+    people,
+    dataset_people,
 )
 
 
@@ -63,10 +71,12 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
         form_limits={"max_part_size": MAX_FORM_BYTES, "max_fields": 2 * settings.max_columns + 100},
     )
     app.state.settings, app.state.database = settings, database
+    app.state.attempts = make_attempts(settings.sign_in_attempts)
     for noun in PAGES:
         # Nobody sees or changes anything without being someone, whatever a route asks for.
         app.include_router(noun.router, include_in_schema=False, dependencies=[Depends(current_actor)])
-    app.include_router(people.router, include_in_schema=False)
+    app.include_router(signing_in.router, include_in_schema=False)
+    app.include_router(single_sign_on.router, include_in_schema=False)
     app.include_router(api.router)
     app.add_api_route("/healthz", health, include_in_schema=False)
     app.mount("/static", StaticAssets(directory=folder("static")), name="static")
