@@ -123,6 +123,11 @@ class Settings(BaseSettings):
         "https://api.openai.com/v1",
         description="Address of the OpenAI-compatible service for fine-tunes and embeddings.",
     )
+    outgoing: Literal["", "public", "local", "any"] = Field(
+        "",
+        description="Where requests to model services may go: `public` addresses only, this machine as well "
+        "(`local`), or `any`, one's own network too; empty means `local` where SETRIGHT_HOST is loopback.",
+    )
     openai_embedding_concurrency: int = Field(
         4, ge=1, le=64, description="Requests for embeddings under way at once."
     )
@@ -163,6 +168,12 @@ class Settings(BaseSettings):
         return (
             [host.strip() for host in value.split(",") if host.strip()] if isinstance(value, str) else value
         )
+
+    @property
+    def reach(self) -> Literal["public", "local", "any"]:
+        """Where requests to model services may go."""
+        is_local = self.host in {"127.0.0.1", "::1", "localhost"}
+        return self.outgoing or ("local" if is_local else "public")
 
     @property
     def has_oidc(self) -> bool:

@@ -162,9 +162,12 @@ def _checked(url: str) -> sa.URL:
 
 def _create_engine(address: str) -> sa.Engine:
     url = _checked(address)
+    # An error is logged with its statement; what was to be stored, texts and hashes, stays out of the log.
     if url.drivername != "sqlite":
-        return sa.create_engine(url, pool_size=10, max_overflow=20, pool_pre_ping=True)
-    engine = sa.create_engine(url, connect_args={"timeout": 30}, pool_size=10, max_overflow=40)
+        return sa.create_engine(url, pool_size=10, max_overflow=20, pool_pre_ping=True, hide_parameters=True)
+    engine = sa.create_engine(
+        url, hide_parameters=True, connect_args={"timeout": 30}, pool_size=10, max_overflow=40
+    )
     sa.event.listen(engine, "connect", _prepare_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine

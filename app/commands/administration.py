@@ -187,8 +187,9 @@ def list_tokens() -> None:
     for token in tokens:
         ends = f", ends {token.expires_at:%Y-%m-%d}" if token.expires_at else ""
         used = f"last used {token.last_used_at:%Y-%m-%d %H:%M} UTC" if token.last_used_at else "never used"
+        scope = "" if token.scope is TokenScope.ALL else f", scope {token.scope}"
         where = f", in dataset {token.dataset_id}" if token.dataset_id else ""
-        say(f"{token.id}: {token.name}, {token.scope}{where}, {used}{ends}")
+        say(f"{token.id}: {token.name}, {used}{ends}{scope}{where}")
     if not tokens:
         say("There is no token.")
 

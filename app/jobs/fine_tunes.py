@@ -11,6 +11,7 @@ from app.jobs.durable import step, workflow
 from app.models.columns import RunState
 from app.models.exports import Export
 from app.models.fine_tunes import FineTune
+from app.providers.addresses import Reach
 from app.providers.errors import ProviderBusy, ProviderRefused
 from app.providers.fine_tuning import FineTuner
 from app.queue import Job
@@ -29,7 +30,8 @@ def tuner_of(context: Context, fine_tune: FineTune) -> FineTuner:
     key = context.settings.openai_api_key
     if key is None:
         raise Unavailable("There is no key for the provider openai: set SETRIGHT_OPENAI_API_KEY.")
-    return OpenAIFineTuner(key.get_secret_value(), base_url=fine_tune.base_url)
+    reach = Reach(context.settings.reach)
+    return OpenAIFineTuner(key.get_secret_value(), base_url=fine_tune.base_url, reach=reach)
 
 
 @workflow(Job.FINE_TUNE, FineTune)

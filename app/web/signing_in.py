@@ -144,7 +144,6 @@ def sign_out(request: Request, database: WholeDatabase) -> Response:
         sessions.sign_out(session, request.cookies.get(COOKIE, ""))
     response = go_to(request, url(request, "account.sign_in_form"))
     response.delete_cookie(COOKIE, path="/", httponly=True, samesite="lax")
-    response.headers["Clear-Site-Data"] = '"cache"'
     return response
 
 
