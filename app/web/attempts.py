@@ -1,6 +1,7 @@
 """Wrong passwords, links and tokens: how many an address may try before it has to wait."""
 
 import ipaddress
+import logging
 import math
 import time
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ OF_ALL = 10
 """An address for all names, and a name from all addresses, may fail so many times as often."""
 MAX_NAME_CHARS = 100
 _V6_NETWORK = 64
+log = logging.getLogger(__name__)
 Counted = tuple[RateLimitItemPerMinute, tuple[str, ...]]
 
 
@@ -36,7 +38,8 @@ class Attempts:
                 raise _too_many(kind, max(1, math.ceil(ends - time.time())))
 
     def note_failure(self, request: Request, kind: str, name: str = "") -> None:
-        """Count one that failed."""
+        """Count one that failed; the log hears from where, and not what was typed."""
+        log.warning("a wrong %s came from %s", kind, _address(request))
         for limit, key in self._limits(request, kind, name):
             self.limiter.hit(limit, *key)
 

@@ -13,6 +13,7 @@ from app.models.people import User
 from app.services import access, access_log, datasets, people, sessions
 from app.web.deps import CurrentActor, CurrentSettings, Id, ReadSession, RowId, WriteSession
 from app.web.render import go_to, html, is_fragment, url
+from app.web.signing_in import absolute
 
 router = APIRouter(prefix="/people")
 LINK_HOURS = 24
@@ -135,8 +136,7 @@ def make_link(
     """Make a link that signs somebody in once, and show it, this once."""
     user = people.get_by_id(session, user_id)
     secret = sessions.make_link(session, user, hours=LINK_HOURS, actor=actor)
-    start = settings.base_url.rstrip("/") or str(request.base_url).rstrip("/")
-    link = f"{start}{url(request, 'account.open', {'key': secret})}"
+    link = absolute(request, settings, url(request, "account.open", {"key": secret}))
     content = {**_content(session, user, actor), "link": link}
     return html(request, "people/_link.html" if is_fragment(request) else "people/show.html", **content)
 

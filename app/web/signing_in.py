@@ -147,6 +147,13 @@ def sign_out(request: Request, database: WholeDatabase) -> Response:
     return response
 
 
+def absolute(request: Request, settings: Settings, path: str) -> str:
+    """Return the whole address of a path of this site, as those outside would type it."""
+    if not settings.base_url:
+        return f"{request.url.scheme}://{request.url.netloc}{path}"
+    return settings.base_url.rstrip("/") + path.removeprefix(str(request.scope.get("root_path", "")))
+
+
 def own_path(to: str) -> str:
     """Return a path of this site, whatever an address asks for."""
     is_ours = to.startswith("/") and not to.startswith(("//", "/\\")) and to.isprintable()

@@ -1,4 +1,4 @@
-"""Attacks, one by one: stolen cookies, forged origins, planted sessions, guesses, injections, scripts in texts."""
+"""Attacks, one by one: stolen cookies, forged origins, planted sessions, guesses, injections, scripts."""
 
 import datetime as dt
 import io
@@ -191,14 +191,13 @@ def test_secrets_stay_out_of_logs_and_answers(
         token, _ = people.create_token(session, "lead", "ci", days=None, actor=LOCAL)
         key = sessions.make_link(session, people.get_user(session, "lead"), hours=1, actor=LOCAL)
         session.connection().exec_driver_sql("DROP TABLE counters")
-    factories_password = factories.PASSWORD
     client = client_of(web)
     client.get("/open", params={"key": key})
     client.get("/api/v1/datasets", headers={"Authorization": f"Bearer {token}"})
-    client.post("/sign-in", data={"name": "lead", "password": factories_password + "x"})
+    client.post("/sign-in", data={"name": "lead", "password": factories.PASSWORD + "x"})
     broken = browser.open("/datasets/1")
     shown = caplog.text + broken.html + browser.open("/account").html + repr(web.state.settings)
-    for secret in (token, key, factories_password, cookie_of(browser)):
+    for secret in (token, key, factories.PASSWORD, cookie_of(browser)):
         assert secret not in shown
 
 
@@ -250,8 +249,11 @@ def test_names_reach_neither_headers_nor_paths(
 
 def test_addresses_that_climb_lead_nowhere(client: TestClient) -> None:
     for path in (
-        "/static/../app.py", "/static/%2e%2e/%2e%2e/etc/passwd", "/static/..%2fpyproject.toml", "//evil.example/",
-    ):  # fmt: skip
+        "/static/../app.py",
+        "/static/%2e%2e/%2e%2e/etc/passwd",
+        "/static/..%2fpyproject.toml",
+        "//evil.example/",
+    ):
         assert client.get(path, follow_redirects=False).status_code in {404, 422}
 
 
