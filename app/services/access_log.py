@@ -2,6 +2,7 @@
 
 import datetime as dt
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -35,6 +36,7 @@ class Line:
     event: Event
     about: str
     place: str
+    change: str
 
 
 def standings(session: Session) -> dict[int, Standing]:
@@ -78,8 +80,19 @@ def newest(session: Session, *, limit: int = _LIMIT, actor: Actor) -> list[Line]
     for event in events:
         is_user = event.name.partition(".")[0] in ABOUT_A_USER
         about = users.get(event.subject_id or 0, "") if is_user else f"token {event.subject_id}"
-        lines.append(Line(event, about, datasets.get(event.dataset_id or 0, "")))
+        lines.append(Line(event, about, datasets.get(event.dataset_id or 0, ""), _change(event)))
     return lines
+
+
+def _change(event: Event) -> str:
+    old, new = _said(event.old), _said(event.new)
+    return f"{old} → {new}" if old and new else new
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, dict):
+        return str(value.get("role", ""))
+    return value if isinstance(value, str) else ""
 
 
 def _names(

@@ -58,7 +58,7 @@ def has_admin(session: Session) -> bool:
     return session.scalar(_admins().limit(1)) is not None
 
 
-def _admins() -> sa.Select[tuple[int]]:
+def _admins() -> sa.Select[int]:
     is_admin = (User.role == Role.ADMIN, User.is_active, User.is_guest.is_(False))
     return sa.select(User.id).where(User.id != LOCAL.user_id, *is_admin)
 

@@ -9,7 +9,7 @@ ROLES = {
     Role.VIEWER: "Looks at everything and downloads files; changes nothing.",
     Role.ANNOTATOR: "Decides rows, freezes versions and writes exports.",
     Role.LEAD: "Brings data, scores it, changes many rows at once, edits labels, compares and trains.",
-    Role.ADMIN: "Deletes datasets and manages people.",
+    Role.ADMIN: "May do everything: deletes datasets and manages people, too.",
 }
 SCOPES = {
     TokenScope.READ: "read only",

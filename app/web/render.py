@@ -119,7 +119,13 @@ def _render(request: Request, template: str, **values: Any) -> str:
     def may(role: str) -> bool:
         return actor is not None and actor.may(Role(role), _dataset_id(values))
 
-    shared = {"request": request, "actor": actor, "url": url_of, "may": may, "here": request.url.path}
+    shared: dict[str, Any] = {
+        "request": request,
+        "actor": actor,
+        "url": url_of,
+        "may": may,
+        "here": request.url.path,
+    }
     shared["may_manage"] = actor is not None and actor.may(Role.ADMIN)
     return _UNSENDABLE.sub("\ufffd", _environment().get_template(template).render(**shared, **values))
 

@@ -106,7 +106,7 @@ def routes_of(app: Any) -> dict[str, tuple[str, str]]:
             name = str(getattr(route, "name", ""))
             assert name not in found, f"two routes are called {name}"
             assert len(methods) == 1 or not isinstance(route, APIRoute)
-            found[name] = (methods[0], str(context.path if isinstance(route, APIRoute) else route.path))
+            found[name] = (methods[0], str(context.path))
     return found
 
 
