@@ -7,6 +7,7 @@ from app.actor import Role
 
 ANYBODY, SIGNED_IN = "anybody", "signed in"
 HERE, WORKSPACE, SOMEWHERE = "here", "workspace", "somewhere"
+DRAFT, OTHERS = "draft", "others"
 CSV = b"text,label\nIt flickers,fault\nWhen will it come?,order\n"
 
 
@@ -16,7 +17,8 @@ class Needs:
 
     role: Role | str
     where: str = HERE
-    """In the dataset that the address speaks of, outside of datasets, or in any of both."""
+    """In the dataset that the address speaks of, outside of datasets, or in any of both; `draft` is what
+    somebody else has brought and not confirmed, which guests do not see; `others` is not there for others."""
     form: dict[str, Any] = field(default_factory=dict)
     json: Any = None
     file: str = ""
@@ -45,7 +47,7 @@ PAGES = {
     "account.sign_out": Needs(ANYBODY),
     "account.open": Needs(ANYBODY, also=frozenset({401})),
     "account.single_sign_on": Needs(ANYBODY, also=frozenset({404})),
-    "account.signed_on": Needs(ANYBODY),
+    "account.signed_on": Needs(ANYBODY, also=frozenset({303})),
     "health": Needs(ANYBODY),
     "account.show": Needs(SIGNED_IN),
     "account.set_password": Needs(
@@ -56,7 +58,7 @@ PAGES = {
     "account.end_session": Needs(SIGNED_IN, also=frozenset({404})),
     "account.end_others": Needs(SIGNED_IN),
     "account.create_token": Needs(SIGNED_IN, form={"name": "x"}),
-    "account.revoke_token": Needs(Role.ADMIN, WORKSPACE),
+    "account.revoke_token": Needs(Role.ADMIN, OTHERS),
     "people.index": Needs(Role.ADMIN, WORKSPACE),
     "people.create": Needs(Role.ADMIN, WORKSPACE, form={"name": "new", "role": "viewer"}),
     "people.show": Needs(Role.ADMIN, WORKSPACE),
@@ -73,9 +75,13 @@ PAGES = {
     "imports.new": Needs(Role.LEAD, WORKSPACE),
     "imports.upload": Needs(Role.LEAD, SOMEWHERE, file="file"),
     "imports.show": LOOK,
-    "imports.confirm": LEAD,
+    "imports.confirm": Needs(
+        Role.LEAD,
+        DRAFT,
+        form={"column": ["text", "label"], "role": ["text", "label"], "dataset_name": "New"},
+    ),
     "imports.repeat": LEAD,
-    "imports.discard": LEAD,
+    "imports.discard": Needs(Role.LEAD, DRAFT),
     "imports.rejected": LOOK,
     "overview.show": LOOK,
     "review.queue": LOOK,
@@ -95,7 +101,7 @@ PAGES = {
     "exports.show": LOOK,
     "exports.file": LOOK,
     "exports.manifest": LOOK,
-    "fine_tunes.request": Needs(Role.LEAD, form={"model": "some-model"}, also=frozenset({503})),
+    "fine_tunes.request": Needs(Role.LEAD, form={"model": "some-model"}),
     "fine_tunes.show": LOOK,
     "experiments.index": LOOK,
     "experiments.request": Needs(Role.LEAD, form={"seeds": "0"}),
@@ -142,8 +148,8 @@ API = {
     "api.imports.get": LOOK,
     "api.imports.list": LOOK,
     "api.imports.preview": LOOK,
-    "api.imports.confirm": Needs(Role.LEAD, json={"dataset": "{name}"}),
-    "api.imports.discard": LEAD,
+    "api.imports.confirm": Needs(Role.LEAD, DRAFT, json={"dataset": "New"}),
+    "api.imports.discard": Needs(Role.LEAD, DRAFT),
     "api.imports.cancel": LEAD,
     "api.imports.rejected": LOOK,
     "api.scoring_runs.create": Needs(Role.LEAD, json={}),
@@ -181,7 +187,7 @@ API = {
     "api.exports.file": LOOK,
     "api.exports.manifest": LOOK,
     "api.exports.cancel": LEAD,
-    "api.fine_tunes.create": Needs(Role.LEAD, json={"model": "some-model"}, also=frozenset({503})),
+    "api.fine_tunes.create": Needs(Role.LEAD, json={"model": "some-model"}),
     "api.fine_tunes.list": LOOK,
     "api.fine_tunes.get": LOOK,
     "api.fine_tunes.cancel": LEAD,

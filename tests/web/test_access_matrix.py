@@ -11,7 +11,8 @@ from shutil import copyfile
 from typing import Any
 
 import pytest
-from fastapi.routing import APIRoute, iter_route_contexts
+from fastapi.routing import iter_route_contexts
+from pydantic import SecretStr
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
@@ -40,9 +41,19 @@ from app.services import access, datasets, people, sessions
 from app.web.app import create_app
 from app.web.deps import COOKIE
 from tests import access_matrix, factories
-from tests.access_matrix import ANYBODY, CSV, HERE, ROUTES, SIGNED_IN, SOMEWHERE, WORKSPACE, Needs
+from tests.access_matrix import (
+    ANYBODY,
+    CSV,
+    DRAFT,
+    HERE,
+    OTHERS,
+    ROUTES,
+    SIGNED_IN,
+    SOMEWHERE,
+    WORKSPACE,
+    Needs,
+)
 
-REFUSED = {401, 403, 404, 405, 422}
 PERSONS = ("nobody", *Role, "raised", "lowered", "guest")
 
 
@@ -85,7 +96,7 @@ class World:
 def world(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: Path) -> Iterator[World]:
     home = tmp_path_factory.mktemp("matrix")
     copyfile(migrated_sqlite, home / "setright.db")
-    settings = Settings(_env_file=None, home=home)
+    settings = Settings(_env_file=None, home=home, openai_api_key=SecretStr("key"))
     database = Undoing(settings.url)
     app = create_app(settings, database)
     ids = {name: one_of_everything(database, home, name) for name in ("own", "other")}
@@ -100,13 +111,11 @@ def routes_of(app: Any) -> dict[str, tuple[str, str]]:
     """Return method and path of every route by its name."""
     found: dict[str, tuple[str, str]] = {}
     for context in iter_route_contexts(app.routes):
-        route = context.route
-        methods = sorted(set(getattr(route, "methods", None) or ()) - {"HEAD"})
+        methods = sorted((context.methods or set()) - {"HEAD"})
         if methods:
-            name = str(getattr(route, "name", ""))
-            assert name not in found, f"two routes are called {name}"
-            assert len(methods) == 1 or not isinstance(route, APIRoute)
-            found[name] = (methods[0], str(context.path))
+            assert context.name not in found, f"two routes are called {context.name}"
+            assert len(methods) == 1, f"{context.name} takes several kinds of request"
+            found[str(context.name)] = (methods[0], str(context.path))
     return found
 
 
@@ -125,9 +134,16 @@ def one_of_everything(database: Database, home: Path, name: str) -> dict[str, An
             "import": Import(**ended, dataset_name=name, file_name="x.csv", path=str(file)),
             "batch": Batch(**ended, kind=BatchKind.AUTO_FIX),
             "export": Export(
-                **ended, version_id=version.id, format="csv", variant=Variant.CORRECTED, path=str(file)
+                **ended, version_id=version.id, format="chat-jsonl", variant=Variant.CORRECTED, path=str(file)
             ),
             "experiment": Experiment(**ended, version_id=version.id, trainer="linear"),
+            "draft": Import(
+                created_by_id=LOCAL.user_id,
+                dataset_name="x",
+                file_name="x.csv",
+                path=str(file),
+                state=RunState.DRAFT,
+            ),
             "sample": Sample(**common, run_id=seen.current_run_id),
         }
         session.add_all(rows.values())
@@ -203,12 +219,14 @@ def ask(world: World, name: str, person: str, place: str) -> Any:
     method, path = world.routes[name]
     needs, ids = ROUTES[name], world.ids[place]
     plain = path.replace(":int", "").replace("_id}", "}")
+    if needs.where == DRAFT:
+        plain = plain.replace("{import}", "{draft}")
     address = plain.format(**ids) + (f"?{filled(needs.query, ids)}" if needs.query else "")
     arguments: dict[str, Any] = {}
     if needs.file:
         arguments["files"] = {needs.file: ("x.csv", CSV)}
     if needs.form:
-        arguments["data"] = {key: str(value) for key, value in filled(needs.form, ids).items()}
+        arguments["data"] = filled(needs.form, ids)
     if needs.json is not None:
         arguments["json"] = filled(needs.json, ids)
     client = world.client("nobody" if name.startswith("api.") else person)
@@ -224,14 +242,16 @@ def expected(world: World, needs: Needs, person: str, place: str) -> str:
     if person == "nobody":
         return "sign in"
     actor, role = world.actors[person], Role(needs.role)
-    if needs.where == WORKSPACE:
-        return "in" if actor.may(role) else "forbidden"
-    if needs.where == SOMEWHERE:
-        return "in" if any(actor.may(role, there) for there in (None, *actor.dataset_roles)) else "forbidden"
     own = actor.role_in(world.ids[place]["dataset"])
-    if own is None:
-        return "not there"
-    return "in" if own.rank >= role.rank else "forbidden"
+    somewhere = [actor.may(role, there) for there in (None, *actor.dataset_roles)]
+    is_in, otherwise = {
+        HERE: (own is not None and own.rank >= role.rank, "forbidden" if own else "not there"),
+        WORKSPACE: (actor.may(role), "forbidden"),
+        SOMEWHERE: (any(somewhere), "forbidden"),
+        DRAFT: (actor.may(role), "forbidden" if actor.only is None else "not there"),
+        OTHERS: (actor.may(role), "not there"),
+    }[needs.where]
+    return "in" if is_in else otherwise
 
 
 def outcome(answer: Any, needs: Needs) -> str:
@@ -249,7 +269,7 @@ def outcome(answer: Any, needs: Needs) -> str:
 
 def test_every_route_is_listed_and_only_those(world: World) -> None:
     assert set(world.routes) == set(ROUTES), "list what is missing in tests/access_matrix.py"
-    assert {needs.where for needs in ROUTES.values()} == {HERE, WORKSPACE, SOMEWHERE}
+    assert {needs.where for needs in ROUTES.values()} == {HERE, WORKSPACE, SOMEWHERE, DRAFT, OTHERS}
     assert len(access_matrix.API) > 60
 
 
