@@ -69,6 +69,9 @@ NAMES = {
     "user.password_set": "Somebody's password was set.",
     "user.signed_in": "Somebody signed in.",
     "user.signed_out": "Somebody signed out.",
+    "session.ended": "Logins of somebody were ended, one or all of them.",
+    "link.created": "A link was made that signs somebody in once.",
+    "access.changed": "Somebody got another role in one dataset, or the one they have elsewhere again.",
     "token.created": "A token was made.",
     "token.revoked": "A token was revoked.",
 }

@@ -12,6 +12,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from app.config import Settings
 from app.errors import Unavailable
+from app.providers.addresses import Reach
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -96,11 +97,12 @@ def predict(settings: Settings, folder: str, texts: Sequence[str]) -> list[list[
     return found
 
 
-def list_models(key: str, base_url: str) -> list[dict[str, Any]]:
+def list_models(settings: Settings, key: str, base_url: str) -> list[dict[str, Any]]:
     """Return the models that a service lists, each with `id`, `owned_by` and `shutdown_date`."""
     from app.providers.openai_fine_tuning import OpenAIFineTuner  # noqa: PLC0415 — loads the client
 
-    tuner = OpenAIFineTuner(key, base_url=base_url, timeout=LIST_SECONDS, max_retries=0)
+    reach = Reach(settings.reach)
+    tuner = OpenAIFineTuner(key, base_url=base_url, reach=reach, timeout=LIST_SECONDS, max_retries=0)
     return [
         {"id": model.id, "owned_by": model.owned_by, "shutdown_date": model.shutdown_date}
         for model in tuner.list_models()

@@ -65,7 +65,7 @@ async def create(
     With `dataset` it is imported at once (202): columns that are not named are guessed, and all of its usable
     rows come in or none. Without `dataset` it is kept as a draft (201), to be looked at and confirmed.
     """
-    actor.require(Role.LEAD)
+    actor.require_somewhere(Role.LEAD)
     stored = await uploads.receive(request, settings.uploads, max_bytes=settings.max_file_bytes)
     kept = await run_in_threadpool(_keep, database, stored, query, limits=limits_of(settings), actor=actor)
     content = ImportOut.model_validate(kept)

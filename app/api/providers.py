@@ -111,12 +111,12 @@ def models(
     settings: CurrentSettings,
 ) -> Response:
     """Ask a service, by its name, which models it has now. Needs the role lead; 502 where it refuses."""
-    actor.require(Role.LEAD)
+    actor.require_somewhere(Role.LEAD)
     with database.read() as session:  # closed before the service is asked, which may take a while
         service = providers.get(session, settings, name)
         key = providers.key_of(session, settings, name, base_url=service.base_url)
     helper: Helper = request.app.state.helper
-    found = helper.ask(work.list_models, key, service.base_url)
+    found = helper.ask(work.list_models, settings, key, service.base_url)
     return listing(request, [ModelOut.model_validate(one) for one in found])
 
 

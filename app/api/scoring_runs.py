@@ -143,7 +143,7 @@ async def create_from_files(
     Columns of probabilities that carry the labels' names come in any order. Needs the role lead; 409 while
     another run is open on this dataset. What is wrong with a file is the run's error.
     """
-    actor.require(Role.LEAD)
+    actor.require_somewhere(Role.LEAD)
     filled = await uploads.receive_form(
         request, settings.uploads, files=FILES, max_bytes=settings.max_file_bytes
     )

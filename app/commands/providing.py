@@ -10,6 +10,7 @@ from app.actor import LOCAL
 from app.commands.session import finish_job, opened, say, say_json
 from app.errors import InvalidInput, Unavailable
 from app.models.model_tests import ModelTest
+from app.providers.addresses import Reach
 from app.services import datasets, model_tests, providers
 from app.services.providers import ServiceDetails
 
@@ -82,7 +83,8 @@ def models(name: Annotated[str, typer.Argument(help="Name of the provider.")]) -
         key = providers.key_of(session, here.settings, name, base_url=service.base_url)
     from app.providers.openai_fine_tuning import OpenAIFineTuner
 
-    for model in OpenAIFineTuner(key, base_url=service.base_url).list_models():
+    reach = Reach(here.settings.reach)
+    for model in OpenAIFineTuner(key, base_url=service.base_url, reach=reach).list_models():
         say(f"{model.id}{f', until {model.shutdown_date}' if model.shutdown_date else ''}")
 
 

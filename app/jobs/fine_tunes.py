@@ -11,6 +11,7 @@ from app.jobs.durable import step, workflow
 from app.models.columns import RunState
 from app.models.exports import Export
 from app.models.fine_tunes import FineTune
+from app.providers.addresses import Reach
 from app.providers.errors import ProviderBusy, ProviderRefused
 from app.providers.fine_tuning import FineTuner, RemoteJob
 from app.queue import Job
@@ -32,7 +33,8 @@ def tuner_of(context: Context, fine_tune: FineTune) -> FineTuner:
 
     with context.database.read() as session:
         key = providers.key_of(session, context.settings, fine_tune.provider, base_url=fine_tune.base_url)
-    return OpenAIFineTuner(key, base_url=fine_tune.base_url)
+    reach = Reach(context.settings.reach)
+    return OpenAIFineTuner(key, base_url=fine_tune.base_url, reach=reach)
 
 
 @workflow(Job.FINE_TUNE, FineTune)

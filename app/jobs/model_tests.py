@@ -13,6 +13,7 @@ from app.files.writing import WriteOptions
 from app.jobs.context import Context
 from app.jobs.durable import step, workflow
 from app.models.model_tests import ModelTest
+from app.providers.addresses import Reach
 from app.providers.errors import ProviderBusy
 from app.queue import Job
 from app.science.evaluation import evaluate
@@ -105,6 +106,7 @@ def _answerer(context: Context, test: ModelTest, labels: Mapping[int, str]) -> "
         labels=list(labels.values()),
         choose=test.asking["choose"],
         requests_per_minute=service.requests_per_minute,
+        reach=Reach(context.settings.reach),
     )
 
 

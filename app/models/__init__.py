@@ -11,7 +11,7 @@ from app.models.imports import Import, ImportMatch, RejectedRow
 from app.models.learning import FrontRow, Learning
 from app.models.model_tests import ModelAnswer, ModelTest
 from app.models.openai_api import ApiFile, TrainedModel, TrainingJob
-from app.models.people import LoginSession, Token, User
+from app.models.people import DatasetRole, LoginSession, SignInLink, Token, User
 from app.models.providers import Provider
 from app.models.review import Batch, Decision
 from app.models.samples import Sample, SampleRow
@@ -24,6 +24,7 @@ __all__ = [
     "Batch",
     "Counter",
     "Dataset",
+    "DatasetRole",
     "Decision",
     "Event",
     "Evidence",
@@ -47,6 +48,7 @@ __all__ = [
     "SampleRow",
     "Score",
     "ScoringRun",
+    "SignInLink",
     "Token",
     "TrainedModel",
     "TrainingJob",

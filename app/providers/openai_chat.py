@@ -9,9 +9,11 @@ from typing import Any
 
 import openai
 
+from app.providers.addresses import Reach
 from app.providers.errors import ProviderRefused
 from app.providers.openai_answers import translated
 from app.providers.openai_embedder import Pace
+from app.providers.outward import client_for
 
 TIMEOUT_SECONDS = 60.0
 MAX_RETRIES = 2
@@ -49,6 +51,8 @@ class OpenAIAnswerer:
         answers as it was taught, and is asked plainly.
     requests_per_minute : int
         0 = no limit of ours.
+    reach : Reach
+        Where its address may lead.
     """
 
     def __init__(
@@ -60,11 +64,16 @@ class OpenAIAnswerer:
         labels: Sequence[str] = (),
         choose: bool = False,
         requests_per_minute: int = 0,
+        reach: Reach = Reach.LOCAL,
     ) -> None:
         self._api_key, self._model = api_key, model
         self._pace = Pace(requests_per_minute)
         self._client = openai.OpenAI(
-            api_key=api_key, base_url=base_url, timeout=TIMEOUT_SECONDS, max_retries=MAX_RETRIES
+            api_key=api_key,
+            base_url=base_url,
+            timeout=TIMEOUT_SECONDS,
+            max_retries=MAX_RETRIES,
+            http_client=client_for(reach),
         )
         self._ways = _ways(labels if choose and len(labels) <= MOST_CHOICES else ())
 

@@ -15,6 +15,7 @@ from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
 
 from app.errors import InvalidInput, NotFound, Unavailable
+from app.providers.addresses import Reach
 from app.providers.errors import ProviderRefused
 from app.providers.fine_tuning import (
     PlannedCall,
@@ -25,6 +26,7 @@ from app.providers.fine_tuning import (
     RemoteModel,
 )
 from app.providers.openai_answers import translated
+from app.providers.outward import client_for
 
 PURPOSE: Final = "fine-tune"
 METHOD = "supervised"
@@ -75,6 +77,8 @@ class OpenAIFineTuner:
         Sent as bearer token; never part of an error.
     base_url : str, optional
         Another server that speaks the same API; OpenAI's own by default.
+    reach : Reach
+        Where its address may lead.
     timeout : float
         Seconds until a request counts as failed; uploads get longer.
     max_retries : int
@@ -86,6 +90,7 @@ class OpenAIFineTuner:
         api_key: str,
         *,
         base_url: str | None = None,
+        reach: Reach = Reach.LOCAL,
         timeout: float = TIMEOUT_SECONDS,
         max_retries: int = MAX_RETRIES,
     ) -> None:
@@ -93,7 +98,11 @@ class OpenAIFineTuner:
             raise Unavailable("There is no API key for this provider.")
         self._api_key = api_key
         self._reading = openai.OpenAI(
-            api_key=api_key, base_url=base_url, timeout=timeout, max_retries=max_retries
+            api_key=api_key,
+            base_url=base_url,
+            timeout=timeout,
+            max_retries=max_retries,
+            http_client=client_for(reach),
         )
         # A request that creates something is never repeated by itself: the first may have arrived.
         self._writing = self._reading.with_options(max_retries=0)

@@ -41,7 +41,7 @@ def lines(session: Session, settings: Settings, dataset_id: int) -> list[ModelLi
     found = [
         _of_test(test, model_tests.price_of(test, services.get(test.provider)))
         for test in model_tests.list_tests(session, dataset_id)
-        if test.state is RunState.DONE
+        if test.state is RunState.DONE and test.results
     ]
     done = [one for one in experiments.list_experiments(session, dataset_id) if one.state is RunState.DONE]
     if done:

@@ -13,6 +13,7 @@ from app.actor import Actor, Role
 from app.config import Settings
 from app.errors import Conflict, InvalidInput, NotFound, Unavailable
 from app.models.providers import Provider
+from app.providers.addresses import Reach, check_url
 from app.services import vault
 
 OPENAI = "openai"
@@ -113,7 +114,7 @@ def no_key(name: str) -> str:
 def add(session: Session, settings: Settings, details: ServiceDetails, *, actor: Actor) -> Service:
     """Keep a service."""
     actor.require(Role.ADMIN)
-    checked = _checked(details)
+    checked = _checked(settings, details)
     if checked.name == OPENAI or session.scalar(sa.select(Provider.id).where(Provider.name == checked.name)):
         raise Conflict(f"There is already a provider called {checked.name}.")
     provider = Provider(name=checked.name, created_by_id=actor.user_id)
@@ -130,7 +131,7 @@ def change(
     """Change a service; a key is only ever replaced, and another address needs it again."""
     actor.require(Role.ADMIN)
     provider = _row(session, provider_id)
-    checked = _checked(details)
+    checked = _checked(settings, details)
     if checked.name != provider.name:
         raise InvalidInput("A provider keeps its name; add another one instead.")
     if checked.base_url != provider.base_url and provider.sealed_key and checked.key is None:
@@ -190,13 +191,13 @@ def _service(settings: Settings, provider: Provider) -> Service:
     )
 
 
-def _checked(details: ServiceDetails) -> ServiceDetails:
+def _checked(settings: Settings, details: ServiceDetails) -> ServiceDetails:
     name, base_url = details.name.strip().lower(), details.base_url.strip().rstrip("/")
     if not is_name(name):
         raise InvalidInput(
             "A provider's name is 1 to 40 small letters, digits, dots, dashes and underscores."
         )
-    _check_address(base_url)
+    _check_address(settings, base_url)
     key = details.key.get_secret_value().strip() if details.key is not None else ""
     if len(key) > MAX_KEY_CHARS or not key.isascii() or not key.isprintable() or " " in key:
         raise InvalidInput("The key is not one word of printable ASCII characters: copy it again.")
@@ -218,14 +219,7 @@ def _checked(details: ServiceDetails) -> ServiceDetails:
     )
 
 
-def _check_address(base_url: str) -> None:
-    try:
-        parts = urlsplit(base_url)
-        parts.port  # noqa: B018 — raises where it is no number
-    except ValueError:
-        parts = urlsplit("")
-    is_plain = base_url.isascii() and base_url.isprintable() and " " not in base_url and "\\" not in base_url
-    if parts.scheme not in {"http", "https"} or not parts.hostname or not is_plain:
-        raise InvalidInput("The address of a provider begins with https:// and looks like https://host/v1.")
-    if len(base_url) > MAX_URL_CHARS or parts.username or parts.password or parts.query or parts.fragment:
-        raise InvalidInput("The address of a provider holds no name, password, query or fragment.")
+def _check_address(settings: Settings, base_url: str) -> None:
+    if len(base_url) > MAX_URL_CHARS or not base_url.isascii() or "\\" in base_url or "?" in base_url:
+        raise InvalidInput("The address of a provider is short plain ASCII, as https://host/v1.")
+    check_url(base_url, Reach(settings.reach))

@@ -25,6 +25,7 @@ from app.models import (
     Worker,
 )
 from app.models.columns import OPEN_STATES, RunState
+from app.services import access
 
 AnyRun = Import | ScoringRun | Batch | Export | Experiment | FineTune | Learning | TrainingJob | ModelTest
 Run = TypeVar("Run", bound=AnyRun)
@@ -72,7 +73,7 @@ def lock_open(session: Session, kind: type[Run], dataset_id: int) -> list[Run]:
 def requester(session: Session, run: AnyRun) -> Actor:
     """Return the person a job works for."""
     user = session.get_one(User, run.created_by_id)
-    return Actor(user_id=user.id, name=user.name, role=user.role)
+    return access.actor_of(session, user)
 
 
 def begin(session: Session, kind: type[Run], run_id: int) -> Run | None:
@@ -150,7 +151,7 @@ def end(
 
 def request_cancel(session: Session, run: AnyRun, *, actor: Actor) -> None:
     """Ask a job to stop at its next step; one that no worker has begun ends at once."""
-    actor.require(Role.LEAD)
+    actor.require(Role.LEAD, session.get(Dataset, run.dataset_id) if run.dataset_id else None)
     session.refresh(run, with_for_update=True)  # it may have begun or ended since it was read
     if not run.state.is_open:
         raise Conflict(f"This job has already ended: {run.state.value}.")

@@ -13,8 +13,10 @@ from app.helper import Helper
 from app.resources import folder
 from app.services import people as people_service
 from app.web import (
+    account,
     autofix,
     batches,
+    dataset_people,
     datasets,
     errors,
     experiments,
@@ -30,8 +32,11 @@ from app.web import (
     review,
     runs,
     scoring,
+    signing_in,
+    single_sign_on,
     versions,
 )
+from app.web.attempts import make_attempts
 from app.web.deps import current_actor
 from app.web.middleware import BodyLimit, Guard
 
@@ -53,6 +58,9 @@ PAGES = (
     labels,
     scoring,
     runs,
+    account,
+    people,
+    dataset_people,
 )
 
 
@@ -68,10 +76,12 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
         form_limits={"max_part_size": MAX_FORM_BYTES, "max_fields": 2 * settings.max_columns + 100},
     )
     app.state.settings, app.state.database, app.state.helper = settings, database, Helper()
+    app.state.attempts = make_attempts(settings.sign_in_attempts)
     for noun in PAGES:
         # Nobody sees or changes anything without being someone, whatever a route asks for.
         app.include_router(noun.router, include_in_schema=False, dependencies=[Depends(current_actor)])
-    app.include_router(people.router, include_in_schema=False)
+    app.include_router(signing_in.router, include_in_schema=False)
+    app.include_router(single_sign_on.router, include_in_schema=False)
     app.include_router(api.router)
     app.add_api_route("/healthz", health, include_in_schema=False)
     app.mount(openai_api.PREFIX, openai_api.create(app.state))

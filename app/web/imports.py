@@ -109,8 +109,8 @@ def new(
     split: Annotated[Split | None, Query()] = None,
 ) -> Response:
     """Ask for a file, for a new dataset or one that is there."""
-    actor.require(Role.LEAD)
     into = datasets.get(session, dataset) if dataset else None
+    actor.require(Role.LEAD, into)
     return html(request, "imports/new.html", dataset=into, split=split, max_bytes=settings.max_file_bytes)
 
 
@@ -125,7 +125,7 @@ async def upload(
     split: Annotated[Split | None, Query()] = None,
 ) -> Response:
     """Take a file in, with no transaction open while it comes."""
-    actor.require(Role.LEAD)
+    actor.require_somewhere(Role.LEAD)
     stored = await uploads.receive(request, settings.uploads, max_bytes=settings.max_file_bytes)
     draft = await run_in_threadpool(_keep, database, stored, limits=limits, actor=actor)
     wanted = {"dataset": dataset, "split": split or _split_of(stored.file_name)}

@@ -101,7 +101,7 @@ def models(
     settings: CurrentSettings,
 ) -> Response:
     """Ask a service which models it has now."""
-    actor.require(Role.LEAD)
+    actor.require_somewhere(Role.LEAD)
     with database.read() as session:  # closed before the service is asked, which may take a while
         service = providers.get(session, settings, provider)
     problem, listed = "", []
@@ -109,7 +109,7 @@ def models(
         with database.read() as session:
             key = providers.key_of(session, settings, service.name, base_url=service.base_url)
         helper: Helper = request.app.state.helper
-        listed = helper.ask(work.list_models, key, service.base_url)
+        listed = helper.ask(work.list_models, settings, key, service.base_url)
     except AppError as error:
         problem = str(error)
     today = now().date().isoformat()

@@ -63,7 +63,7 @@ async def request_run(
     database: CurrentDatabase,
 ) -> Response:
     """Ask for a scoring run; own files are stored first, with no transaction open while they come."""
-    actor.require(Role.LEAD)
+    actor.require_somewhere(Role.LEAD)
     filled = await uploads.receive_form(
         request, settings.uploads, files=FILES, max_bytes=settings.max_file_bytes
     )

@@ -7,9 +7,9 @@ from starlette.testclient import TestClient
 from app.actor import LOCAL, Role
 from app.config import Settings
 from app.db import Database
-from app.services import people
+from app.models.people import SignInMethod
+from app.services import people, sessions
 from app.web.deps import COOKIE
-from tests import factories
 from tests.api.asking import problem_of, token_for, token_of
 from tests.api.conftest import client_of
 from tests.conftest import QueryRecorder
@@ -226,7 +226,9 @@ def test_other_machines_need_one(settings: Settings, database: Database) -> None
 def test_a_page_of_this_site_may_use_its_cookie(client: TestClient, database: Database) -> None:
     make_user(database, "Ann", Role.LEAD)
     with database.write() as session:
-        secret, _ = people.sign_in(session, "Ann", factories.PASSWORD, hours=1)
+        secret = sessions.open_session(
+            session, people.get_user(session, "Ann"), method=SignInMethod.PASSWORD, browser="", hours=1
+        )
     client.cookies.set(COOKIE, secret)
     assert client.get("/api/v1/me").json()["name"] == "Ann"
 

@@ -20,7 +20,7 @@ def serving(terminal: Terminal, *words: str) -> Iterator[str]:
     process = subprocess.Popen(
         [sys.executable, "-m", "app.cli", *(words or ("serve",)), "--port", "0"],
         cwd=terminal.folder,
-        env=terminal.environment(),
+        env={**terminal.environment(), "SETRIGHT_LOCAL_ACCESS": "open"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

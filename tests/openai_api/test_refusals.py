@@ -1,10 +1,15 @@
 """What our server of OpenAI's API refuses, in the shape that clients know."""
 
 import json
+import re
 
+import httpx2
 import openai
 import pytest
+from fastapi.routing import iter_route_contexts
+from starlette.datastructures import State
 
+from app import openai_api
 from app.actor import Role
 from app.config import Settings
 from app.db import Database
@@ -39,6 +44,18 @@ def test_who_may_do_what(url: str, database: Database, client: openai.OpenAI) ->
         ):
             with pytest.raises(openai.PermissionDeniedError, match="needs the role lead"):
                 change()
+
+
+def test_no_route_answers_nobody(url: str) -> None:
+    seen = 0
+    for route in iter_route_contexts(openai_api.create(State()).routes):
+        path = re.sub(r"\{[^}]*\}", "x", str(route.path))
+        for method in route.methods or ():
+            answer = httpx2.request(method, f"{url}{path}", headers={"Authorization": "Bearer x"})
+            assert answer.status_code == 401, (method, path)
+            assert answer.json()["error"]["code"] == "invalid_api_key"
+            seen += 1
+    assert seen == 18
 
 
 def test_files_that_no_training_can_use(client: openai.OpenAI, open_settings: Settings) -> None:

@@ -133,7 +133,7 @@ def test_a_viewer_may_change_nothing(
 def test_every_page_wants_somebody(web: FastAPI, database: Database, dataset_id: int) -> None:
     factories.make_user(database, "ann", Role.ADMIN)
     stranger = client_of(web)
-    open_to_all = {"/sign-in", "/sign-out", "/healthz"}
+    open_to_all = {"/sign-in", "/sign-out", "/open", "/sign-in/sso", "/sign-in/sso/back", "/healthz"}
     seen = 0
     for route in routes(web):
         if route.path in open_to_all or route.name.startswith("api."):
@@ -161,10 +161,11 @@ def routes(web: FastAPI) -> list[APIRoute]:
 def filled(path: str) -> str:
     for name in (
         "dataset", "example", "import", "batch", "export", "fine_tune", "run", "sample", "label", "version",
-        "provider", "test",
+        "user", "token", "provider", "test",
     ):  # fmt: skip
         path = path.replace(f"{{{name}_id:int}}", "1")
-    return path.replace("{kind}", "scoring").replace("{what}", "cancel")
+    filled_in = path.replace("{kind}", "scoring").replace("{handle}", "0123456789abcdef")
+    return filled_in.replace("{what}", "cancel")
 
 
 def test_without_logins_only_this_machine_may_look(web: FastAPI, dataset_id: int) -> None:
