@@ -215,7 +215,7 @@ API = {
     "api.model_tests.cancel": LEAD,
     "api.model_tests.again": LEAD,
     "api.providers.list": Needs(SIGNED_IN),
-    "api.providers.models": Needs(Role.LEAD, SOMEWHERE, also=frozenset({422})),
+    "api.providers.models": Needs(Role.LEAD, SOMEWHERE, also=frozenset({503})),
     "api.providers.create": Needs(Role.ADMIN, WORKSPACE, json={"name": "new", "base_url": SERVICE}),
     "api.providers.change": Needs(Role.ADMIN, WORKSPACE, json={"name": "{name}", "base_url": SERVICE}),
     "api.providers.delete": Needs(Role.ADMIN, WORKSPACE),

@@ -79,8 +79,8 @@ def test_a_tuned_model_is_asked_as_its_file_was_written(
     assert (test.results["accuracy"], test.results["rows"], test.results["no_label"]) == (1.0, 2, 0)
     assert (test.input_tokens, test.output_tokens, line.accuracy) == (40, 4, 1.0)
     assert sorted(body["messages"][1]["content"] for body in fake.chats) == [
-        "My order has not come",
-        "Refund me",
+        "Text: My order has not come",
+        "Text: Refund me",
     ]
     assert {body["messages"][0]["content"] for body in fake.chats} == {"What is it about?"}
     assert all("response_format" not in body and body["model"] == "ft:small-1:test" for body in fake.chats)

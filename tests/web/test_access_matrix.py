@@ -136,7 +136,12 @@ def one_of_everything(database: Database, home: Path, name: str) -> dict[str, An
             "import": Import(**ended, dataset_name=name, file_name="x.csv", path=str(file)),
             "batch": Batch(**ended, kind=BatchKind.AUTO_FIX),
             "export": Export(
-                **ended, version_id=version.id, format="chat-jsonl", variant=Variant.CORRECTED, path=str(file)
+                **ended,
+                version_id=version.id,
+                format="chat-jsonl",
+                variant=Variant.CORRECTED,
+                path=str(file),
+                rows=20,
             ),
             "experiment": Experiment(**ended, version_id=version.id, trainer="linear"),
             "draft": Import(

@@ -59,7 +59,7 @@ def test_a_running_fine_tune_shows_all_it_knows(
     page = browser.open(f"/fine-tunes/{tuned.id}")
     assert HOSTILE not in page.html
     assert f"It is away {HOSTILE}" in page.text
-    for said in ("ftjob-1", "file-1", "File uploaded", "Validation", "No worker is running"):
+    for said in ("ftjob-1", "file-1", "File uploaded", "Training", "No worker is running"):
         assert said in page.text, said
     live = next(one for one in page.elements("div") if one.get("id") == "fine-tune-live")
     assert live["hx-trigger"] == "every 3s"
@@ -104,7 +104,7 @@ def test_models_stand_side_by_side(browser: Browser, database: Database, dataset
     assert "75.0 %" in page.text
     assert page.links["big-1"] == f"/model-tests/{test.id}"
     page = browser.open(f"/model-tests/{test.id}")
-    for said in ("60.0 % – 86.0 %", "1\u202f200", "Not tuned"):
+    for said in ("60.0 % – 86.0 %", "1 200", "Not tuned"):
         assert said in page.text, said
     change(database, ModelTest, state=RunState.FAILED, error="It went away.")
     page = browser.open(f"/model-tests/{test.id}")
