@@ -183,8 +183,8 @@ def warnings(results: Mapping[str, Any]) -> list[str]:
     if since := test.get("since"):
         found.append(
             f"Test labels changed since experiment {since['experiment']}: {since['labels_changed']} "
-            f"labels are others, {since['rows_added']} rows came and {since['rows_removed']} went. Its numbers do not "
-            "compare with these."
+            f"labels are others, {since['rows_added']} rows came and {since['rows_removed']} went. Its "
+            "numbers do not compare with these."
         )
     if test.get("changed"):
         found.append(

@@ -36,6 +36,7 @@ READS = [
     "/datasets/1/exports",
     "/datasets/1/fine-tunes",
     "/datasets/1/experiments",
+    "/datasets/1/test-split",
     "/datasets/1/events",
 ]
 WRITES = [
@@ -55,6 +56,7 @@ WRITES = [
     ("POST", "/datasets/1/labels/split", {"label_id": 1, "into_id": 2}),
     ("POST", "/datasets/1/exports", {"format": "csv"}),
     ("POST", "/datasets/1/experiments", {}),
+    ("POST", "/datasets/1/test-split", {}),
 ]
 GONE = [
     ("GET", "/datasets/99"),
@@ -111,7 +113,11 @@ GONE = [
     ("POST", "/exports/99/fine-tunes"),
     ("GET", "/fine-tunes/99"),
     ("POST", "/fine-tunes/99/cancel"),
+    ("GET", "/datasets/99/test-split"),
+    ("POST", "/datasets/99/test-split"),
     ("GET", "/experiments/99"),
+    ("GET", "/experiments/99/report"),
+    ("POST", "/experiments/99/repeat"),
     ("POST", "/experiments/99/cancel"),
     ("GET", "/nothing"),
     ("GET", "/datasets/abc"),
@@ -254,7 +260,7 @@ def test_a_viewer_may_read(client: TestClient, database: Database, dataset_id: i
 def test_what_is_not_there(client: TestClient, dataset_id: int, method: str, path: str) -> None:
     body = (
         {}
-        if path.endswith(("versions", "exports", "experiments", "batches", "-runs"))
+        if path.endswith(("versions", "exports", "experiments", "batches", "-runs", "-split", "repeat"))
         else BODIES.get(method)
     )
     body = {"dataset": "New"} if path.endswith("confirm") else body
