@@ -37,7 +37,7 @@ QUEUES = {
     Job.DELETE_DATASET: "batches",
     Job.SCORING: "training",
     Job.EMBED: "shards",
-    Job.EXPERIMENT: "training",
+    Job.EXPERIMENT: "experiments",
     Job.FINE_TUNE: "remote",
     Job.LEARNING: "learning",
 }
