@@ -39,10 +39,10 @@ QUEUES = {
     Job.DELETE_DATASET: "batches",
     Job.SCORING: "training",
     Job.EMBED: "shards",
-    Job.EXPERIMENT: "training",
+    Job.EXPERIMENT: "experiments",
     Job.FINE_TUNE: "remote",
     Job.LEARNING: "learning",
-    Job.TRAINING_JOB: "training",
+    Job.TRAINING_JOB: "experiments",
     Job.MODEL_TEST: "remote",
 }
 """Which queue a job waits in, so that a long training never holds up an import."""

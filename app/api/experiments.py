@@ -57,10 +57,11 @@ class ExperimentOut(RunOut):
     repeats_id: int | None
     """The experiment that this one repeats: its `results.fingerprint` should be the same."""
     results: Any
-    """For each variant: accuracy with its interval, per seed and per class, confusions, rows, error reduction.
+    """For each variant its accuracy with interval, per seed and per class, confusions, rows, errors gone.
 
-    `paired` compares each two of them row by row (McNemar's exact test), `curve` goes along the rows reviewed,
-    `test` and `leaks` say what to know of the test rows, `fingerprint` is a hash of all predictions."""
+    `paired` compares each two of them row by row (McNemar's exact test), `curve` goes along the rows
+    reviewed, `test` and `leaks` say what to know of the test rows, `fingerprint` is a hash of all answers.
+    """
 
 
 class TestSplitIn(In):

@@ -65,6 +65,8 @@ def experiment(
         settings=_settings(setting or []),
     )
     with opened() as here:
+        if report is not None and not report.absolute().parent.is_dir():
+            raise InvalidInput(f"The report cannot be written to {report}: there is no such folder.")
         done = finish_job(here, _asked(here, name, wanted, again))
         with here.database.read() as session:
             ending = report.suffix[1:] if report is not None else ""

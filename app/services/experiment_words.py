@@ -27,19 +27,19 @@ MEANINGS = {
 SAME = "All variants score the same on these test rows."
 HELPED = (
     "With {better}, the model gets {after:.1%} of the test rows right instead of {before:.1%} with {base}: "
-    "{points:.1f} points more (95 % interval {low:+.1f} to {high:+.1f}), which is more than chance."
+    "{points:.1f} points more (95 % interval {low} to {high}), which is more than chance."
 )
 PERHAPS_HELPED = (
     "With {better}, the model gets {after:.1%} of the test rows right instead of {before:.1%} with {base}, "
-    "but {points:.1f} points (95 % interval {low:+.1f} to {high:+.1f}) may be chance."
+    "but {points:.1f} points (95 % interval {low} to {high}) may be chance."
 )
 HARMED = (
     "With {better}, the model gets only {after:.1%} of the test rows right instead of {before:.1%} with "
-    "{base}: {points:.1f} points fewer (95 % interval {low:+.1f} to {high:+.1f}), which is more than chance."
+    "{base}: {points:.1f} points fewer (95 % interval {low} to {high}), which is more than chance."
 )
 PERHAPS_HARMED = (
     "With {better}, the model gets {after:.1%} of the test rows right instead of {before:.1%} with {base}; "
-    "{points:.1f} points fewer (95 % interval {low:+.1f} to {high:+.1f}) may be chance."
+    "{points:.1f} points fewer (95 % interval {low} to {high}) may be chance."
 )
 NO_CHANGE = (
     "With {better}, the model does as well as with {base}: it gets {after:.1%} of the test rows right."
@@ -97,8 +97,8 @@ def _difference(results: Mapping[str, Any], better: str, base: str) -> str:
         "before": other["accuracy"],
         "after": one["accuracy"],
         "points": abs(gap) * 100,
-        "low": interval["low"] * 100,
-        "high": interval["high"] * 100,
+        "low": _signed(interval["low"]),
+        "high": _signed(interval["high"]),
     }
     if abs(gap) * 100 < LEAST_POINTS:
         return NO_CHANGE.format(**facts)
@@ -114,6 +114,10 @@ def paired(results: Mapping[str, Any], one: str, other: str) -> Mapping[str, Any
     found = results.get("paired", {})
     test: Mapping[str, Any] | None = found.get(f"{one}/{other}") or found.get(f"{other}/{one}")
     return test
+
+
+def _signed(difference: float) -> str:
+    return f"{difference * 100:+.1f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _is_above(one: float, other: float) -> bool:
@@ -183,8 +187,8 @@ def warnings(results: Mapping[str, Any]) -> list[str]:
     if since := test.get("since"):
         found.append(
             f"Test labels changed since experiment {since['experiment']}: {since['labels_changed']} "
-            f"labels are others, {since['rows_added']} rows came and {since['rows_removed']} went. Its numbers do not "
-            "compare with these."
+            f"labels are others, {since['rows_added']} rows came and {since['rows_removed']} went. Its "
+            "numbers do not compare with these."
         )
     if test.get("changed"):
         found.append(

@@ -56,6 +56,8 @@ PHASES = {
     "applying": "Changing rows",
     "undoing": "Putting rows back",
     "scoring": "Adding up the scores",
+    "train": "Training models",
+    "drawing": "Drawing test rows",
 }
 EMBEDDERS = {"use": "multilingual sentence encoder", "tfidf": "words and their weights"}
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400

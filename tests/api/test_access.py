@@ -38,6 +38,7 @@ READS = [
     "/datasets/1/model-tests",
     "/providers",
     "/datasets/1/experiments",
+    "/datasets/1/test-split",
     "/datasets/1/events",
 ]
 WRITES = [
@@ -59,6 +60,7 @@ WRITES = [
     ("POST", "/datasets/1/experiments", {}),
     ("POST", "/providers", {"name": "other", "base_url": "https://127.0.0.1/v1"}),
     ("DELETE", "/providers/1", None),
+    ("POST", "/datasets/1/test-split", {}),
 ]
 GONE = [
     ("GET", "/datasets/99"),
@@ -123,7 +125,11 @@ GONE = [
     ("POST", "/model-tests/99/cancel"),
     ("POST", "/model-tests/99/again"),
     ("DELETE", "/providers/99"),
+    ("GET", "/datasets/99/test-split"),
+    ("POST", "/datasets/99/test-split"),
     ("GET", "/experiments/99"),
+    ("GET", "/experiments/99/report"),
+    ("POST", "/experiments/99/repeat"),
     ("POST", "/experiments/99/cancel"),
     ("GET", "/nothing"),
     ("GET", "/datasets/abc"),
@@ -268,7 +274,7 @@ def test_a_viewer_may_read(client: TestClient, database: Database, dataset_id: i
 def test_what_is_not_there(client: TestClient, dataset_id: int, method: str, path: str) -> None:
     body = (
         {}
-        if path.endswith(("versions", "exports", "experiments", "batches", "-runs"))
+        if path.endswith(("versions", "exports", "experiments", "batches", "-runs", "-split", "repeat"))
         else BODIES.get(method)
     )
     body = {"dataset": "New"} if path.endswith("confirm") else body

@@ -71,6 +71,7 @@ WRITES = [
     ("/datasets/1/auto-fix", {"rule": "all"}),
     ("/datasets/1/export", {"format": "csv"}),
     ("/datasets/1/experiments", {"seeds": "0"}),
+    ("/datasets/1/experiments/test-split", {"percent": "20"}),
     ("/datasets/1/review/undo", {}),
     ("/datasets/1/history/versions", {"name": "mine"}),
     ("/datasets/1/labels", {"name": "new"}),
@@ -161,7 +162,7 @@ def routes(web: FastAPI) -> list[APIRoute]:
 def filled(path: str) -> str:
     for name in (
         "dataset", "example", "import", "batch", "export", "fine_tune", "run", "sample", "label", "version",
-        "user", "token", "provider", "test",
+        "user", "token", "provider", "test", "experiment",
     ):  # fmt: skip
         path = path.replace(f"{{{name}_id:int}}", "1")
     filled_in = path.replace("{kind}", "scoring").replace("{handle}", "0123456789abcdef")
