@@ -106,9 +106,10 @@ def _say_check(done: Export) -> None:
     least = "at most " if found["is_bound"] else "about " if found["is_estimate"] else ""
     say(f"{least}{found['tokens']:,} tokens ({found['tokenizer']})".capitalize() + ".")
     if found["blocking"]:
-        say(f"A fine-tuning service would refuse it for {found['blocking']:,} faults.")
+        faults = "one fault" if found["blocking"] == 1 else f"{found['blocking']:,} faults"
+        say(f"A fine-tuning service would refuse it for {faults}.")
     if found["warnings"]:
-        say(f"There are {found['warnings']:,} warnings.")
+        say(f"Warnings: {found['warnings']:,}.")
     for fault in checks.list_faults(done, limit=SHOWN_FAULTS):
         row = f"row {fault['row']}: " if fault["row"] else ""
         say(f"  {fault['weight']}: {row}{fault['what']} {fault['what_to_do']}")

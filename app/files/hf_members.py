@@ -7,7 +7,10 @@ from pathlib import Path, PurePosixPath
 from app.errors import InvalidInput, TooLarge
 from app.files.opening import HARMLESS_BYTES, Source
 
-DATA_ENDINGS = (".parquet", ".arrow", ".jsonl", ".ndjson", ".csv", ".tsv")
+COLUMNAR_ENDINGS = (".parquet", ".arrow")
+DATA_ENDINGS = (*COLUMNAR_ENDINGS, ".jsonl", ".ndjson", ".csv", ".tsv")
+MARKS = ("readme.md", "dataset_info.json", "dataset_infos.json", "dataset_dict.json")
+"""Files by which a folder of text files is known to be a dataset, not any archive."""
 WORKBOOK = "[content_types].xml"
 MAX_MEMBERS = 5_000
 BROKEN_ZIP = (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, ValueError)
@@ -24,7 +27,9 @@ def is_folder_of_data(path: Path) -> bool:
         return False
     if WORKBOOK in names:
         return False
-    return any(name.endswith(DATA_ENDINGS) for name in names)
+    is_marked = any(PurePosixPath(name).name in MARKS for name in names)
+    endings = DATA_ENDINGS if is_marked else COLUMNAR_ENDINGS
+    return any(name.endswith(endings) for name in names)
 
 
 def zip_folder(folder: Path, out: Path, *, max_bytes: int) -> None:
@@ -46,6 +51,7 @@ def zip_folder(folder: Path, out: Path, *, max_bytes: int) -> None:
         )
     out.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("README.md", "")
         for path in found:
             archive.write(path, path.relative_to(folder).as_posix())
 

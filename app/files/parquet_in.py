@@ -40,6 +40,8 @@ def read_parquet(source: Source, _layout: Layout) -> Iterator[Record]:
             yield record
             if source.on_bytes and record.line % BATCH_ROWS == 0:
                 source.on_bytes(min(size, size * record.line // total))
+        if source.on_bytes:
+            source.on_bytes(size)
 
 
 def arrow_records(source: Source, names: Sequence[str], batches: Iterable[Any]) -> Iterator[Record]:

@@ -75,7 +75,7 @@ def read_frozen(session: Session, version: Version, *, with_evidence: bool = Fal
         flagged = flagged_ids(session, version, ids)
         scores = _scores(session, version, ids) if with_evidence else {}
         for frozen in versions.freeze(session, version, chunk):
-            marked = frozen.marked(is_flagged=frozen.example.id in flagged)
+            marked = frozen.marked(is_flagged=True) if frozen.example.id in flagged else frozen
             yield replace(marked, score=scores.get(frozen.example.id)) if scores else marked
         last_id = chunk[-1].id
         session.expunge_all()

@@ -129,7 +129,7 @@ def _json(name: str, value: object) -> Iterator[Made]:
 def _zip(files: dict[str, bytes], *, packed: bool = False) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED) as archive:
-        for name, data in files.items():
+        for name, data in {"README.md": b"# a dataset", **files}.items():
             archive.writestr(name, data)
     return out.getvalue()
 
