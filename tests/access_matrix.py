@@ -30,7 +30,6 @@ class Needs:
 
 
 LOOK = Needs(Role.VIEWER)
-DECIDE = Needs(Role.ANNOTATOR)
 LEAD = Needs(Role.LEAD)
 ADMIN = Needs(Role.ADMIN)
 
@@ -43,7 +42,7 @@ def looks(query: str = "") -> Needs:
 PAGES = {
     "account.sign_in_form": Needs(ANYBODY),
     "account.sign_in": Needs(
-        ANYBODY, form={"name": "nobody", "password": "not this one"}, also=frozenset({401})
+        ANYBODY, form={"name": "somebody", "password": "not this one"}, also=frozenset({401})
     ),
     "account.sign_out": Needs(ANYBODY),
     "account.open": Needs(ANYBODY, also=frozenset({401})),
@@ -87,7 +86,7 @@ PAGES = {
     "overview.show": LOOK,
     "review.queue": LOOK,
     "review.show": LOOK,
-    "review.undo": DECIDE,
+    "review.undo": Needs(Role.ANNOTATOR, also=frozenset({404})),
     "review.decide": Needs(Role.ANNOTATOR, form={"verdict": "keep", "version": "1"}),
     "autofix.show": looks("rule=all"),
     "autofix.apply": Needs(Role.LEAD, form={"rule": "all"}),
@@ -138,7 +137,7 @@ PAGES = {
     "labels.merge": looks("into={into}"),
     "labels.merge_apply": Needs(Role.LEAD, form={"into": "{into}"}),
     "scoring.form": LOOK,
-    "scoring.request": LEAD,
+    "scoring.request": Needs(Role.LEAD, file="pred_probs"),
     "runs.progress": LOOK,
     "runs.cancel": LEAD,
 }
@@ -180,7 +179,7 @@ API = {
     "api.decisions.create": Needs(
         Role.ANNOTATOR, json={"example_id": "{example}", "verdict": "keep", "version": 1}
     ),
-    "api.decisions.undo": DECIDE,
+    "api.decisions.undo": Needs(Role.ANNOTATOR, also=frozenset({404})),
     "api.batches.preview": LOOK,
     "api.batches.sample": Needs(Role.ANNOTATOR, json={}),
     "api.batches.create": Needs(Role.LEAD, json={}),

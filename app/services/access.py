@@ -63,28 +63,33 @@ def _leave_out_what_is_hidden(state: ORMExecuteState) -> None:
 
 
 def _criteria(seer: Actor) -> Iterator[Any]:
-    for table, column in _dataset_columns():
-        yield with_loader_criteria(table, _is_there(column, seer), include_aliases=True)
-
-
-def _is_there(column: Any, seer: Actor) -> sa.ColumnElement[bool]:
-    if seer.only is None:
-        hidden = [dataset_id for dataset_id, role in seer.dataset_roles.items() if role is None]
-        return sa.or_(column.is_(None), column.not_in(hidden))
-    is_there: sa.ColumnElement[bool] = column.in_(seer.only)
-    made_by = getattr(column.class_, "created_by_id", None)
-    if made_by is None or not column.nullable:
-        return is_there
-    # What belongs to no dataset yet, as a file that waits to be confirmed, is whose it is.
-    return sa.or_(is_there, column.is_(None) & (made_by == seer.user_id))
+    # Lambdas, so that SQLAlchemy applies them to aliases too; what they compare with are bound values.
+    hidden = sorted(dataset_id for dataset_id, role in seer.dataset_roles.items() if role is None)
+    only, user_id = sorted(seer.only or ()), seer.user_id
+    for kind in _kinds():
+        if kind is Dataset:
+            there = (lambda of: of.id.not_in(hidden)) if seer.only is None else (lambda of: of.id.in_(only))
+        elif seer.only is None:
+            there = lambda of: of.dataset_id.is_(None) | of.dataset_id.not_in(hidden)  # noqa: E731 — see above
+        elif _may_wait(kind):
+            # What belongs to no dataset yet, as a file that waits to be confirmed, is whose it is.
+            there = lambda of: (  # noqa: E731 — see above
+                of.dataset_id.in_(only) | (of.dataset_id.is_(None) & (of.created_by_id == user_id))
+            )
+        else:
+            there = lambda of: of.dataset_id.in_(only)  # noqa: E731 — see above
+        yield with_loader_criteria(kind, there, include_aliases=True)
 
 
 @cache
-def _dataset_columns() -> list[tuple[type[Any], Any]]:
-    found: list[tuple[type[Any], Any]] = [(Dataset, Dataset.id)]
+def _kinds() -> list[type[Any]]:
+    """Return every kind of row that belongs to a dataset."""
     kinds = [mapper.class_ for mapper in Base.registry.mappers if "dataset_id" in mapper.columns]
-    found += [(kind, kind.dataset_id) for kind in kinds if kind not in {DatasetRole, Token}]
-    return found
+    return [Dataset, *(kind for kind in kinds if kind not in {DatasetRole, Token})]
+
+
+def _may_wait(kind: type[Any]) -> bool:
+    return hasattr(kind, "created_by_id") and bool(kind.dataset_id.nullable)
 
 
 def role_named(name: str) -> Role:

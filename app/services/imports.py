@@ -121,7 +121,6 @@ def confirm(session: Session, import_id: int, *, choices: ImportChoices, actor: 
 
     A name that is not a dataset yet makes one; it shows once the file is in.
     """
-    actor.require_somewhere(Role.LEAD)
     draft = _own_draft(session, import_id, actor=actor)
     _refuse_unclear(choices)
     dataset = _dataset_for(session, draft, choices, actor=actor)
@@ -202,7 +201,6 @@ def repeat(session: Session, import_id: int, *, actor: Actor) -> Import:
 
 def discard(session: Session, import_id: int, *, actor: Actor) -> Path:
     """Forget a draft; return the path of its file, for the caller to delete after the commit."""
-    actor.require_somewhere(Role.LEAD)
     draft = _own_draft(session, import_id, actor=actor)
     draft.state, draft.finished_at = RunState.CANCELLED, now()
     return Path(draft.path)
@@ -235,6 +233,7 @@ def get_draft(session: Session, import_id: int) -> Import:
 
 def _own_draft(session: Session, import_id: int, *, actor: Actor) -> Import:
     draft = get_draft(session, import_id)
+    actor.require_somewhere(Role.LEAD)
     if draft.created_by_id != actor.user_id:  # a lead of one dataset has no say over what others bring
         actor.require(Role.LEAD)
     return draft

@@ -76,7 +76,9 @@ def create_user(
         raise Conflict(f"There is already a user called {name}.")
     if not has_admin(session):
         if role is not Role.ADMIN or is_guest:
-            raise Conflict("The first login has to be an admin's: choose the role admin.")
+            raise Conflict(
+                "The first login has to be an admin's: choose the role admin, or say --role admin."
+            )
         _end_local(session)
     hashed = _hashed(password) if password is not None else None
     user = User(name=name, role=role, password_hash=hashed, is_guest=is_guest)

@@ -10,12 +10,12 @@ from fastapi import BackgroundTasks, Depends, Path, Query, Request
 from pydantic import BeforeValidator, Field
 from sqlalchemy.orm import Session
 
-from app.actor import LOCAL, NOBODY, Actor
+from app.actor import LOCAL, NOBODY, Actor, Role
 from app.config import Settings
 from app.db import Database
 from app.errors import Forbidden, Unauthorized
 from app.files.rows import Limits
-from app.services import access, limits, people, sessions
+from app.services import access, datasets, limits, people, sessions
 
 COOKIE = "setright_session"
 log = logging.getLogger(__name__)
@@ -111,6 +111,12 @@ def is_this_machine(request: Request) -> bool:
         return request.client is not None and ipaddress.ip_address(request.client.host).is_loopback
     except ValueError:
         return False
+
+
+def require_there(database: Database, dataset_id: int, role: Role, *, actor: Actor) -> None:
+    """Refuse an actor before a long upload begins: no such dataset, or not the role in it."""
+    with database.read() as session:
+        actor.require(role, datasets.get(session, dataset_id))
 
 
 def page(

@@ -2,6 +2,7 @@
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.orm import aliased
 
 from app.actor import LOCAL, NOBODY, Actor, Role
 from app.db import Database
@@ -72,6 +73,9 @@ def test_what_is_hidden_is_not_there(any_database: Database, ann: Actor, own: in
             found = set(session.scalars(sa.select(kind.dataset_id).distinct()))
             assert found == {own}
         assert session.scalar(sa.select(sa.func.count()).where(Example.dataset_id == other)) == 0
+        one, another = aliased(Label), aliased(Label)
+        pairs = sa.select(one.dataset_id).outerjoin(another, another.name == one.name).distinct()
+        assert set(session.scalars(pairs)) == {own}, "under any name"
         hidden = session.scalar(sa.select(Event).where(Event.dataset_id == other))
         assert hidden is None, "also what has happened there"
     with seen.write() as session:

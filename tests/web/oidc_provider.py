@@ -32,6 +32,7 @@ class Provider(BaseHTTPRequestHandler):
 
     @property
     def issuer(self) -> str:
+        assert isinstance(self.server, ThreadingHTTPServer)
         return f"http://127.0.0.1:{self.server.server_port}"
 
     def do_GET(self) -> None:
