@@ -52,12 +52,11 @@ PHASES = {
     "asking": "Asking for the test rows",
     "neighbours": "Finding similar rows",
     "save_evidence": "Saving the evidence",
-    "drawing": "Drawing the validation rows",
+    "drawing": "Drawing rows",
     "applying": "Changing rows",
     "undoing": "Putting rows back",
     "scoring": "Adding up the scores",
     "train": "Training models",
-    "drawing": "Drawing test rows",
 }
 EMBEDDERS = {"use": "multilingual sentence encoder", "tfidf": "words and their weights"}
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
