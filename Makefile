@@ -18,7 +18,7 @@ ifdef PIP_INDEX_URL
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 
-.PHONY: help install run test lint fix bench bench-quick docs screenshots lock wheel clean
+.PHONY: help install run test lint audit fix bench bench-quick docs screenshots lock wheel clean
 
 help:  ## list what can be made
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -30,6 +30,7 @@ run: .venv/.run  ## start Setright with its sample dataset, and print the addres
 
 test: .venv/.dev  ## run every test (ARGS="tests/web -k decide" for some)
 	@tests/install_browser.sh
+	@tests/install_contract_tools.sh
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup $(ARGS)
 
 lint: .venv/.dev  ## check style, types, imports and templates
@@ -39,6 +40,9 @@ lint: .venv/.dev  ## check style, types, imports and templates
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/djlint templates --check
 	$(BIN)/djlint templates --lint --quiet
+
+audit: .venv/.dev  ## ask PyPI for known weaknesses of the locked packages
+	@.ci/audit
 
 fix: .venv/.dev  ## repair what can be repaired without thinking
 	$(BIN)/ruff check --fix

@@ -1,8 +1,9 @@
 """Who acts, and what their role allows."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 from app.errors import Forbidden
 
@@ -15,6 +16,11 @@ class Role(StrEnum):
     LEAD = "lead"
     ADMIN = "admin"
 
+    @property
+    def rank(self) -> int:
+        """Its place in the order: a higher one may do more."""
+        return _ORDER.index(self)
+
 
 _ORDER = list(Role)
 
@@ -22,7 +28,10 @@ _ORDER = list(Role)
 class Place(Protocol):
     """Where a role counts: a dataset."""
 
-    name: str
+    name: Any
+
+    @property
+    def id(self) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -32,17 +41,40 @@ class Actor:
     user_id: int
     name: str
     role: Role
+    """Holds everywhere but in the datasets that say otherwise."""
+    dataset_roles: Mapping[int, Role | None] = field(default_factory=dict, hash=False)
+    """By a dataset's number, the role there; no role means that the dataset hides itself."""
+    only: frozenset[int] | None = None
+    """The only datasets there are for this actor; nothing means all of them."""
 
-    def may(self, role: Role) -> bool:
-        """Say whether this actor has at least that role."""
-        return _ORDER.index(self.role) >= _ORDER.index(role)
+    def role_in(self, dataset_id: int | None) -> Role | None:
+        """Return the role in a dataset, or outside of all; nothing where the dataset hides itself."""
+        if dataset_id is None:
+            return self.role
+        if self.only is not None and dataset_id not in self.only:
+            return None
+        return self.dataset_roles.get(dataset_id, self.role)
+
+    def may(self, role: Role, dataset_id: int | None = None) -> bool:
+        """Say whether this actor has at least that role (in that dataset)."""
+        own = self.role_in(dataset_id)
+        return own is not None and own.rank >= role.rank
 
     def require(self, role: Role, place: Place | None = None) -> None:
-        """Raise `Forbidden` unless this actor has at least that role (on that dataset)."""
-        if not self.may(role):
+        """Raise `Forbidden` unless this actor has at least that role (in that dataset)."""
+        dataset_id = place.id if place is not None else None
+        if not self.may(role, dataset_id):
             where = f" in {place.name}" if place is not None else ""
-            raise Forbidden(f"{self.name} has the role {self.role}; this needs the role {role}{where}.")
+            own = self.role_in(dataset_id) or "none"
+            raise Forbidden(f"{self.name} has the role {own}; this needs the role {role}{where}.")
+
+    def require_somewhere(self, role: Role) -> None:
+        """Raise `Forbidden` unless this actor has at least that role outside of datasets or in one."""
+        if not any(self.may(role, dataset_id) for dataset_id in (None, *self.dataset_roles)):
+            self.require(role)
 
 
 LOCAL = Actor(user_id=1, name="local", role=Role.ADMIN)
 """The person at this machine, for commands and for the browser while nobody has a login."""
+NOBODY = Actor(user_id=0, name="nobody", role=Role.VIEWER, only=frozenset())
+"""Whoever has not said who they are: no dataset is there for them."""

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from platformdirs import user_data_path
 from pydantic import AliasChoices, Field, SecretStr, field_validator
@@ -31,9 +31,38 @@ class Settings(BaseSettings):
     )
     base_url: str = Field("", description="Public address behind a proxy, for links; empty means as asked.")
     secret_key: SecretStr | None = Field(
-        None, description="Signs cookies; empty means a random key kept in SETRIGHT_HOME."
+        None,
+        description="Signs cookies and encrypts keys of services; empty means a random key in SETRIGHT_HOME.",
     )
     session_hours: int = Field(168, ge=1, description="Hours after which a login ends.")
+    local_access: Literal["link", "open"] = Field(
+        "link",
+        description="How this machine gets in while nobody has a login: `link` by the link that is printed "
+        "at the start and works once; `open` lets in every account and program of this machine.",
+    )
+    oidc_issuer: str = Field(
+        "", description="Address of the OpenID Connect provider for single sign-on; empty means none."
+    )
+    oidc_client_id: str = Field("", description="By which name the provider knows this installation.")
+    oidc_client_secret: SecretStr | None = Field(
+        None, description="Secret that the provider has given this installation; empty for a public client."
+    )
+    oidc_name: str = Field("Single sign-on", description="What the button to sign in with the provider says.")
+    oidc_scopes: str = Field("openid profile email", description="What the provider is asked to tell.")
+    oidc_name_claim: Literal["preferred_username", "email", "name", "sub"] = Field(
+        "preferred_username", description="Which of what the provider tells becomes a person's name here."
+    )
+    oidc_role: Literal["", "viewer", "annotator", "lead"] = Field(
+        "viewer",
+        description="Role of people who come by single sign-on for the first time; "
+        "empty lets in only those whom an admin has added.",
+    )
+    sign_in_attempts: int = Field(
+        10,
+        ge=1,
+        description="Wrong passwords for a name from an address in 15 minutes after which that has to wait; "
+        "ten times as many for a name from anywhere, and for anything from one address.",
+    )
 
     draft_hours: float = Field(
         24, gt=0, description="Hours after which an uploaded file that nobody has confirmed is discarded."
@@ -95,6 +124,11 @@ class Settings(BaseSettings):
         "https://api.openai.com/v1",
         description="Address of the OpenAI-compatible service for fine-tunes and embeddings.",
     )
+    outgoing: Literal["", "public", "local", "any"] = Field(
+        "",
+        description="Where requests to model services may go: `public` addresses only, this machine as well "
+        "(`local`), or `any`, one's own network too; empty means `local` where SETRIGHT_HOST is loopback.",
+    )
     openai_embedding_concurrency: int = Field(
         4, ge=1, le=64, description="Requests for embeddings under way at once."
     )
@@ -113,6 +147,20 @@ class Settings(BaseSettings):
     )
     fine_tune_poll_seconds: float = Field(
         20, gt=0, description="Seconds between two questions after a fine-tune."
+    )
+
+    provider_keys: dict[str, SecretStr] = Field(
+        default_factory=dict,
+        description='Keys of services for fine-tunes by the service\'s name, as JSON: {"nebius": "..."}; '
+        "one that is said here is never stored.",
+    )
+    openai_api: bool = Field(
+        False,
+        description="Whether this server answers OpenAI's API under /v1: files, fine-tuning, models, "
+        "embeddings, chat completions.",
+    )
+    max_waiting_trainings: int = Field(
+        20, ge=1, description="Most trainings under /v1 that one person may have waiting or running."
     )
 
     worker_beat_seconds: float = Field(2, gt=0, description="Seconds between two heartbeats of a worker.")
@@ -138,6 +186,17 @@ class Settings(BaseSettings):
         return (
             [host.strip() for host in value.split(",") if host.strip()] if isinstance(value, str) else value
         )
+
+    @property
+    def reach(self) -> Literal["public", "local", "any"]:
+        """Where requests to model services may go."""
+        is_local = self.host in {"127.0.0.1", "::1", "localhost"}
+        return self.outgoing or ("local" if is_local else "public")
+
+    @property
+    def has_oidc(self) -> bool:
+        """Whether there is a provider for single sign-on."""
+        return bool(self.oidc_issuer and self.oidc_client_id)
 
     @property
     def url(self) -> str:
@@ -169,6 +228,16 @@ class Settings(BaseSettings):
         return self.home / "exports"
 
     @property
+    def prices(self) -> Path:
+        """The operator's own table of fine-tuning prices; where there is none, the shipped one counts."""
+        return self.home / "prices.csv"
+
+    @property
     def embeddings(self) -> Path:
         """Folder of cached embeddings."""
         return self.home / "embeddings"
+
+    @property
+    def training(self) -> Path:
+        """Folder of the files and models of our own server of OpenAI's API."""
+        return self.home / "training"

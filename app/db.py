@@ -1,9 +1,10 @@
 """The database: column types, transactions. The only file that opens or commits one."""
 
+import copy
 import datetime as dt
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -112,6 +113,13 @@ class Database:
         self.engine = _create_engine(url)
         self._read = sessionmaker(self.engine, expire_on_commit=False)
         self._write = sessionmaker(self.engine.execution_options(setright_write=True), expire_on_commit=False)
+        self._info: Mapping[str, Any] = {}
+
+    def with_info(self, info: Mapping[str, Any]) -> "Database":
+        """Return the same database, whose sessions carry what `Session.info` is to say."""
+        other = copy.copy(self)
+        other._info = info  # noqa: SLF001 — its own class
+        return other
 
     @property
     def is_sqlite(self) -> bool:
@@ -120,7 +128,7 @@ class Database:
     @contextmanager
     def read(self, *, snapshot: bool = False) -> Iterator[Session]:
         """Open a transaction that never commits; `snapshot` makes every statement see the same state."""
-        with self._read() as session:
+        with self._read(info=dict(self._info)) as session:
             if snapshot and not self.is_sqlite:
                 session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
             session.autoflush = False
@@ -130,7 +138,7 @@ class Database:
     def write(self) -> Iterator[Session]:
         """Open a transaction that commits at the end, or leaves nothing."""
         try:
-            with self._write.begin() as session:
+            with self._write(info=dict(self._info)) as session, session.begin():
                 yield session
         except IntegrityError as error:
             raise Conflict("Somebody else changed this at the same moment. Reload and try again.") from error
@@ -208,9 +216,12 @@ def _checked(url: str) -> sa.URL:
 
 def _create_engine(address: str) -> sa.Engine:
     url = _checked(address)
+    # An error is logged with its statement; what was to be stored, texts and hashes, stays out of the log.
     if url.drivername != "sqlite":
-        return sa.create_engine(url, pool_size=10, max_overflow=20, pool_pre_ping=True)
-    engine = sa.create_engine(url, connect_args={"timeout": 30}, pool_size=10, max_overflow=40)
+        return sa.create_engine(url, pool_size=10, max_overflow=20, pool_pre_ping=True, hide_parameters=True)
+    engine = sa.create_engine(
+        url, hide_parameters=True, connect_args={"timeout": 30}, pool_size=10, max_overflow=40
+    )
     sa.event.listen(engine, "connect", _prepare_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine

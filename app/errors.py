@@ -49,6 +49,16 @@ class TooLarge(AppError):
     status = 413
 
 
+class TooMany(AppError):
+    """Somebody tried too often: after some time they may try again."""
+
+    status = 429
+
+    def __init__(self, sentence: str, *, seconds: int) -> None:
+        super().__init__(sentence)
+        self.seconds = seconds
+
+
 class Unavailable(AppError):
     """Something this needs is not there now: a key, a worker, a remote service."""
 

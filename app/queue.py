@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from dbos import DBOSClient, EnqueueOptions
 
 APPLICATION = "setright"
-APPLICATION_VERSION = "2"
+APPLICATION_VERSION = "3"
 """Bumped only when the order of a job's steps changes: workers run only jobs of their own version."""
 
 
@@ -28,6 +28,8 @@ class Job(StrEnum):
     FINE_TUNE = "fine_tune"
     DELETE_DATASET = "delete_dataset"
     LEARNING = "learning"
+    TRAINING_JOB = "training_job"
+    MODEL_TEST = "model_test"
 
 
 QUEUES = {
@@ -37,9 +39,11 @@ QUEUES = {
     Job.DELETE_DATASET: "batches",
     Job.SCORING: "training",
     Job.EMBED: "shards",
-    Job.EXPERIMENT: "training",
+    Job.EXPERIMENT: "experiments",
     Job.FINE_TUNE: "remote",
     Job.LEARNING: "learning",
+    Job.TRAINING_JOB: "experiments",
+    Job.MODEL_TEST: "remote",
 }
 """Which queue a job waits in, so that a long training never holds up an import."""
 

@@ -1,12 +1,18 @@
 """Test accuracy of original, dropped and corrected labels, through the product's own commands.
 
-The simulated reviewer knows the truth (`truth.csv`, which the product never sees) and goes through every
-flagged row: it accepts, keeps or overrides as a careful person would. Rows without a decided truth are kept.
+The simulated reviewer knows the truth (`truth.csv`, which the product never sees). First they go through
+every flagged row, then through all others from the most suspect on: they accept, keep or override as a
+careful person would. Rows without a decided truth are kept. `flagged` is what a model learns once the flagged
+rows are reviewed, `corrected` what it learns once all are, as in the article about politeness.
 """
 
+import argparse
 import csv
+import os
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -17,34 +23,67 @@ from app.config import Settings
 from app.files.rows import Columns
 from app.models.columns import Split
 from app.models.datasets import Dataset
-from app.models.exports import Variant
+from app.models.examples import ExampleState
+from app.models.experiments import Experiment
 from app.models.review import Verdict
-from app.services import datasets, decisions, experiments, review, scoring
-from app.services.queue_filter import QueueFilter
+from app.services import datasets, decisions, experiments, review, scoring, versions
+from app.services.queue_filter import Preset, QueueFilter
 from app.services.review import QueueRow
 from bench import report
 
 SETS = ("politeness", "vader_tweets", "noisy_agnews")
 QUICK_SETS = ("politeness",)
 SEEDS = (0, 1, 2, 3, 4)
+CURVE_POINTS = 8
+FLAGGED = "flagged"
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What to measure, and what all benchmarks are told."""
+
+    options: report.Options
+    trainer: str
+    sets: tuple[str, ...]
+    seeds: tuple[int, ...]
+    curve_points: int
 
 
 def main() -> None:
-    chosen = report.options("experiments")
-    names = QUICK_SETS if chosen.quick else SETS
-    report.need_data(chosen, *names)
+    chosen = _chosen()
+    report.need_data(chosen.options, *chosen.sets)
     figures: dict[str, float] = {}
-    for name in names:
+    for name in chosen.sets:
         with tempfile.TemporaryDirectory() as home:
-            settings = Settings(home=Path(home), database_url="", pause_ms=0)
+            threads = int(os.environ.get("OMP_NUM_THREADS", "0"))
+            settings = Settings(home=Path(home), database_url="", pause_ms=0, threads=threads, learn_every=0)
             here = Here(settings, open_database(settings))
-            figures |= measure(here, chosen.data / name, name)
+            figures |= measure(here, name, chosen)
             here.database.close()
-    report.write("experiments", chosen, figures)
+    report.write("experiments", chosen.options, figures)
 
 
-def measure(here: Here, folder: Path, name: str) -> dict[str, float]:
-    """Import, score, let the reviewer decide every flag, and compare."""
+def _chosen() -> Chosen:
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--trainer", default="linear", choices=("linear", "transformer"))
+    parser.add_argument("--sets", default="")
+    parser.add_argument("--seeds", default=",".join(map(str, SEEDS)))
+    parser.add_argument("--no-curve", action="store_true")
+    given, rest = parser.parse_known_args()
+    options = report.options("experiments", rest)
+    usual = QUICK_SETS if options.quick else SETS
+    return Chosen(
+        options=options,
+        trainer=given.trainer,
+        sets=tuple(given.sets.split(",")) if given.sets else usual,
+        seeds=tuple(int(seed) for seed in given.seeds.split(",")),
+        curve_points=0 if given.no_curve else CURVE_POINTS,
+    )
+
+
+def measure(here: Here, name: str, chosen: Chosen) -> dict[str, float]:
+    """Import, score, let the reviewer decide, and compare."""
+    folder = chosen.options.data / name
     columns = Columns(text="text", label="label", id="id")
     for split in Split:
         import_file(here, folder / f"{split}.csv", Wanted(columns=columns, split=split), dataset=name)
@@ -52,18 +91,47 @@ def measure(here: Here, folder: Path, name: str) -> dict[str, float]:
         dataset = datasets.get_by_name(session, name)
         run = scoring.request(session, dataset.id, embedder="use", actor=LOCAL)
     finish_job(here, run)
-    decided = review_all(here, dataset.id, truth_of(folder))
+    truth = truth_of(folder)
+    flagged = review_all(here, dataset.id, truth, QueueFilter())
     with here.database.write() as session:
-        asked = experiments.request(
-            session, dataset.id, trainer="linear", seeds=SEEDS, embedder="use", actor=LOCAL
-        )
-    results = finish_job(here, asked).results["variants"]
-    figures: dict[str, float] = {f"{name}.reviewed": decided}
-    for variant in Variant:
-        found = results[variant.value]
-        figures[f"{name}.linear.{variant}"] = round(found["accuracy"], 4)
-        figures[f"{name}.linear.{variant}_low"] = round(found["low"], 4)
-        figures[f"{name}.linear.{variant}_high"] = round(found["high"], 4)
+        versions.create(session, datasets.get(session, dataset.id), name=FLAGGED, actor=LOCAL)
+    rest = review_all(here, dataset.id, truth, QueueFilter(preset=Preset.ALL, state=ExampleState.OPEN))
+    asked = _ask(here, dataset.id, chosen)
+    return {f"{name}.flagged_rows": flagged, f"{name}.rows": flagged + rest} | _figures(
+        f"{name}.{chosen.trainer}", finish_job(here, asked).results
+    )
+
+
+def _ask(here: Here, dataset_id: int, chosen: Chosen) -> Experiment:
+    wanted = experiments.Wanted(
+        trainer=chosen.trainer,
+        seeds=chosen.seeds,
+        version_names=[FLAGGED],
+        curve_points=chosen.curve_points,
+    )
+    with here.database.write() as session:
+        return experiments.request(session, dataset_id, wanted, actor=LOCAL)
+
+
+def _figures(prefix: str, results: dict[str, Any]) -> dict[str, float]:
+    figures: dict[str, float] = {}
+    for variant, found in results["variants"].items():
+        name = f"{prefix}.{variant.removeprefix('version:')}"
+        figures[name] = round(found["accuracy"], 4)
+        figures[f"{name}_low"] = round(found["low"], 4)
+        figures[f"{name}_high"] = round(found["high"], 4)
+        figures[f"{name}_spread"] = round(found["spread"], 4)
+        figures[f"{name}_macro_f1"] = round(found["macro_f1"], 4)
+        figures[f"{name}_seconds"] = round(found["seconds"], 1)
+        if found["difference"]:
+            test = results["paired"][f"original/{variant}"]
+            figures[f"{name}_gain_low"] = round(found["difference"]["low"], 4)
+            figures[f"{name}_gain_high"] = round(found["difference"]["high"], 4)
+            figures[f"{name}_errors_gone"] = round(found["error_reduction"], 4)
+            figures[f"{name}_p"] = round(test["p_value"], 6)
+    for point in results["curve"]:
+        figures[f"{prefix}.reviewed_{point['reviewed']}"] = round(point["accuracy"], 4)
+    figures[f"{prefix}.leaks"] = results["leaks"]["test"]
     return figures
 
 
@@ -73,13 +141,13 @@ def truth_of(folder: Path) -> dict[str, str]:
         return {row["id"]: row["truth"] for row in csv.DictReader(file) if row["truth"]}
 
 
-def review_all(here: Here, dataset_id: int, truth: dict[str, str]) -> int:
-    """Decide every flagged train row as somebody who knows the truth; return how many."""
+def review_all(here: Here, dataset_id: int, truth: dict[str, str], chosen: QueueFilter) -> int:
+    """Decide every train row of a filter as somebody who knows the truth; return how many."""
     decided = 0
     while True:
         with here.database.write() as session:
             dataset = datasets.get(session, dataset_id)
-            page = review.list_queue(session, dataset, QueueFilter())
+            page = review.list_queue(session, dataset, chosen)
             if not page.rows:
                 return decided
             labels = {label.name: label.id for label in datasets.labels(session, dataset)}

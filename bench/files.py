@@ -1,10 +1,11 @@
-"""Import and export of many rows through the job queue: rows a second, memory, first byte."""
+"""Import and export of many rows: rows a second, memory, and how soon the first byte of a file comes."""
 
 import csv
 import statistics
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
@@ -35,6 +36,13 @@ started = time.perf_counter()
 if what == "import":
     columns = Columns(text="text", label="label", id="id")
     import_file(here, Path(file), Wanted(columns=columns), dataset="bench")
+elif what == "stream":
+    first = 0.0
+    with here.database.read(snapshot=True) as session:
+        dataset = datasets.get_by_name(session, "bench")
+        for block in exports.stream(session, dataset, ExportChoices(format="chat-jsonl")):
+            first = first or time.perf_counter() - started
+    print(first)
 else:
     with here.database.write() as session:
         dataset = datasets.get_by_name(session, "bench")
@@ -49,7 +57,7 @@ def main() -> None:
     chosen = report.options("files")
     rows = QUICK_ROWS if chosen.quick else ROWS
     repeats = 1 if chosen.quick else REPEATS
-    measured: dict[str, list[tuple[float, float]]] = {"import": [], "export": []}
+    measured: dict[str, list[Measured]] = {"import": [], "export": [], "stream": []}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "rows.csv"
         make_file(file, rows)
@@ -61,14 +69,13 @@ def main() -> None:
         chosen,
         {
             "rows": rows,
-            "import_rows_per_s": round(
-                rows / statistics.median(seconds for seconds, _ in measured["import"])
-            ),
-            "import_peak_mib": round(statistics.median(peak for _, peak in measured["import"])),
-            "export_rows_per_s": round(
-                rows / statistics.median(seconds for seconds, _ in measured["export"])
-            ),
-            "export_peak_mib": round(statistics.median(peak for _, peak in measured["export"])),
+            "import_rows_per_s": round(rows / median(measured["import"], "seconds")),
+            "import_peak_mib": round(median(measured["import"], "peak_mib")),
+            "export_rows_per_s": round(rows / median(measured["export"], "seconds")),
+            "export_peak_mib": round(median(measured["export"], "peak_mib")),
+            "export_first_byte_s": round(median(measured["stream"], "first_s"), 3),
+            "stream_rows_per_s": round(rows / median(measured["stream"], "seconds")),
+            "stream_peak_mib": round(median(measured["stream"], "peak_mib")),
         },
     )
 
@@ -83,12 +90,26 @@ def make_file(file: Path, rows: int) -> None:
             writer.writerow((f"r{number}", " ".join(random.choices(WORDS, k=16)), random.choice(LABELS)))
 
 
-def run(what: str, home: Path, file: Path) -> tuple[float, float]:
-    """Do one step in a process of its own; return its seconds and its peak memory in MiB."""
+@dataclass(frozen=True)
+class Measured:
+    """One step: its seconds, its peak memory in MiB, and the seconds to the first byte of a stream."""
+
+    seconds: float
+    peak_mib: float
+    first_s: float = 0.0
+
+
+def median(found: list[Measured], figure: str) -> float:
+    """Return the median of one figure."""
+    return statistics.median(float(getattr(one, figure)) for one in found)
+
+
+def run(what: str, home: Path, file: Path) -> Measured:
+    """Do one step in a process of its own."""
     command = [sys.executable, "-c", STEP, what, str(home), str(file)]
     done = subprocess.run(command, cwd=report.ROOT, capture_output=True, text=True, check=True)
-    seconds, peak = done.stdout.split()[-2:]
-    return float(seconds), float(peak)
+    *said, seconds, peak = done.stdout.split()
+    return Measured(float(seconds), float(peak), float(said[-1]) if what == "stream" else 0.0)
 
 
 if __name__ == "__main__":

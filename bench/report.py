@@ -25,15 +25,15 @@ class Options:
     json: Path | None
 
 
-def options(name: str) -> Options:
-    """Read the command line that every benchmark has."""
+def options(name: str, arguments: list[str] | None = None) -> Options:
+    """Read the command line that every benchmark has; `arguments` are what is left of one with more."""
     parser = argparse.ArgumentParser(prog=f"python -m bench.{name}")
     parser.add_argument("--quick", action="store_true", help="small sizes, under two minutes")
     parser.add_argument(
         "--data", type=Path, default=Path(os.environ.get("SETRIGHT_DATA", ROOT / "../shared/data"))
     )
     parser.add_argument("--json", type=Path, help="write the figures here")
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     return Options(quick=given.quick, data=given.data, json=given.json)
 
 

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from app.config import Settings
 from app.db import Database
 from app.web.app import create_app
+from app.web.attempts import make_attempts
 
 _free: list[FastAPI] = []
 
@@ -17,5 +18,6 @@ def lent(settings: Settings, database: Database) -> Iterator[FastAPI]:
     """Lend an app that nobody else uses now; its settings may differ only in what is read at each request."""
     app = _free.pop() if _free else create_app(settings, database)
     app.state.settings, app.state.database = settings, database
+    app.state.attempts = make_attempts(settings.sign_in_attempts)
     yield app
     _free.append(app)

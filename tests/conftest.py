@@ -40,7 +40,7 @@ def settings(tmp_path: Path) -> Settings:
     """Settings of a fresh installation in an empty folder, on SQLite."""
     home = tmp_path / "home"
     home.mkdir()
-    return Settings(_env_file=None, home=home)
+    return Settings(_env_file=None, home=home, local_access="open")
 
 
 @pytest.fixture(scope="session")

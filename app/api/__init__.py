@@ -17,6 +17,8 @@ from app.api import (
     issues,
     labels,
     me,
+    model_tests,
+    providers,
     scoring_runs,
     versions,
 )
@@ -37,6 +39,8 @@ NOUNS = (
     fine_tunes,
     experiments,
     events,
+    model_tests,
+    providers,
 )
 
 router = APIRouter(prefix="/api")

@@ -14,7 +14,8 @@ from app.api.problems import RESPONSES
 from app.db import Database
 from app.errors import Unauthorized
 from app.services import datasets, people
-from app.web.deps import CurrentDatabase, current_actor
+from app.web.attempts import TOKEN, attempts_of
+from app.web.deps import WholeDatabase, current_actor
 
 NAMES = "api."
 """Begins the names of the API's routes, so that none is taken for a page's."""
@@ -34,20 +35,24 @@ log = logging.getLogger(__name__)
 
 def actor_of_request(
     request: Request,
-    database: CurrentDatabase,
+    database: WholeDatabase,
     after_the_answer: BackgroundTasks,
     _documented: Annotated[HTTPAuthorizationCredentials | None, Depends(_scheme)],
 ) -> Actor:
     """Return for whom a token acts; without one the rule of the pages holds."""
     scheme, _, secret = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer":
-        return current_actor(request)
+        return current_actor(request, after_the_answer)
     with database.read() as session:
         use = people.use_token(session, secret.strip())
     if use is None:
+        # A right one works however many wrong ones came from its address: nobody can guess 256 bits.
+        attempts_of(request).check(request, TOKEN)
+        attempts_of(request).note_failure(request, TOKEN)
         raise Unauthorized("This token is not valid: it is wrong, expired or revoked.")
     if use.is_due:
         after_the_answer.add_task(_note_use, database, use.token_id)
+    request.state.actor = use.actor
     return use.actor
 
 

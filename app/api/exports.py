@@ -1,31 +1,80 @@
 """Exports: the file of a version, its manifest, and a fine-tune from that very file."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import Request
+from fastapi import Query, Request
 from pydantic import ConfigDict, Field
 from sqlalchemy.orm import Session
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, Response, StreamingResponse
 
-from app.api.answers import AsciiJSONResponse, In, Listing, RunOut, accepted, answer, listing
+from app.api.answers import AsciiJSONResponse, Exact, In, Listing, Out, RunOut, accepted, answer, listing
 from app.api.deps import CurrentActor, in_dataset, router_of
 from app.api.fine_tunes import FineTuneIn, FineTuneOut, start
+from app.db import Database
 from app.errors import InvalidInput, NotFound
+from app.files.drawing import MOST_PERCENT
 from app.files.writing import EXPORT_FORMATS, media_type
 from app.models.columns import RunState
 from app.models.exports import Export, Variant
-from app.services import datasets, exports, runs, versions
-from app.services.exports import SPLITS, ExportChoices
+from app.services import checks, datasets, exports, runs, versions
+from app.services.exports import MAX_PROMPT_CHARS, MAX_SEED, SPLITS, ExportChoices
 from app.services.versions import MAX_NAME_CHARS
-from app.web.deps import CurrentSettings, Id, ReadSession, WriteSession
+from app.web.deps import CurrentDatabase, CurrentSettings, Id, ReadSession, WriteSession
 
 router = router_of("exports")
 
 VersionName = Annotated[str, Field(max_length=MAX_NAME_CHARS)]
 
 
-class ExportIn(In):
+class FileIn(In):
+    """Which file, and how its rows are written."""
+
+    format: Annotated[str, Field(json_schema_extra={"enum": list(EXPORT_FORMATS)})] = "chat-jsonl"
+    """The file's format."""
+    variant: Variant = Variant.CORRECTED
+    """Which labels and rows: `original`, `dropped` (without flagged rows) or `corrected`."""
+    split: Annotated[str, Field(json_schema_extra={"enum": list(SPLITS)})] = "train"
+    """The split."""
+    version: VersionName | None = None
+    """Name of a version that is there; the present state if not said."""
+    guard_formulas: bool = False
+    """With csv: mark cells that a spreadsheet would run."""
+    system_prompt: Annotated[str, Field(max_length=MAX_PROMPT_CHARS)] | None = None
+    """With chat-jsonl: the system turn of every row; `{labels}` in it becomes the list of labels."""
+    template: Annotated[str, Field(max_length=MAX_PROMPT_CHARS)] = ExportChoices.template
+    """For fine-tuning: what is asked; `{text}` is the text, `{column}` a metadata column's value."""
+    separator: Annotated[str, Field(max_length=100)] = ExportChoices.separator
+    """With completion-jsonl: the end of every prompt."""
+    number_labels: bool = False
+    """For fine-tuning: numbers stand for all labels that have no code."""
+
+    def choices(self, session: Session, dataset_id: int) -> ExportChoices:
+        """Return the choices as the service takes them."""
+        named = versions.get_by_name(session, dataset_id, self.version) if self.version is not None else None
+        return ExportChoices(
+            format=self.format,
+            variant=self.variant,
+            split=self.split,
+            version_id=named.id if named else None,
+            guard_formulas=self.guard_formulas,
+            system_prompt=self.system_prompt,
+            template=self.template,
+            separator=self.separator,
+            number_labels=self.number_labels,
+        )
+
+
+class CheckIn(FileIn):
+    """Which file to check, and what a price is estimated for."""
+
+    epochs: Annotated[int, Field(ge=1, le=checks.MOST_EPOCHS)] = checks.USUAL_EPOCHS
+    """How often the service reads the file."""
+
+
+class ExportIn(FileIn):
     """Which file to write."""
 
     model_config = ConfigDict(
@@ -41,28 +90,21 @@ class ExportIn(In):
                     "format": "chat-jsonl",
                     "variant": "corrected",
                     "new_version": "sent to training",
+                    "validation_percent": 10,
                     "fine_tune": {"provider": "openai", "model": "the-provider's-name-of-it"},
                 },
             ]
         }
     )
 
-    format: Annotated[str, Field(json_schema_extra={"enum": list(EXPORT_FORMATS)})] = "chat-jsonl"
-    """The file's format."""
-    variant: Variant = Variant.CORRECTED
-    """Which labels and rows: `original`, `dropped` (without flagged rows) or `corrected`."""
-    split: Annotated[str, Field(json_schema_extra={"enum": list(SPLITS)})] = "train"
-    """The split."""
-    version: VersionName | None = None
-    """Name of a version that is there; the present state is frozen if not said."""
     new_version: VersionName | None = None
     """Name under which the present state is frozen; made up if not said."""
-    guard_formulas: bool = False
-    """With csv: mark cells that a spreadsheet would run."""
-    system_prompt: Annotated[str, Field(max_length=100_000)] | None = None
-    """With chat-jsonl: the system turn of every row."""
-    separator: Annotated[str, Field(max_length=100)] = ExportChoices.separator
-    """With completion-jsonl: the end of every prompt."""
+    label_codes: dict[str, str] = Field(default_factory=dict)
+    """For fine-tuning: words that stand for labels."""
+    validation_percent: Annotated[int, Field(ge=0, le=MOST_PERCENT)] = 0
+    """For fine-tuning: share of every class that goes to a second file, for validation."""
+    seed: Annotated[int, Field(ge=0, lt=MAX_SEED)] = 0
+    """Another seed draws other rows for validation."""
     fine_tune: FineTuneIn | None = None
     """Start a fine-tune from this very file; takes the train split as chat-jsonl or completion-jsonl."""
 
@@ -72,16 +114,12 @@ class ExportIn(In):
             raise InvalidInput(
                 "Say `version` for one that is there or `new_version` for a new one, not both."
             )
-        named = versions.get_by_name(session, dataset_id, self.version) if self.version is not None else None
-        return ExportChoices(
-            format=self.format,
-            variant=self.variant,
-            split=self.split,
-            version_id=named.id if named else None,
+        return replace(
+            super().choices(session, dataset_id),
             version_name=self.new_version,
-            guard_formulas=self.guard_formulas,
-            system_prompt=self.system_prompt,
-            separator=self.separator,
+            label_codes=self.label_codes,
+            validation_percent=self.validation_percent,
+            seed=self.seed,
         )
 
 
@@ -104,6 +142,63 @@ class ExportOut(RunOut):
     """Size of the file."""
     sha256: str
     """SHA-256 of the file, in hex."""
+
+
+class FaultOut(Out):
+    """Something that a fine-tuning service would refuse, or take money for."""
+
+    kind: str
+    """What kind of fault."""
+    is_blocking: bool
+    """Whether a service refuses it; others are warnings."""
+    file: str
+    """`training` or `validation`."""
+    line: int
+    """Line of the file, from 1; 0 for the file as a whole."""
+    row: Exact
+    """The row's id."""
+    what: Exact
+    """What is wrong."""
+    advice: str
+    """What to do."""
+
+
+class EstimateOut(Out):
+    """What a file would cost with one model."""
+
+    model: str
+    """The model."""
+    usd: float
+    """Estimated price of training, in US dollars."""
+    usd_per_million_tokens: float
+    """The price it rests on."""
+    as_of: str
+    """The day of that price."""
+
+
+class CheckOut(Out):
+    """What a fine-tuning service would say of a file."""
+
+    rows: int
+    """Rows that were read."""
+    is_whole: bool
+    """Whether these are all rows; a written file is always checked whole."""
+    blocking: int
+    """Faults that a service refuses."""
+    warnings: int
+    """Faults that it would only charge for."""
+    counts: dict[str, int]
+    """Faults of each kind."""
+    faults: list[FaultOut]
+    """The faults, those that block first; at most 1,000 of each kind."""
+    tokens: int
+    """Tokens of the rows that were read, once."""
+    tokenizer: str
+    """What counted them."""
+    is_bound: bool
+    """Whether there are at most so many."""
+    estimates: list[EstimateOut]
+    """Prices by the table in use, the cheapest first; none unless all rows were read."""
 
 
 class StartedExportOut(ExportOut):
@@ -158,6 +253,66 @@ def list_exports(request: Request, dataset_id: Id, session: ReadSession) -> Resp
 
 
 @router.get(
+    "/datasets/{dataset_id:int}/exports/check",
+    name="api.exports.check",
+    summary="Check a file for fine-tuning",
+    response_model=CheckOut,
+)
+def check(
+    dataset_id: Id, session: ReadSession, settings: CurrentSettings, query: Annotated[CheckIn, Query()]
+) -> Response:
+    """Say what a fine-tuning service would refuse or charge for; nothing is written or sent."""
+    dataset = datasets.get(session, dataset_id)
+    found = checks.preview(session, dataset, query.choices(session, dataset.id))
+    if found is None:
+        raise InvalidInput(f"Only {' and '.join(exports.CHAT_FORMATS)} are checked.")
+    checked, table = found.checked, checks.price_table(settings.prices)
+    estimates = checks.estimates(table, tokens=checked.tokens, epochs=query.epochs) if found.is_whole else ()
+    return answer(
+        CheckOut(
+            rows=checked.rows,
+            is_whole=found.is_whole,
+            blocking=checked.blocking,
+            warnings=checked.warnings,
+            counts={kind.value: count for kind, count in checked.counts.items()},
+            faults=[FaultOut.model_validate(one) for one in checked.faults],
+            tokens=checked.tokens,
+            tokenizer=checked.tokenizer,
+            is_bound=checked.is_bound,
+            estimates=[
+                EstimateOut(
+                    model=one.price.model,
+                    usd=one.usd,
+                    usd_per_million_tokens=one.price.usd_per_million_tokens,
+                    as_of=one.price.as_of.isoformat(),
+                )
+                for one in estimates
+            ],
+        )
+    )
+
+
+@router.get(
+    "/datasets/{dataset_id:int}/exports/stream",
+    name="api.exports.stream",
+    summary="Fetch a file at once",
+    response_class=StreamingResponse,
+)
+def stream(
+    dataset_id: Id, session: ReadSession, database: CurrentDatabase, query: Annotated[FileIn, Query()]
+) -> Response:
+    """Fetch the file as it is read, without a job: nothing is frozen, and there is no manifest or hash."""
+    choices = query.choices(session, datasets.get(session, dataset_id).id)
+    exports.require_streamable(session, datasets.get(session, dataset_id), choices)
+    return StreamingResponse(_stream(database, dataset_id, choices), media_type=media_type(choices.format))
+
+
+def _stream(database: Database, dataset_id: int, choices: ExportChoices) -> Iterator[bytes]:
+    with database.read(snapshot=True) as session:
+        yield from exports.stream(session, datasets.get(session, dataset_id), choices)
+
+
+@router.get(
     "/exports/{export_id:int}", name="api.exports.get", summary="Show an export", response_model=ExportOut
 )
 def get(export_id: Id, session: ReadSession) -> Response:
@@ -177,6 +332,21 @@ def file(export_id: Id, session: ReadSession) -> Response:
     path = Path(export.path)
     if not path.is_file():
         raise NotFound(f"The file of export {export_id} is not there any more.")
+    return FileResponse(path, media_type=media_type(export.format), filename=path.name)
+
+
+@router.get(
+    "/exports/{export_id:int}/validation",
+    name="api.exports.validation",
+    summary="Fetch the validation file",
+    response_class=FileResponse,
+)
+def validation(export_id: Id, session: ReadSession) -> Response:
+    """Fetch the rows that were drawn for validation. 404 where none were."""
+    export = _written(session, export_id)
+    path = checks.validation_path(export)
+    if path is None or not path.is_file():
+        raise NotFound(f"No rows of export {export_id} were drawn for validation.")
     return FileResponse(path, media_type=media_type(export.format), filename=path.name)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field
 
 from app.api.answers import Exact, In, Out, RunOut
-from app.files.rows import ENCODINGS, FORMATS, Columns, Layout
+from app.files.rows import ENCODINGS, FORMATS, SINGLE_ROLES, Columns, Layout
 from app.models.columns import Split
 from app.services.datasets import MAX_NAME_CHARS
 
@@ -55,6 +55,12 @@ class ImportIn(LayoutIn):
     """Column that says train or test."""
     metadata: list[str] | None = None
     """Other columns to keep; all of them if not said."""
+    corrected_label: str | None = None
+    """Column of the label that somebody decided on elsewhere."""
+    decision: str | None = None
+    """Column of what was decided elsewhere: `keep`, `exclude`, a state of a row, …"""
+    decisions: bool = True
+    """Take over what a file of a known tool says was decided, where no column is named."""
     split: Split = Split.TRAIN
     """Split of all rows, unless a column says it."""
     update: bool = False
@@ -64,17 +70,22 @@ class ImportIn(LayoutIn):
 
     def columns(self, guess: Columns) -> Columns:
         """Put what was said over what was guessed; ids and splits count only where they were said."""
-        said = {self.text, self.label, self.id, self.split_column}
+        named = (self.text, self.label, self.id, self.split_column, self.corrected_label, self.decision)
+        if guess.origin and self.decisions and not any(named) and self.metadata is None:
+            return guess
+        said = set(named)
         text = self.text or (guess.text if guess.text not in said else None)
         label = self.label or (guess.label if guess.label not in said else None)
-        taken = {text, label, self.id, self.split_column}
-        every = (guess.text, guess.label, guess.id, guess.split, guess.annotator, *guess.metadata)
+        taken = {text, label, *named[2:]}
+        every = (*(getattr(guess, role) for role in SINGLE_ROLES), *guess.metadata)
         rest = tuple(name for name in every if name is not None and name not in taken)
         return Columns(
             text=text,
             label=label,
             id=self.id,
             split=self.split_column,
+            corrected_label=self.corrected_label,
+            decision=self.decision,
             metadata=rest if self.metadata is None else tuple(self.metadata),
         )
 
@@ -155,6 +166,12 @@ class ColumnsOut(Out):
     """Column that says train or test."""
     annotator: Exact | None
     """Column of who labelled."""
+    corrected_label: Exact | None
+    """Column of the label that somebody decided on."""
+    decision: Exact | None
+    """Column of what was decided."""
+    origin: str | None
+    """The tool that the file was recognised to come from."""
     metadata: list[Exact]
     """Other columns."""
 
@@ -167,7 +184,9 @@ class FilePreviewOut(Out):
     columns: list[Exact]
     """Its columns, in order."""
     guess: ColumnsOut
-    """Which column seems to be what."""
+    """Which column seems to be what, by names and values."""
+    recognised: ColumnsOut | None
+    """Which column is what, where the file comes from a known tool."""
     rows: list[list[Exact]]
     """Its first rows, one cell a column."""
     rejected: list[RejectedOut]

@@ -1,6 +1,6 @@
 """Fine-tunes: starting one from an export's file, following it."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Request
 from pydantic import ConfigDict, Field
@@ -13,7 +13,7 @@ from app.api.deps import CurrentActor, in_dataset, router_of
 from app.config import Settings
 from app.errors import Unavailable
 from app.models.fine_tunes import FineTune
-from app.services import datasets, exports, fine_tunes, runs
+from app.services import datasets, exports, fine_tunes, providers, runs
 from app.web.deps import CurrentSettings, Id, ReadSession, WriteSession
 
 router = router_of("fine_tunes")
@@ -29,11 +29,13 @@ class FineTuneIn(In):
     )
 
     provider: Annotated[str, Field(max_length=40)] = "openai"
-    """`openai`: OpenAI or any compatible service, by the server's settings."""
+    """Name of a provider; `openai` is the one of the server's settings."""
     model: Annotated[str, Field(min_length=1, max_length=200)]
     """The model, as the provider names it."""
     suffix: Annotated[str, Field(max_length=fine_tunes.MAX_SUFFIX_CHARS)] = ""
     """Added to the name of what comes out."""
+    test: bool = True
+    """Whether the trained model is asked for every test row afterwards."""
 
 
 class FineTuneOut(RunOut):
@@ -57,21 +59,30 @@ class FineTuneOut(RunOut):
     """What the service says of the job."""
     fine_tuned_model: str | None
     """The trained model's name, once there is one."""
+    trained_tokens: int | None
+    """Tokens that the service counts for the training."""
+    note: Exact | None
+    """What holds it up now, in one sentence."""
+    curve: list[dict[str, float]]
+    """Losses by `step`: `train_loss` and `valid_loss`, where the service tells them."""
+    log: list[dict[str, Any]]
+    """The newest lines of the service's log, oldest first: `at` (seconds since 1970), `level`, `message`."""
 
 
 def start(
     session: Session, export_id: int, wanted: FineTuneIn, *, settings: Settings, actor: Actor
 ) -> FineTune:
     """Ask for a fine-tune, or say which setting it needs."""
-    if settings.openai_api_key is None:
-        raise Unavailable("There is no key for the fine-tuning service: set SETRIGHT_OPENAI_API_KEY.")
+    service = providers.get(session, settings, wanted.provider)
+    if not service.key_from:
+        raise Unavailable(providers.no_key(service.name))
     return fine_tunes.request(
         session,
         export_id,
-        provider=wanted.provider,
-        base_url=settings.openai_base_url,
+        service,
         model=wanted.model,
         suffix=wanted.suffix,
+        has_test=wanted.test,
         actor=actor,
     )
 
@@ -134,4 +145,48 @@ def cancel(request: Request, fine_tune_id: Id, actor: CurrentActor, session: Wri
     """Ask a fine-tune to stop, here and at the service. Needs the role lead; 409 once it has ended."""
     found = in_dataset(session, fine_tunes.get(session, fine_tune_id))
     runs.request_cancel(session, found, actor=actor)
+    return accepted(request, FineTuneOut.model_validate(found), "api.fine_tunes.get", fine_tune_id=found.id)
+
+
+@router.post(
+    "/fine-tunes/{fine_tune_id:int}/pause",
+    name="api.fine_tunes.pause",
+    summary="Pause a fine-tune",
+    status_code=202,
+    response_model=FineTuneOut,
+)
+def pause(request: Request, fine_tune_id: Id, actor: CurrentActor, session: WriteSession) -> Response:
+    """Ask the service to let the job rest. Needs the role lead; `note` says where it cannot."""
+    return _wish(request, session, fine_tune_id, "pause", actor)
+
+
+@router.post(
+    "/fine-tunes/{fine_tune_id:int}/resume",
+    name="api.fine_tunes.resume",
+    summary="Resume a fine-tune",
+    status_code=202,
+    response_model=FineTuneOut,
+)
+def resume(request: Request, fine_tune_id: Id, actor: CurrentActor, session: WriteSession) -> Response:
+    """Ask the service to let a paused job go on. Needs the role lead."""
+    return _wish(request, session, fine_tune_id, "resume", actor)
+
+
+def _wish(request: Request, session: Session, fine_tune_id: int, wanted: str, actor: Actor) -> Response:
+    found = in_dataset(session, fine_tunes.get(session, fine_tune_id))
+    fine_tunes.wish(session, found.id, wanted, actor=actor)
+    return accepted(request, FineTuneOut.model_validate(found), "api.fine_tunes.get", fine_tune_id=found.id)
+
+
+@router.post(
+    "/fine-tunes/{fine_tune_id:int}/again",
+    name="api.fine_tunes.again",
+    summary="Try a fine-tune again",
+    status_code=202,
+    response_model=FineTuneOut,
+)
+def again(request: Request, fine_tune_id: Id, actor: CurrentActor, session: WriteSession) -> Response:
+    """Go on with a fine-tune that failed, with what the service has of it already. Needs the role lead."""
+    found = in_dataset(session, fine_tunes.get(session, fine_tune_id))
+    fine_tunes.again(session, found.id, actor=actor)
     return accepted(request, FineTuneOut.model_validate(found), "api.fine_tunes.get", fine_tune_id=found.id)

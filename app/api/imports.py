@@ -65,7 +65,7 @@ async def create(
     With `dataset` it is imported at once (202): columns that are not named are guessed, and all of its usable
     rows come in or none. Without `dataset` it is kept as a draft (201), to be looked at and confirmed.
     """
-    actor.require(Role.LEAD)
+    actor.require_somewhere(Role.LEAD)
     stored = await uploads.receive(request, settings.uploads, max_bytes=settings.max_file_bytes)
     kept = await run_in_threadpool(_keep, database, stored, query, limits=limits_of(settings), actor=actor)
     content = ImportOut.model_validate(kept)
@@ -80,7 +80,7 @@ def _keep(database: Database, stored: Upload, wanted: ImportIn, *, limits: Limit
         if_refused.callback(stored.path.unlink, missing_ok=True)
         name = stored.file_name
         seen = imports.look(stored.path, file_name=name, limits=limits, layout=wanted.layout(), actor=actor)
-        choices = _choices(wanted, wanted.dataset, seen.layout, seen.guess) if wanted.dataset else None
+        choices = _choices(wanted, wanted.dataset, seen.layout, seen.proposed) if wanted.dataset else None
         if choices is not None:
             imports.check(stored.path, choices, file_name=name, limits=limits, actor=actor)
         with database.write() as session:

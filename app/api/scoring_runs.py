@@ -16,7 +16,7 @@ from app.errors import InvalidInput, NotFound
 from app.models.scoring import ScoringRun
 from app.services import datasets, estimating, runs, scoring
 from app.web import uploads
-from app.web.deps import CurrentDatabase, CurrentSettings, Id, ReadSession, WriteSession
+from app.web.deps import CurrentDatabase, CurrentSettings, Id, ReadSession, WriteSession, require_there
 from app.web.uploads import Filled
 
 router = router_of("scoring_runs")
@@ -143,7 +143,7 @@ async def create_from_files(
     Columns of probabilities that carry the labels' names come in any order. Needs the role lead; 409 while
     another run is open on this dataset. What is wrong with a file is the run's error.
     """
-    actor.require(Role.LEAD)
+    await run_in_threadpool(require_there, database, dataset_id, Role.LEAD, actor=actor)
     filled = await uploads.receive_form(
         request, settings.uploads, files=FILES, max_bytes=settings.max_file_bytes
     )

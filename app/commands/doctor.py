@@ -11,6 +11,7 @@ from app.commands.session import make_home
 from app.config import Settings
 from app.db import Database, now
 from app.errors import AppError
+from app.providers.addresses import Reach
 from app.services import runs, workers
 
 LEAST_FREE_BYTES = 1_000_000_000
@@ -131,6 +132,9 @@ def _provider(settings: Settings) -> str:
     from app.providers.openai_fine_tuning import OpenAIFineTuner
 
     tuner = OpenAIFineTuner(
-        settings.openai_api_key.get_secret_value(), base_url=settings.openai_base_url, timeout=10
+        settings.openai_api_key.get_secret_value(),
+        base_url=settings.openai_base_url,
+        reach=Reach(settings.reach),
+        timeout=10,
     )
     return f"{settings.openai_base_url} answers with {len(tuner.list_models())} models"

@@ -12,7 +12,8 @@ from app.actor import LOCAL
 from app.commands.session import Here, finish_job
 from app.errors import InvalidInput, NotFound, TooLarge
 from app.files.annotations import merge_annotations
-from app.files.rows import Columns, Layout
+from app.files.hf_members import zip_folder
+from app.files.rows import SINGLE_ROLES, Columns, Layout, Preview
 from app.models.columns import Split
 from app.models.imports import Import
 from app.services import brought, datasets, imports
@@ -29,6 +30,7 @@ class Wanted:
     split: Split = Split.TRAIN
     texts: Path | None = None
     without: tuple[str, ...] = ()  # metadata columns that are left out
+    decisions: bool = True  # of a known tool are taken over
     update: bool = False
     allow_unlabelled: bool = False
 
@@ -73,6 +75,9 @@ def kept_copies(here: Here, **files: Path | None) -> Iterator[dict[str, str]]:
 
 def _copy(file: Path, upload: Path, max_bytes: int) -> None:
     # A job may be resumed hours later: it reads its own copy, whatever becomes of the user's file.
+    if file.is_dir():
+        zip_folder(file, upload, max_bytes=max_bytes)
+        return
     if not file.is_file():
         raise NotFound(f"There is no file {file}.")
     size = file.stat().st_size
@@ -92,7 +97,7 @@ def _confirmed(here: Here, upload: Path, file_name: str, wanted: Wanted, name: s
     choices = ImportChoices(
         dataset_name=name,
         layout=seen.layout,
-        columns=_columns(wanted, seen.guess),
+        columns=_columns(wanted, seen),
         split=wanted.split,
         update=wanted.update,
         allow_unlabelled=wanted.allow_unlabelled,
@@ -116,17 +121,25 @@ def _confirmed(here: Here, upload: Path, file_name: str, wanted: Wanted, name: s
         return imports.confirm(session, draft.id, choices=choices, actor=LOCAL)
 
 
-def _columns(wanted: Wanted, guess: Columns) -> Columns:
-    """Put what was said over what was guessed; ids and splits count only where they were said."""
-    said = wanted.columns
-    named = {said.text, said.label, said.id, said.split}
+def _columns(wanted: Wanted, seen: Preview) -> Columns:
+    """Put what was said over what was guessed; ids and splits count only where they were said.
+
+    A file of a known tool is taken as that tool means it, decisions too, unless something was said.
+    """
+    said, guess = wanted.columns, seen.guess
+    if seen.recognised is not None and wanted.decisions and said == Columns(text=None, label=None):
+        rest = tuple(name for name in seen.recognised.metadata if name not in wanted.without)
+        return replace(seen.recognised, metadata=rest)
+    named = {getattr(said, role) for role in SINGLE_ROLES}
     chosen = Columns(
         text=said.text or (guess.text if guess.text not in named else None),
         label=said.label or (guess.label if guess.label not in named else None),
         id=said.id,
         split=said.split,
+        corrected_label=said.corrected_label,
+        decision=said.decision,
     )
-    taken = {chosen.text, chosen.label, chosen.id, chosen.split, *wanted.without}
+    taken = {*(getattr(chosen, role) for role in SINGLE_ROLES), *wanted.without}
     every = (guess.text, guess.label, guess.id, guess.split, guess.annotator, *guess.metadata)
     rest = tuple(name for name in every if name is not None and name not in taken)
     return replace(chosen, metadata=rest)

@@ -8,14 +8,22 @@ import typer
 
 from app.actor import LOCAL
 from app.commands.files import Wanted, import_file
-from app.commands.session import Here, opened, say, say_json
+from app.commands.session import Here, finish_job, opened, say, say_json
 from app.files.rows import ENCODINGS, Columns, Layout
 from app.models.columns import Split
 from app.models.imports import Import
-from app.services import datasets, imports
+from app.models.review import Batch
+from app.services import adopting, datasets, imports
 
 SHOWN_REJECTED = 10
 COUNTED = ("new", "changed", "same", "missing", "rejected")
+
+CorrectedLabel = Annotated[
+    str | None, typer.Option("--corrected-label", help="Column of the label somebody decided on.")
+]
+NoDecisions = Annotated[
+    bool, typer.Option("--no-decisions", help="Leave out what a file of another tool says was decided.")
+]
 
 
 def register(cli: typer.Typer) -> None:
@@ -30,7 +38,9 @@ def register(cli: typer.Typer) -> None:
 
 
 def import_(
-    file: Annotated[Path, typer.Argument(help="CSV, TSV, JSONL, JSON, Parquet or Excel file.")],
+    file: Annotated[
+        Path, typer.Argument(help="CSV, TSV, JSONL, JSON, Parquet or Excel file, or a Hugging Face folder.")
+    ],
     dataset: Annotated[str, typer.Option(help="Name of the dataset; made if there is none.")],
     text: Annotated[str | None, typer.Option(help="Column of the text; guessed if not said.")] = None,
     label: Annotated[str | None, typer.Option(help="Column of the label; guessed if not said.")] = None,
@@ -50,9 +60,12 @@ def import_(
     unlabelled: Annotated[
         bool, typer.Option("--allow-unlabelled", help="Keep rows without a label.")
     ] = False,
+    corrected_label: CorrectedLabel = None,
+    decision: Annotated[str | None, typer.Option(help="Column of what was decided: keep, exclude, …")] = None,
+    no_decisions: NoDecisions = False,
     json_: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Import a file into a dataset: all of its usable rows, or nothing."""
+    """Import a file, or a folder of a Hugging Face dataset: all of its usable rows, or nothing."""
     if split is not None and split_column is not None:
         raise typer.BadParameter("say --split or --split-column, not both")
     if encoding is not None and encoding not in ENCODINGS:
@@ -60,7 +73,16 @@ def import_(
     if texts is not None and annotator is None:
         raise typer.BadParameter("--texts goes with --annotator")
     wanted = Wanted(
-        columns=Columns(text=text, label=label, id=id_, split=split_column, annotator=annotator),
+        columns=Columns(
+            text=text,
+            label=label,
+            id=id_,
+            split=split_column,
+            annotator=annotator,
+            corrected_label=corrected_label,
+            decision=decision,
+        ),
+        decisions=not no_decisions,
         layout=Layout(format_ or "", encoding=encoding, delimiter=delimiter),
         split=split or Split.TRAIN,
         texts=texts,
@@ -69,10 +91,20 @@ def import_(
     )
     with opened() as here:
         report = import_file(here, file, wanted, dataset=dataset)
+        taken_over = _taken_over(here, report)
         if json_:
-            say_json(_report(report))
+            say_json(_report(report) | {"decisions": taken_over.rows_changed if taken_over else 0})
         else:
             _say_report(here, report)
+            if taken_over:
+                say(f"{taken_over.rows_changed:,} decisions taken over; `setright undo {taken_over.id}`.")
+
+
+def _taken_over(here: Here, report: Import) -> Batch | None:
+    """Wait for the batch that takes over the file's decisions, if it brings any."""
+    with here.database.read() as session:
+        batch = adopting.batch_of(session, report)
+    return finish_job(here, batch) if batch else None
 
 
 def _report(report: Import) -> dict[str, object]:
@@ -80,6 +112,7 @@ def _report(report: Import) -> dict[str, object]:
         "dataset": report.dataset_name,
         "file": report.file_name,
         "format": report.layout["format"],
+        "origin": report.columns.get("origin"),
         "encoding": report.layout.get("encoding"),
         "read": report.rows_read,
         "new": report.rows_new,
@@ -98,6 +131,8 @@ def _say_report(here: Here, report: Import) -> None:
     say(f"{report.file_name} → {report.dataset_name}: {report.rows_read:,} rows read, {counts}.")
     columns = report.columns
     ids = columns["id"] or "made from row numbers"
+    if columns.get("origin"):
+        say(f"The file is from {columns['origin']}.")
     say(f"Text: {columns['text']} · label: {columns['label']} · id: {ids}")
     if report.rows_rejected:
         with here.database.read() as session:

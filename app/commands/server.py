@@ -6,15 +6,18 @@ import subprocess
 import sys
 import threading
 import time
+from urllib.parse import urlencode
 
 import structlog
 import uvicorn
 
+from app.actor import LOCAL
 from app.commands.session import say
 from app.config import Settings
 from app.db import Database
 from app.errors import Unavailable
-from app.services import people
+from app.models.people import User
+from app.services import people, sessions
 from app.web.app import create_app
 
 RESTART_SECONDS = 2.0
@@ -28,20 +31,21 @@ def run_server(settings: Settings, database: Database, *, path: str, with_worker
     bound = _bind(settings)
     host, port = bound.getsockname()[:2]
     settings = settings.model_copy(update={"port": port})
+    app = create_app(settings, database)
     server = uvicorn.Server(
-        uvicorn.Config(
-            create_app(settings, database), log_config=None, timeout_graceful_shutdown=5, server_header=False
-        )
+        uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=5, server_header=False)
     )
     keeper = WorkerKeeper(settings) if with_worker else None
     if keeper:
         keeper.start()
     shown = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 — compared, not bound
-    say(f"Setright is at http://{f'[{shown}]' if ':' in shown else shown}:{port}{path} (stop with Ctrl+C)")
+    start = f"http://{f'[{shown}]' if ':' in shown else shown}:{port}"
+    say(f"Setright is at {start}{_way_in(settings, database, path)} (stop with Ctrl+C)")
     sys.stdout.flush()
     try:
         server.run(sockets=[bound])
     finally:
+        app.state.helper.close()
         if keeper:
             keeper.stop()
 
@@ -55,6 +59,18 @@ def _check_address(settings: Settings, database: Database) -> None:
                 f"{settings.host} can be reached by others, and nobody has a login: add an admin first with "
                 "`setright user add NAME --role admin`, or listen on 127.0.0.1."
             )
+
+
+def _way_in(settings: Settings, database: Database, path: str) -> str:
+    """Return the path to open first: while nobody has a login, a link that shows who started the server."""
+    with database.read() as session:
+        is_open = people.has_logins(session) or settings.local_access == "open"
+    if is_open:
+        return path
+    with database.write() as session:
+        local = session.get_one(User, LOCAL.user_id)
+        key = sessions.make_link(session, local, hours=settings.session_hours, actor=LOCAL)
+    return f"/open?{urlencode({'key': key} | ({'next': path} if path != '/' else {}))}"
 
 
 def is_loopback(host: str) -> bool:

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator
 
 from app.errors import InvalidInput, TooLarge
-from app.files.rows import RAW_CHARS, Columns, JsonValue, Limits, Record, Rejected, Row
+from app.files.decided import DECIDED, decision_of, has_decisions
+from app.files.rows import RAW_CHARS, SINGLE_ROLES, Columns, JsonValue, Limits, Record, Rejected, Row
 from app.files.values import to_json, to_text
 
 MAX_LABEL_CHARS = 200
@@ -26,7 +27,12 @@ def build_rows(
         raise InvalidInput("Say which column holds the text.")
     if columns.label is None and not allow_unlabelled:
         raise InvalidInput("Say which column holds the label.")
-    make = _row_maker(columns, limits, allow_unlabelled=allow_unlabelled, with_context=with_context)
+    decides = has_decisions(columns)
+    make = _row_maker(
+        columns, limits, allow_unlabelled=allow_unlabelled or decides, with_context=with_context
+    )
+    if decides:
+        make = _deciding(make, columns, allow_unlabelled=allow_unlabelled)
     unchecked = same_columns
     for record in records:
         if isinstance(record, Rejected):
@@ -41,7 +47,7 @@ def build_rows(
 def check_columns(columns: Columns, present: tuple[str, ...]) -> None:
     """Refuse a column that the file does not have, or that is to be two things at once."""
     _check_roles(columns)
-    wanted = (columns.text, columns.label, columns.id, columns.split, columns.annotator, *columns.metadata)
+    wanted = (*(getattr(columns, role) for role in SINGLE_ROLES), *columns.metadata)
     for column in wanted:
         if column is not None and column not in present:
             shown = ", ".join(present[:SHOWN_COLUMNS]) + (" …" if len(present) > SHOWN_COLUMNS else "")
@@ -51,8 +57,7 @@ def check_columns(columns: Columns, present: tuple[str, ...]) -> None:
 def _check_roles(columns: Columns) -> None:
     """Refuse a column that is to be two things at once."""
     roles: dict[str, str] = {}
-    single = ("text", "label", "id", "split", "annotator")
-    named = [(role, getattr(columns, role)) for role in single]
+    named = [(role.replace("_", " "), getattr(columns, role)) for role in SINGLE_ROLES]
     for role, column in (*named, *(("metadata", column) for column in columns.metadata)):
         if column is not None and column in roles:
             raise InvalidInput(f'The column "{column}" cannot be both {roles[column]} and {role}.')
@@ -112,6 +117,27 @@ def _row_maker(
         )
 
     return make
+
+
+def _deciding(
+    make: Callable[[Record], Row | Rejected], columns: Columns, *, allow_unlabelled: bool
+) -> Callable[[Record], Row | Rejected]:
+    """Keep beside each row what its record says was decided; a decided label is a label too."""
+
+    def decide(record: Record) -> Row | Rejected:
+        row = make(record)
+        if isinstance(row, Rejected):
+            return row
+        decided = decision_of(record.values, columns, given=row.label)
+        if isinstance(decided, str):
+            return _rejected(record, decided)
+        if row.label is None and not allow_unlabelled and not (decided and decided["label"]):
+            return _rejected(record, "no label")
+        if decided:
+            row.metadata[DECIDED] = decided
+        return row
+
+    return decide
 
 
 def _text(value: JsonValue) -> str | None:

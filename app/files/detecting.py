@@ -4,6 +4,7 @@ import json
 import re
 
 from app.errors import InvalidInput
+from app.files.hf_members import is_folder_of_data
 from app.files.json_array import ROW_KEYS
 from app.files.opening import GZIP_MAGIC, Source, read_head
 from app.files.values import DECODER
@@ -40,13 +41,13 @@ LONGEST_LINE_PARSED = 256 * 1024
 
 
 def binary_format(source: Source) -> str | None:
-    """Give "parquet" or "xlsx", None for text; refuse every other binary file by what it is."""
+    """Give "parquet", "xlsx" or "hf-datasets", None for text; refuse other binary files by what they are."""
     with source.path.open("rb") as raw:
         start = raw.read(8)
     if start.startswith(PARQUET_MAGIC):
         return "parquet"
     if start.startswith(ZIP_MAGIC):
-        return "xlsx"
+        return "hf-datasets" if is_folder_of_data(source.path) else "xlsx"
     if start.startswith((b"PK\x05\x06", b"PK\x07\x08")):
         raise InvalidInput(f"{source.name} is an empty zip archive.")
     head = read_head(source, size=64) if start.startswith(GZIP_MAGIC) else start

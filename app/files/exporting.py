@@ -1,7 +1,7 @@
 """The text formats of an export, line by line."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,19 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the version's scoring run said of a row.
+
+    `self_confidence` is the probability of the given label, in [0, 1], low = worst; None without one.
+    """
+
+    self_confidence: float | None
+    suggested_label: str | None
+    suggested_confidence: float | None
+    is_issue: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ExportRow:
     """One row as it leaves; `label` is that of the exported variant."""
 
@@ -27,16 +40,25 @@ class ExportRow:
     state: str
     metadata: dict[str, JsonValue] = field(default_factory=dict)
     context: dict[str, JsonValue] | None = None
+    evidence: Evidence | None = None
 
 
 @dataclass(frozen=True)
 class WriteOptions:
-    """How to write; `system_prompt` is for the chat rows that have none of their own."""
+    """How to write.
+
+    `system_prompt` is for the chat rows that have none of their own; `template` says how the text is asked
+    about; `label_codes` are words that stand for labels in the fine-tuning formats; `labels` are all labels,
+    in their order.
+    """
 
     guard_formulas: bool = False
     metadata_columns: tuple[str, ...] = ()
     system_prompt: str | None = None
     separator: str = SEPARATOR
+    template: str = "{text}"
+    label_codes: Mapping[str, str] = field(default_factory=dict)
+    labels: tuple[str, ...] = ()
 
 
 def metadata_names(columns: Iterable[str]) -> tuple[str, ...]:
@@ -58,17 +80,11 @@ def metadata_names(columns: Iterable[str]) -> tuple[str, ...]:
 def csv_lines(rows: Iterable[ExportRow], options: WriteOptions) -> Iterator[str]:
     """RFC 4180 with line ends of one character, so that every text comes back as it was."""
     guard = options.guard_formulas
-    yield _csv_line([*FIXED_COLUMNS, *metadata_names(options.metadata_columns)], guard=guard)
+    yield csv_line([*FIXED_COLUMNS, *metadata_names(options.metadata_columns)], guard=guard)
     for row in rows:
         cells = [row.id, row.text, row.label or "", row.given_label or "", row.split, row.state]
         cells.extend(to_text(row.metadata.get(column)) or "" for column in options.metadata_columns)
-        line = _csv_line(cells, guard=guard)
-        if "\0" in line:
-            raise InvalidInput(
-                f"Row {row.id!a} holds a NUL character, which CSV cannot hold; export JSONL instead."
-            )
-        check_unicode(line, row=row, format_name="CSV")
-        yield line
+        yield csv_line(cells, row=row, guard=guard)
 
 
 def check_unicode(text: str, *, row: ExportRow, format_name: str) -> None:
@@ -84,10 +100,18 @@ def check_unicode(text: str, *, row: ExportRow, format_name: str) -> None:
         ) from None
 
 
-def _csv_line(cells: list[str], *, guard: bool) -> str:
+def csv_line(cells: list[str], *, guard: bool, row: ExportRow | None = None) -> str:
+    """One line of CSV; what a cell of this row cannot hold there is refused."""
     if guard:
         cells = [f"'{cell}" if cell.startswith(_FORMULA_STARTS) else cell for cell in cells]
-    return ",".join([_quoted(cell) if _NEEDS_QUOTES.search(cell) else cell for cell in cells]) + "\n"
+    line = ",".join([_quoted(cell) if _NEEDS_QUOTES.search(cell) else cell for cell in cells]) + "\n"
+    if row is not None:
+        if "\0" in line:
+            raise InvalidInput(
+                f"Row {row.id!a} holds a NUL character, which CSV cannot hold; export JSONL instead."
+            )
+        check_unicode(line, row=row, format_name="CSV")
+    return line
 
 
 def _quoted(cell: str) -> str:
@@ -109,41 +133,3 @@ def json_lines(rows: Iterable[ExportRow], options: WriteOptions) -> Iterator[str
         for column, name in names:
             values[name] = row.metadata.get(column)
         yield to_json(values) + "\n"
-
-
-def chat_lines(rows: Iterable[ExportRow], options: WriteOptions) -> Iterator[str]:
-    """Messages as the fine-tuning API takes them: the label is the assistant's last turn."""
-    for row in rows:
-        label = _needed_label(row)
-        messages = [*_opening(row, options), *_turns(row), {"role": "assistant", "content": label}]
-        yield to_json({"messages": messages}) + "\n"
-
-
-def completion_lines(rows: Iterable[ExportRow], options: WriteOptions) -> Iterator[str]:
-    """Prompts with the separator at their end, completions that begin with a space."""
-    for row in rows:
-        label = _needed_label(row)
-        yield to_json({"prompt": row.text + options.separator, "completion": " " + label}) + "\n"
-
-
-def _needed_label(row: ExportRow) -> str:
-    if row.label is None:
-        raise InvalidInput(f"Row {row.id!a} has no label; the fine-tuning formats cannot hold it.")
-    return row.label
-
-
-def _opening(row: ExportRow, options: WriteOptions) -> list[dict[str, JsonValue]]:
-    context = row.context or {}
-    prompt = context.get("system")
-    if prompt is None:
-        prompt = options.system_prompt
-    if prompt is None:
-        return []
-    return [{"role": context.get("system_role") or "system", "content": prompt}]
-
-
-def _turns(row: ExportRow) -> list[JsonValue]:
-    turns = (row.context or {}).get("messages")
-    if isinstance(turns, list) and turns:
-        return turns
-    return [{"role": "user", "content": row.text}]

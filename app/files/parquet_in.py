@@ -2,7 +2,7 @@
 
 import datetime as dt
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -35,15 +35,25 @@ def read_parquet(source: Source, _layout: Layout) -> Iterator[Record]:
         names = _checked_names(source, table)
         _check_bounds(source, table.metadata)
         total = max(1, table.metadata.num_rows)
-        number = 0
-        for batch in table.iter_batches(batch_size=_batch_rows(table.schema_arrow), use_threads=False):
-            for part in _parts(source, batch):
-                columns = [column.to_pylist() for column in part.columns]
-                for cells in zip(*columns, strict=True):
-                    number += 1
-                    yield _record(number, names, cells)
-            if source.on_bytes:
-                source.on_bytes(min(size, size * number // total))
+        batches = table.iter_batches(batch_size=_batch_rows(table.schema_arrow), use_threads=False)
+        for record in arrow_records(source, names, batches):
+            yield record
+            if source.on_bytes and record.line % BATCH_ROWS == 0:
+                source.on_bytes(min(size, size * record.line // total))
+        if source.on_bytes:
+            source.on_bytes(size)
+
+
+def arrow_records(source: Source, names: Sequence[str], batches: Iterable[Any]) -> Iterator[Record]:
+    """Rows of Arrow batches; `line` is the row number."""
+    check_header(names, name=source.name, limits=source.limits)
+    number = 0
+    for batch in batches:
+        for part in _parts(source, batch):
+            columns = [column.to_pylist() for column in part.columns]
+            for cells in zip(*columns, strict=True):
+                number += 1
+                yield _record(number, names, cells)
 
 
 @contextmanager
@@ -117,7 +127,7 @@ def _spelt_out(batch: Any) -> Any:
     return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
 
 
-def _record(number: int, names: tuple[str, ...], cells: tuple[Any, ...]) -> Record:
+def _record(number: int, names: Sequence[str], cells: tuple[Any, ...]) -> Record:
     return Record(
         number,
         {

@@ -13,7 +13,7 @@ GROUP_ROWS = 20_000
 GROUP_CHARS = 16 * 1024**2
 
 
-class _Sink:
+class Sink:
     """A file that keeps what is written to it until it is taken."""
 
     closed = False
@@ -41,7 +41,7 @@ def parquet_blocks(rows: Iterable[ExportRow], options: WriteOptions) -> Iterator
     """Bytes of a Parquet file whose columns are all strings; nested metadata is JSON."""
     names = [*FIXED_COLUMNS, *metadata_names(options.metadata_columns)]
     schema = pa.schema([pa.field(name, pa.string()) for name in names])
-    sink = _Sink()
+    sink = Sink()
     with pq.ParquetWriter(pa.PythonFile(sink, mode="w"), schema, compression="zstd") as writer:
         for group in _groups(rows, options):
             columns = [pa.array(column, pa.string()) for column in zip(*group, strict=True)]

@@ -6,6 +6,7 @@ from itertools import islice, tee
 from pathlib import Path
 
 from app.errors import InvalidInput
+from app.files.argilla import looks_like_records, read_argilla
 from app.files.building import build_rows, check_columns
 from app.files.chat import CHAT_COLUMNS, COMPLETION_COLUMNS, detect_ends, read_chats, read_completions
 from app.files.delimited import read_delimited, read_header
@@ -15,12 +16,15 @@ from app.files.encodings import check_encoding, decodes, detect_encoding
 from app.files.guess import guess_columns
 from app.files.json_array import read_json_array
 from app.files.json_lines import read_json_lines
+from app.files.label_studio import looks_like_tasks, read_label_studio
 from app.files.lines import BOM, decoder_for
 from app.files.opening import HEAD, HeadEnded, OnBytes, Source, check_size, read_head
+from app.files.origins import recognise
 from app.files.rows import FORMATS, Columns, JsonValue, Layout, Limits, Preview, Record, Rejected, Row
 from app.files.values import to_text
 
 SAMPLED = 200
+SAMPLED_OBJECTS = 20
 PREVIEWED_LINES = 4
 """A look at a file reads at most as many bytes as this many lines may have."""
 SAME_COLUMNS = frozenset({"csv", "parquet", "xlsx"})
@@ -30,6 +34,8 @@ _READERS: dict[str, Callable[[Source, Layout], Iterator[Record | Rejected]]] = {
     "json": read_json_array,
     "chat-jsonl": read_chats,
     "completion-jsonl": read_completions,
+    "label-studio": read_label_studio,
+    "argilla": read_argilla,
 }
 
 
@@ -87,6 +93,7 @@ def preview(
         layout=found,
         columns=names,
         guess=columns or guess_columns(names, [record.values for record in records]),
+        recognised=recognise(found, names, [record.values for record in records]),
         rows=tuple(_shown(record.values, names) for record in records[:rows]),
         rejected=tuple(sorted(rejected, key=lambda one: one.line)),
         warnings=_warnings(found, records),
@@ -97,7 +104,7 @@ def _sample(source: Source, layout: Layout, count: int) -> list[Record | Rejecte
     """Give the first records; a first one that does not end within the head is rejected as too long."""
     found: list[Record | Rejected] = []
     try:
-        found.extend(islice(_records(source, layout), count))
+        found.extend(islice(records_of(source, layout), count))
     except HeadEnded:
         if not found:
             limit = source.limits.max_line_bytes
@@ -131,7 +138,7 @@ def read_records(
     """
     source = Source(path, name or path.name, limits, on_bytes)
     check_size(source)
-    return _records(source, layout)
+    return records_of(source, layout)
 
 
 def read_rows(
@@ -165,7 +172,7 @@ def detect_layout(source: Source, partial: Layout | None) -> Layout:
     given = partial or Layout(format="")
     _check_given(given)
     found = given.format or binary_format(source)
-    if found == "parquet":
+    if found in {"parquet", "hf-datasets"}:
         return replace(given, format=found)
     if found == "xlsx":
         from app.files.xlsx import xlsx_sheet  # noqa: PLC0415 — see _reader
@@ -199,10 +206,20 @@ def _text_layout(source: Source, given: Layout) -> Layout:
             text, whole=whole, name=source.name, delimiter=given.delimiter, quotechar=given.quotechar
         )
         return replace(layout, delimiter=delimiter, quotechar=quotechar)
+    if found in {"json", "jsonl"} and not given.format:
+        return replace(layout, format=_annotated_format(source, layout))
     if found == "completion-jsonl":
         lines = _sample(source, replace(layout, format="jsonl"), SAMPLED)
         return detect_ends(layout, [one.values for one in lines if isinstance(one, Record)])
     return layout
+
+
+def _annotated_format(source: Source, layout: Layout) -> str:
+    """Tell the tasks and records of annotation tools from plain objects."""
+    objects = [one.values for one in _sample(source, layout, SAMPLED_OBJECTS) if isinstance(one, Record)]
+    if looks_like_tasks(objects):
+        return "label-studio"
+    return "argilla" if looks_like_records(objects) else layout.format
 
 
 def _decoded_head(head: bytes, encoding: str) -> str:
@@ -212,7 +229,8 @@ def _decoded_head(head: bytes, encoding: str) -> str:
         return decoder_for(encoding, head).decode(error.object[: error.start], False).lstrip(BOM)
 
 
-def _records(source: Source, layout: Layout) -> Iterator[Record | Rejected]:
+def records_of(source: Source, layout: Layout) -> Iterator[Record | Rejected]:
+    """Every record of an open source."""
     return _reader(layout.format)(source, layout)
 
 
@@ -226,6 +244,10 @@ def _reader(name: str) -> Callable[[Source, Layout], Iterator[Record | Rejected]
         from app.files.xlsx import read_xlsx  # noqa: PLC0415 — see above
 
         return read_xlsx
+    if name == "hf-datasets":
+        from app.files.hf_in import read_hf  # noqa: PLC0415 — see above
+
+        return read_hf
     if name not in _READERS:
         raise InvalidInput(f"There is no format {name}; choose one of {', '.join(FORMATS)}.")
     return _READERS[name]

@@ -16,6 +16,9 @@ FORMATS: tuple[str, ...] = (
     "completion-jsonl",
     "parquet",
     "xlsx",
+    "label-studio",
+    "argilla",
+    "hf-datasets",
 )
 ENCODINGS: tuple[str, ...] = ("utf-8", "utf-8-sig", "utf-16", "latin-1", "cp1252", "shift_jis", "gb18030")
 
@@ -69,9 +72,23 @@ class Layout:
         return cls(format=stored["format"], **{name: stored.get(name) for name in names})
 
 
+SINGLE_ROLES = (
+    "text",
+    "label",
+    "id",
+    "split",
+    "annotator",
+    "corrected_label",
+    "decision",
+    "decided_by",
+    "decided_at",
+)
+"""What one column of a file can be; all others are metadata, or left out."""
+
+
 @dataclass(frozen=True)
 class Columns:
-    """Which column holds what."""
+    """Which column holds what; `origin` is the tool that a file was recognised to come from."""
 
     text: str | None
     label: str | None
@@ -79,8 +96,14 @@ class Columns:
     split: str | None = None
     annotator: str | None = None
     metadata: tuple[str, ...] = ()
+    corrected_label: str | None = None
+    decision: str | None = None
+    decided_by: str | None = None
+    decided_at: str | None = None
+    origin: str | None = None
 
     def to_json(self) -> dict[str, Any]:
+        told = {name: getattr(self, name) for name in (*SINGLE_ROLES[5:], "origin")}
         return {
             "text": self.text,
             "label": self.label,
@@ -88,6 +111,7 @@ class Columns:
             "split": self.split,
             "annotator": self.annotator,
             "metadata": list(self.metadata),
+            **{name: value for name, value in told.items() if value is not None},
         }
 
     @classmethod
@@ -99,6 +123,11 @@ class Columns:
             split=stored.get("split"),
             annotator=stored.get("annotator"),
             metadata=tuple(stored.get("metadata") or ()),
+            corrected_label=stored.get("corrected_label"),
+            decision=stored.get("decision"),
+            decided_by=stored.get("decided_by"),
+            decided_at=stored.get("decided_at"),
+            origin=stored.get("origin"),
         )
 
 
@@ -143,3 +172,10 @@ class Preview:
     rows: tuple[tuple[str, ...], ...]
     rejected: tuple[Rejected, ...]
     warnings: tuple[str, ...]
+    recognised: Columns | None = None
+    """The roles of the columns, where the file was recognised to come from another tool."""
+
+    @property
+    def proposed(self) -> Columns:
+        """Which column an import takes as what, unless told otherwise."""
+        return self.recognised or self.guess

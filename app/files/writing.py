@@ -1,4 +1,4 @@
-"""Rows into files: the five export formats, streamed, with a hash over every byte."""
+"""Rows into files: the export formats, streamed, with a hash over every byte."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
@@ -6,18 +6,20 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from app.errors import InvalidInput
+from app.files.exchange_out import argilla_lines, label_issue_lines, label_studio_lines, studio_lines
 from app.files.exporting import (
     ExportRow,
     WriteOptions,
-    chat_lines,
-    completion_lines,
     csv_lines,
     json_lines,
 )
+from app.files.hf_out import hf_blocks
 from app.files.parquet_out import parquet_blocks
+from app.files.prompts import chat_lines, completion_lines
 
 __all__ = [
     "EXPORT_FORMATS",
+    "REVIEWED_FORMATS",
     "ExportRow",
     "WriteOptions",
     "Written",
@@ -27,7 +29,20 @@ __all__ = [
     "write_rows",
 ]
 
-EXPORT_FORMATS = ("chat-jsonl", "completion-jsonl", "jsonl", "csv", "parquet")
+EXPORT_FORMATS = (
+    "chat-jsonl",
+    "completion-jsonl",
+    "jsonl",
+    "csv",
+    "parquet",
+    "hf-datasets",
+    "studio-csv",
+    "cleanlab-csv",
+    "label-studio",
+    "argilla",
+)
+REVIEWED_FORMATS = ("studio-csv", "cleanlab-csv", "label-studio", "argilla")
+"""These hold every row, with the given label, the one it has now, and what was decided."""
 BLOCK_CHARS = 64 * 1024
 
 Encoder = Callable[[Iterable[ExportRow], WriteOptions], Iterator[str]]
@@ -36,6 +51,14 @@ _ENCODERS: dict[str, Encoder] = {
     "completion-jsonl": completion_lines,
     "jsonl": json_lines,
     "csv": csv_lines,
+    "studio-csv": studio_lines,
+    "cleanlab-csv": label_issue_lines,
+    "label-studio": label_studio_lines,
+    "argilla": argilla_lines,
+}
+_BINARY: dict[str, Callable[[Iterable[ExportRow], WriteOptions], Iterator[bytes]]] = {
+    "parquet": parquet_blocks,
+    "hf-datasets": hf_blocks,
 }
 _MEDIA_TYPES = {
     "chat-jsonl": "application/jsonl",
@@ -43,6 +66,20 @@ _MEDIA_TYPES = {
     "jsonl": "application/jsonl",
     "csv": "text/csv; charset=utf-8",
     "parquet": "application/vnd.apache.parquet",
+    "hf-datasets": "application/zip",
+    "studio-csv": "text/csv; charset=utf-8",
+    "cleanlab-csv": "text/csv; charset=utf-8",
+    "label-studio": "application/json",
+    "argilla": "application/json",
+}
+_ENDINGS = {
+    "csv": ".csv",
+    "parquet": ".parquet",
+    "hf-datasets": ".zip",
+    "studio-csv": ".csv",
+    "cleanlab-csv": ".csv",
+    "label-studio": ".json",
+    "argilla": ".json",
 }
 
 
@@ -83,8 +120,8 @@ def write_rows(rows: Iterable[ExportRow], out: BinaryIO, *, format: str, options
 def encode_rows(rows: Iterable[ExportRow], *, format: str, options: WriteOptions) -> Iterator[bytes]:  # noqa: A002 - the product's word for it
     """Give the same bytes as `write_rows`, in chunks."""
     _check_format(format)
-    if format == "parquet":
-        return parquet_blocks(rows, options)
+    if format in _BINARY:
+        return _BINARY[format](rows, options)
     return _blocks(_ENCODERS[format](rows, options))
 
 
@@ -97,7 +134,7 @@ def media_type(format: str) -> str:  # noqa: A002 - the product's word for it
 def extension(format: str) -> str:  # noqa: A002 - the product's word for it
     """Give the file name's ending, with its dot."""
     _check_format(format)
-    return {"csv": ".csv", "parquet": ".parquet"}.get(format, ".jsonl")
+    return _ENDINGS.get(format, ".jsonl")
 
 
 def _check_format(name: str) -> None:

@@ -9,7 +9,9 @@ from app.jobs import (
     fine_tunes,
     imports,
     learning,
+    model_tests,
     scoring,
+    training_jobs,
 )
 
 __all__ = [
@@ -21,5 +23,7 @@ __all__ = [
     "fine_tunes",
     "imports",
     "learning",
+    "model_tests",
     "scoring",
+    "training_jobs",
 ]

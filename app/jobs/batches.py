@@ -8,7 +8,7 @@ from app.jobs.context import Context, Reporter
 from app.jobs.durable import step, workflow
 from app.models.review import Batch, BatchKind
 from app.queue import Job
-from app.services import autofix, batches, restoring, runs
+from app.services import adopting, autofix, batches, restoring, runs
 from app.services import relabelling as relabelling_rows
 
 CHUNK = 500
@@ -19,6 +19,7 @@ CHANGES: dict[BatchKind, Change] = {
     BatchKind.MERGE: relabelling_rows.move_chunk,
     BatchKind.SPLIT: relabelling_rows.move_chunk,
     BatchKind.RESTORE: restoring.restore_chunk,
+    BatchKind.ADOPT: adopting.adopt_chunk,
 }
 
 

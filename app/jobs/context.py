@@ -31,6 +31,8 @@ class Reporter:
         self._last, self._phase = 0.0, ""
 
     def __call__(self, phase: str, done: int, total: int) -> None:
+        if not is_current(self._context):
+            raise SystemExit  # the worker is stopping: another goes on, nothing has failed
         moment = time.monotonic()
         if phase == self._phase and moment - self._last < self.INTERVAL and done < total:
             return

@@ -9,12 +9,13 @@ from app.errors import DiskFull, InvalidInput
 from app.files.annotations import MERGED, merge_annotations
 from app.files.reading import read_rows
 from app.files.rows import Columns, Layout, Limits, Rejected, Row
+from app.jobs import drawing
 from app.jobs.context import Context, Reporter, current
 from app.jobs.durable import Ended, step, workflow
 from app.models.columns import RunState
 from app.models.imports import Import
 from app.queue import Job
-from app.services import publishing, retraction, runs, staging
+from app.services import publishing, retraction, runs, staging, test_split
 from app.services.imports import may_work_as_update
 from app.services.limits import limits_of
 from app.services.staging import Bounds, NumberedRow
@@ -68,6 +69,9 @@ def _delete_if_over(import_id: int) -> None:
 def stage(context: Context, import_: Import) -> None:
     """Store the rows that are not stored yet: a restart goes on behind the last stored line."""
     report = Reporter(context, import_)
+    if test_split.DRAW in import_.layout:
+        drawing.stage(context, import_, report)
+        return
     bounds = Bounds(max_classes=context.settings.max_classes, max_rejected=context.settings.max_rejected)
     read = 0
 

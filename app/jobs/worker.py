@@ -17,12 +17,24 @@ from app.errors import AppError, DiskFull
 from app.jobs import context, learning, slots, tending
 from app.jobs.context import Context
 from app.jobs.slots import Slot
-from app.models import Batch, Experiment, Export, FineTune, Import, Learning, ScoringRun
+from app.models import (
+    Batch,
+    Experiment,
+    Export,
+    FineTune,
+    Import,
+    Learning,
+    ModelTest,
+    ScoringRun,
+    TrainingJob,
+)
 from app.models.columns import OPEN_STATES
 from app.queue import APPLICATION, APPLICATION_VERSION, QUEUES, job_of
 from app.services import workers
 
-CONCURRENCY = {"files": 2, "batches": 2, "training": 1, "learning": 1, "shards": 1, "remote": 10}
+CONCURRENCY = {
+    "files": 2, "batches": 2, "training": 1, "experiments": 1, "learning": 1, "shards": 1, "remote": 10,
+}  # fmt: skip
 POLL_SECONDS = 0.5
 TAKE_OVER_EVERY = 10
 """Heartbeats between two looks for workers that are gone."""
@@ -109,7 +121,7 @@ def take_over(settings: Settings, database: Database) -> list[str]:
 
 def finish_everything(database: Database) -> None:
     """Wait until no job is waiting or running."""
-    kinds = (Import, ScoringRun, Batch, Export, Experiment, FineTune, Learning)
+    kinds = (Import, ScoringRun, Batch, Export, Experiment, FineTune, Learning, TrainingJob, ModelTest)
     while True:
         with database.read() as session:
             is_open = any(

@@ -4,12 +4,15 @@ from app.models.datasets import Counter, Dataset, Label, LabelRename
 from app.models.events import Event
 from app.models.evidence import Evidence, Finding
 from app.models.examples import Example
-from app.models.experiments import Experiment
+from app.models.experiments import Experiment, Trial
 from app.models.exports import Export
 from app.models.fine_tunes import FineTune
 from app.models.imports import Import, ImportMatch, RejectedRow
 from app.models.learning import FrontRow, Learning
-from app.models.people import LoginSession, Token, User
+from app.models.model_tests import ModelAnswer, ModelTest
+from app.models.openai_api import ApiFile, TrainedModel, TrainingJob
+from app.models.people import DatasetRole, LoginSession, SignInLink, Token, User
+from app.models.providers import Provider
 from app.models.review import Batch, Decision
 from app.models.samples import Sample, SampleRow
 from app.models.scoring import Score, ScoringRun
@@ -17,9 +20,11 @@ from app.models.versions import Version
 from app.models.workers import Worker
 
 __all__ = [
+    "ApiFile",
     "Batch",
     "Counter",
     "Dataset",
+    "DatasetRole",
     "Decision",
     "Event",
     "Evidence",
@@ -35,12 +40,19 @@ __all__ = [
     "LabelRename",
     "Learning",
     "LoginSession",
+    "ModelAnswer",
+    "ModelTest",
+    "Provider",
     "RejectedRow",
     "Sample",
     "SampleRow",
     "Score",
     "ScoringRun",
+    "SignInLink",
     "Token",
+    "TrainedModel",
+    "TrainingJob",
+    "Trial",
     "User",
     "Version",
     "Worker",

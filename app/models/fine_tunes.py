@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.db import Base
-from app.models.columns import DatasetId, Exact, Id, RunColumns
+from app.db import Base, ExactText, JsonText
+from app.models.columns import DatasetId, Exact, Id, Json, RunColumns
 
 
 class FineTune(RunColumns, Base):
@@ -22,6 +22,13 @@ class FineTune(RunColumns, Base):
     suffix: Mapped[str] = mapped_column(sa.String(64), default="")
     key: Mapped[str] = mapped_column(sa.String(40), unique=True)  # marks file and job at the service
     remote_file_id: Mapped[str | None] = mapped_column(sa.String(200))
+    remote_validation_id: Mapped[str | None] = mapped_column(sa.String(200))
     remote_job_id: Mapped[str | None] = mapped_column(sa.String(200))
     remote_status: Mapped[str] = mapped_column(sa.String(40), default="")
     fine_tuned_model: Mapped[str | None] = mapped_column(sa.Text)
+    trained_tokens: Mapped[int | None] = mapped_column(sa.BigInteger)
+    has_test: Mapped[bool] = mapped_column(default=False)  # whether the model is asked for the test rows
+    wish: Mapped[str] = mapped_column(sa.String(10), default="")  # pause or resume, until it is passed on
+    note: Mapped[str | None] = mapped_column(ExactText)  # what holds it up now
+    log: Mapped[Json] = mapped_column(JsonText, default=list)
+    curve: Mapped[Json] = mapped_column(JsonText, default=list)

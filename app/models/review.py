@@ -73,6 +73,7 @@ class BatchKind(StrEnum):
     MERGE = "merge"
     SPLIT = "split"
     RESTORE = "restore"
+    ADOPT = "adopt"  # takes over what a file says was decided elsewhere
 
     @property
     def changes_labels(self) -> bool:

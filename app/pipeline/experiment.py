@@ -1,19 +1,24 @@
-"""Does correcting labels help? The same training on several variants, judged on the same test rows."""
+"""Does correcting labels help? The same training on several variants, asked about the same test rows."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from time import perf_counter
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from threadpoolctl import threadpool_limits
 
 from app.errors import InvalidInput
-from app.science.evaluation import Evaluation, evaluate, wilson_interval
-from app.science.logistic import fit_predict, typical_length
-from app.science.threads import blas_threads
+from app.pipeline.trainers.protocol import Examples, OnEpoch, Trainer
+from app.pipeline.twins import twin_groups
 
-# Each seed leaves out a tenth of the train rows.
-LEFT_OUT = 0.1
+HELD_OUT = 0.1
+"""Each seed leaves a tenth of the train rows out, where the training itself has nothing else to vary."""
+
+Labels = npt.NDArray[np.int64]
+OnProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -23,163 +28,186 @@ class Variant:
     Attributes
     ----------
     rows : int array (n,)
-        Row numbers into the train embeddings.
+        Row numbers into the train texts.
     labels : int array (n,)
         The variant's label of each of these rows.
     """
 
-    rows: npt.NDArray[np.int64]
-    labels: npt.NDArray[np.int64]
+    rows: Labels
+    labels: Labels
+
+    def key(self) -> bytes:
+        """Return what variants that are the same share."""
+        digest = blake2b(digest_size=16)
+        for part in (self.rows, self.labels):
+            digest.update(len(part).to_bytes(8, "big") + np.ascontiguousarray(part, dtype="<i8").tobytes())
+        return digest.digest()
 
 
 @dataclass(frozen=True)
-class VariantResult:
-    """How a variant did.
+class Leaks:
+    """Texts that are, or nearly are, both in train and in test.
 
     Attributes
     ----------
-    evaluations : tuple of Evaluation
-        One a seed, in the order of the seeds.
-    accuracy : float
-        Mean over the seeds, in [0, 1].
-    low, high : float
-        Wilson 95 % interval of that mean for the size of the test set: how far it may be off on other rows.
-    spread : float
-        Standard deviation of the accuracy over the seeds; 0 for one seed.
-    right : float64 array (n_test,)
-        The share of the seeds that predicted each test row right.
+    test : int
+        Test rows whose text is also a train row's.
+    train : bool array (n_train,)
+        Train rows whose text is also a test row's.
     """
 
-    evaluations: tuple[Evaluation, ...]
-    accuracy: float
-    low: float
-    high: float
-    spread: float
-    right: npt.NDArray[np.float64]
+    test: int
+    train: npt.NDArray[np.bool_]
 
 
-def train_and_test(
-    train_embeddings: npt.NDArray[np.floating],
-    train_labels: npt.NDArray[np.int64],
-    test_embeddings: npt.NDArray[np.floating],
-    test_labels: npt.NDArray[np.int64],
-    *,
-    n_classes: int,
-    seed: int,
-) -> Evaluation:
-    """Train the `linear` trainer, a logistic regression on frozen embeddings, and judge it.
+def find_leaks(train: Sequence[str], test: Sequence[str]) -> Leaks:
+    """Find texts that are in train and in test, whatever their case, spaces and signs."""
+    groups = twin_groups([*train, *test])
+    ours, theirs = groups[: len(train)], groups[len(train) :]
+    return Leaks(int(np.isin(theirs, ours).sum()), np.isin(ours, theirs))
 
-    Parameters
+
+def without(variant: Variant, left_out: npt.NDArray[np.bool_]) -> Variant:
+    """Return a variant without some of the train rows."""
+    kept = ~left_out[variant.rows]
+    return Variant(variant.rows[kept], variant.labels[kept])
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a trained model predicts.
+
+    Attributes
     ----------
-    train_embeddings, test_embeddings : float array (n_train, n_dimensions), (n_test, n_dimensions)
-    train_labels, test_labels : int array (n_train,), (n_test,)
-        0 .. n_classes - 1. Classes absent from training are never predicted.
-    n_classes : int
+    name : str
     seed : int
-        Leaves out a random tenth of the train rows, since the training itself has no randomness.
-
-    Returns
-    -------
-    Evaluation
-
-    Raises
-    ------
-    InvalidInput
-        When there are no train or test rows.
+    rows : int
+        Trained on, with those that the seed leaves out.
+    predicted : int64 array (n_test,)
+    details : dict
+        JSON: what the training says of itself, and its seconds; `same_as` names a variant that is the same.
     """
-    kept = _kept(len(train_labels), seed)
-    return _train_and_test(
-        train_embeddings[kept], train_labels[kept], test_embeddings, test_labels, n_classes=n_classes
-    )
+
+    name: str
+    seed: int
+    rows: int
+    predicted: Labels
+    details: dict[str, Any]
 
 
-def compare(
-    train_embeddings: npt.NDArray[np.floating],
-    variants: Mapping[str, Variant],
-    test_embeddings: npt.NDArray[np.floating],
-    test_labels: npt.NDArray[np.int64],
+@dataclass(frozen=True)
+class Task:
+    """What an experiment trains and asks.
+
+    Attributes
+    ----------
+    trainer : Trainer
+    label_names : sequence of str
+    texts, test_texts : sequence of str
+    variants : mapping of name to Variant
+    seeds : sequence of int
+    settings : mapping
+        Of the trainer.
+    folder : Path
+        For checkpoints.
+    """
+
+    trainer: Trainer
+    label_names: Sequence[str]
+    texts: Sequence[str]
+    test_texts: Sequence[str]
+    variants: Mapping[str, Variant]
+    seeds: Sequence[int]
+    settings: Mapping[str, Any]
+    folder: Path
+
+    def check(self) -> None:
+        """Raise InvalidInput where there is nothing to train on or to ask about."""
+        if not self.seeds:
+            raise InvalidInput("An experiment needs at least one seed.")
+        if not self.test_texts:
+            raise InvalidInput("There are no test rows to judge by; import a file with --split test.")
+        for name, variant in self.variants.items():
+            if not len(variant.rows):
+                raise InvalidInput(f"The variant {name} has no train rows to learn from.")
+
+
+def settings_for(trainer: Trainer, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all settings of a trainer, so that each seed gives another model."""
+    return trainer.complete({"held_out": HELD_OUT, **settings})
+
+
+def run(
+    task: Task,
     *,
-    n_classes: int,
-    seeds: Sequence[int],
-    on_run: Callable[[int, int], None] | None = None,
-) -> dict[str, VariantResult]:
-    """Train on every variant with every seed and the same hyperparameters.
+    done: Mapping[tuple[str, int], Labels],
+    on_run: OnProgress | None = None,
+    on_progress: OnProgress | None = None,
+    on_epoch: OnEpoch | None = None,
+) -> Iterator[Answers]:
+    """Train every variant with every seed, and yield what each model predicts of the test rows.
 
     Parameters
     ----------
-    train_embeddings : float array (n_train, n_dimensions)
-    variants : mapping of name to Variant
-    test_embeddings : float array (n_test, n_dimensions)
-    test_labels : int array (n_test,)
-    n_classes : int
-    seeds : sequence of int
-        At least one. A seed leaves the same tenth of the train rows out of every variant, so that variants
-        differ by their labels and not by chance.
+    task : Task
+    done : mapping of (name, seed) to int64 array (n_test,)
+        What an earlier call has yielded: it is not repeated.
     on_run : callable, optional
-        Called as ``on_run(done, total)`` after each training; may raise to stop.
+        Called as ``on_run(number, total)`` before each training, from 1; may raise to stop.
+    on_progress, on_epoch : callable, optional
+        Told by the training that is under way; see `Trainer.train`.
 
-    Returns
-    -------
-    dict of name to VariantResult, in the order of the variants
+    Yields
+    ------
+    Answers
+        Two variants with the same rows and labels are trained once.
 
     Raises
     ------
     InvalidInput
-        When there is no seed or a variant or the test set has no rows.
+        When there is no seed, or a variant or the test set has no rows.
     """
-    if not seeds:
-        raise InvalidInput("An experiment needs at least one seed.")
-    results: dict[str, VariantResult] = {}
-    for name, variant in variants.items():
-        evaluations = []
-        for seed in seeds:
-            in_seed = _kept(len(train_embeddings), seed)[variant.rows]
-            evaluation = _train_and_test(
-                train_embeddings[variant.rows[in_seed]],
-                variant.labels[in_seed],
-                test_embeddings,
-                test_labels,
-                n_classes=n_classes,
-            )
-            evaluations.append(evaluation)
-            if on_run:
-                on_run(len(results) * len(seeds) + len(evaluations), len(variants) * len(seeds))
-        results[name] = _summed_up(evaluations)
-    return results
+    task.check()
+    # Seed by seed: one that is stopped half-way has whole comparisons.
+    trainings = [(name, seed) for seed in task.seeds for name in task.variants]
+    known: dict[tuple[bytes, int], tuple[str, Labels]] = {}
+    for number, (name, seed) in enumerate(trainings, start=1):
+        variant = task.variants[name]
+        key = (variant.key(), seed)
+        if (name, seed) in done:
+            known.setdefault(key, (name, done[name, seed]))
+            continue
+        if on_run:
+            on_run(number, len(trainings))
+        if key in known:
+            twin, predicted = known[key]
+            found = Answers(name, seed, len(variant.rows), predicted, {"same_as": twin})
+        else:
+            found = _answers(task, name, seed, on_progress, on_epoch, place=number)
+        known.setdefault(key, (name, found.predicted))
+        yield found
 
 
-def _kept(n_rows: int, seed: int) -> npt.NDArray[np.bool_]:
-    kept = np.ones(n_rows, dtype=bool)
-    kept[np.random.default_rng(seed).permutation(n_rows)[: int(n_rows * LEFT_OUT)]] = False
-    return kept
-
-
-def _train_and_test(
-    train_embeddings: npt.NDArray[np.floating],
-    train_labels: npt.NDArray[np.int64],
-    test_embeddings: npt.NDArray[np.floating],
-    test_labels: npt.NDArray[np.int64],
+def _answers(
+    task: Task,
+    name: str,
+    seed: int,
+    on_progress: OnProgress | None,
+    on_epoch: OnEpoch | None,
     *,
-    n_classes: int,
-) -> Evaluation:
-    if not len(train_labels):
-        raise InvalidInput("There are no train rows to learn from.")
-    if not len(test_labels):
-        raise InvalidInput("There are no test rows to judge by; import a file with --split test.")
-    length = typical_length(train_embeddings)
-    with threadpool_limits(blas_threads(len(train_labels)), user_api="blas"):
-        pred_probs = fit_predict(
-            np.asarray(train_embeddings / length, dtype=np.float32),
-            train_labels,
-            np.asarray(test_embeddings / length, dtype=np.float32),
-            n_classes=n_classes,
-        )
-    return evaluate(test_labels, pred_probs.argmax(axis=1), n_classes=n_classes)
-
-
-def _summed_up(evaluations: list[Evaluation]) -> VariantResult:
-    accuracies = np.array([evaluation.accuracy for evaluation in evaluations])
-    accuracy, total = float(accuracies.mean()), evaluations[0].n_examples
-    low, high = wilson_interval(round(accuracy * total), total)
-    right = np.stack([evaluation.right for evaluation in evaluations]).mean(axis=0)
-    return VariantResult(tuple(evaluations), accuracy, low, high, float(accuracies.std()), right)
+    place: int,
+) -> Answers:
+    variant = task.variants[name]
+    began = perf_counter()
+    model = task.trainer.train(
+        Examples([task.texts[row] for row in variant.rows.tolist()], variant.labels),
+        label_names=task.label_names,
+        settings=task.settings,
+        seed=seed,
+        folder=task.folder / str(place),
+        on_progress=on_progress,
+        on_epoch=on_epoch,
+    )
+    predicted = model.predict(task.test_texts).argmax(axis=1).astype(np.int64)
+    details = {**model.report, "seconds": round(perf_counter() - began, 3)}
+    return Answers(name, seed, len(variant.rows), predicted, details)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from app.config import Settings
 from app.errors import InvalidInput, Unavailable
+from app.providers.addresses import Reach
 from app.providers.catalogue import FILE, check_name, embedder_names, openai_model
 from app.providers.embedding import Embedder
 
@@ -42,6 +43,7 @@ def options_of(settings: Settings, *, name: str) -> EmbedderOptions:
         concurrency=settings.openai_embedding_concurrency,
         requests_per_minute=settings.openai_embedding_requests_per_minute,
         input_bytes=settings.openai_embedding_input_tokens,
+        reach=Reach(settings.reach),
     )
     return EmbedderOptions(threads, access)
 

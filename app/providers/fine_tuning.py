@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-# The states of a remote job; the last three are final.
-STATUSES = ("validating_files", "queued", "running", "succeeded", "failed", "cancelled")
+# The states of a remote job; the last three are final. `paused` is what some say of one that rests.
+STATUSES = ("validating_files", "queued", "running", "paused", "succeeded", "failed", "cancelled")
 FINAL_STATUSES = frozenset({"succeeded", "failed", "cancelled"})
 
 
@@ -72,6 +72,21 @@ class RemoteJob:
 
 
 @dataclass(frozen=True)
+class RemoteCheckpoint:
+    """How a training stood after a step.
+
+    Attributes
+    ----------
+    step : int
+    metrics : dict
+        Numbers by name, such as `train_loss` and `valid_loss`.
+    """
+
+    step: int
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True)
 class PlannedCall:
     """A request as it would be sent, without headers and secrets."""
 
@@ -95,11 +110,16 @@ class FineTuner(Protocol):
         file_id: str,
         model: str,
         *,
+        validation_file: str | None = None,
         suffix: str | None = None,
         seed: int | None = None,
         metadata: Mapping[str, str] | None = None,
+        may_exist: bool = False,
     ) -> RemoteJob:
-        """Start a job; one with the same metadata is returned instead of a second one."""
+        """Start a job; one with the same metadata is returned instead of a second one.
+
+        `may_exist`: an earlier answer was lost, so a service that cannot list its jobs is not asked again.
+        """
 
     def retrieve(self, job_id: str) -> RemoteJob: ...
 
@@ -108,8 +128,16 @@ class FineTuner(Protocol):
     def list_events(self, job_id: str) -> list[RemoteEvent]:
         """Return the job's log, oldest first."""
 
+    def pause(self, job_id: str) -> RemoteJob: ...
+
+    def resume(self, job_id: str) -> RemoteJob: ...
+
+    def list_checkpoints(self, job_id: str) -> list[RemoteCheckpoint]:
+        """Return how the training stood, step by step; nothing where a service has no such list."""
+
     def list_models(self) -> list[RemoteModel]: ...
 
     def find_file(self, name: str, size: int) -> RemoteFile | None: ...
 
-    def find_job(self, metadata: Mapping[str, str]) -> RemoteJob | None: ...
+    def find_job(self, metadata: Mapping[str, str]) -> RemoteJob | None:
+        """Return the oldest job that carries this metadata; younger ones, made by mistake, are cancelled."""

@@ -12,6 +12,15 @@ from app.providers.errors import ProviderBusy, ProviderRefused
 SERVER_ERROR = 500
 TOO_MANY_REQUESTS = 429
 NO_QUOTA = "insufficient_quota"
+ADVICE = {
+    401: "Check the provider's key.",
+    403: "Ask the provider for access, or use another one.",
+}
+ADVICE_BY_CODE = {
+    NO_QUOTA: "Add credit at the provider, or raise the limit there.",
+    "model_not_found": "Choose a model that the provider lists now.",
+    "invalid_training_file": "Look at the export's validation.",
+}
 
 
 @contextmanager
@@ -52,12 +61,25 @@ def _refusal(problem: openai.APIStatusError, server: str, api_key: str) -> Provi
     wait = _seconds_to_wait(problem.response.headers.get("retry-after", ""))
     if problem.status_code == TOO_MANY_REQUESTS and problem.code != NO_QUOTA:
         pause = f" Try again in {wait:g} seconds." if wait is not None else ""
-        return ProviderBusy(f"{server} asks to wait: {words}{request}{pause}", retry_after=wait)
+        return ProviderBusy(
+            f"{server} asks to wait: {words}{request}{pause}", retry_after=wait, was_refused=True
+        )
     if problem.status_code >= SERVER_ERROR:
         said = f"{server} has a problem of its own ({problem.status_code}): {words}{request}"
         return ProviderBusy(said, retry_after=wait)
     message = f"{server} refused ({problem.status_code}): {words}{request}"
-    return ProviderRefused(message, code=problem.code, request_id=problem.request_id)
+    return ProviderRefused(
+        message + _what_to_do(problem),
+        code=problem.code,
+        request_id=problem.request_id,
+        status_there=problem.status_code,
+    )
+
+
+def _what_to_do(problem: openai.APIStatusError) -> str:
+    """Return a sentence of advice for the refusals that people meet."""
+    advice = ADVICE_BY_CODE.get(str(problem.code)) or ADVICE.get(problem.status_code)
+    return f". {advice}" if advice else ""
 
 
 def _seconds_to_wait(said: str) -> float | None:

@@ -18,9 +18,11 @@ import openai
 from pydantic import SecretStr
 
 from app.errors import Cancelled, Unavailable
+from app.providers.addresses import Reach
 from app.providers.catalogue import OPENAI, openai_version
 from app.providers.embedding import EmbeddedBatch
 from app.providers.openai_answers import NO_QUOTA, translated
+from app.providers.outward import client_for
 from app.providers.weights import readable
 
 MAX_INPUTS = 2_048
@@ -53,6 +55,8 @@ class OpenAIAccess:
         How often a request is sent that meets 408, 409, 429, 5xx or a lost connection.
     timeout : float
         Seconds until a request counts as lost.
+    reach : Reach
+        Where `base_url` may lead.
     """
 
     api_key: SecretStr | None
@@ -62,6 +66,7 @@ class OpenAIAccess:
     input_bytes: int = 8_192
     tries: int = 8
     timeout: float = 60.0
+    reach: Reach = Reach.LOCAL
 
 
 @dataclass(frozen=True)
@@ -224,7 +229,11 @@ class OpenAIEmbedder:
     def _client(self) -> openai.OpenAI:
         access = self._access
         return openai.OpenAI(
-            api_key=self._key, base_url=access.base_url, timeout=access.timeout, max_retries=0
+            api_key=self._key,
+            base_url=access.base_url,
+            timeout=access.timeout,
+            max_retries=0,
+            http_client=client_for(access.reach),
         )
 
 

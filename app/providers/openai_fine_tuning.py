@@ -1,8 +1,10 @@
 """Fine-tuning by any server that speaks OpenAI's API."""
 
 import hashlib
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -10,10 +12,21 @@ import openai
 from openai.pagination import SyncCursorPage, SyncPage
 from openai.types import FileObject, Model
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
+from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
 
 from app.errors import InvalidInput, NotFound, Unavailable
-from app.providers.fine_tuning import PlannedCall, RemoteEvent, RemoteFile, RemoteJob, RemoteModel
+from app.providers.addresses import Reach
+from app.providers.errors import ProviderRefused
+from app.providers.fine_tuning import (
+    PlannedCall,
+    RemoteCheckpoint,
+    RemoteEvent,
+    RemoteFile,
+    RemoteJob,
+    RemoteModel,
+)
 from app.providers.openai_answers import translated
+from app.providers.outward import client_for
 
 PURPOSE: Final = "fine-tune"
 METHOD = "supervised"
@@ -22,6 +35,14 @@ TIMEOUT_SECONDS = 60.0
 UPLOAD_TIMEOUT_SECONDS = 1_800.0
 MAX_RETRIES = 2
 DIGEST_CHARACTERS = 16
+LARGEST_PAGE = 100
+MOST_EVENTS = 2_000
+MOST_ITEMS = 100_000
+NOT_OFFERED = frozenset({404, 405, 501})
+UNKNOWN_OUTCOME = (
+    "The answer to the request for a job was lost, and this provider does not list its jobs: "
+    "look there whether there is one, and start another fine-tune only if there is none."
+)
 
 Item = TypeVar("Item")
 
@@ -56,6 +77,8 @@ class OpenAIFineTuner:
         Sent as bearer token; never part of an error.
     base_url : str, optional
         Another server that speaks the same API; OpenAI's own by default.
+    reach : Reach
+        Where its address may lead.
     timeout : float
         Seconds until a request counts as failed; uploads get longer.
     max_retries : int
@@ -67,14 +90,19 @@ class OpenAIFineTuner:
         api_key: str,
         *,
         base_url: str | None = None,
+        reach: Reach = Reach.LOCAL,
         timeout: float = TIMEOUT_SECONDS,
         max_retries: int = MAX_RETRIES,
     ) -> None:
         if not api_key:
-            raise Unavailable("There is no API key for fine-tuning; set SETRIGHT_OPENAI_API_KEY.")
+            raise Unavailable("There is no API key for this provider.")
         self._api_key = api_key
         self._reading = openai.OpenAI(
-            api_key=api_key, base_url=base_url, timeout=timeout, max_retries=max_retries
+            api_key=api_key,
+            base_url=base_url,
+            timeout=timeout,
+            max_retries=max_retries,
+            http_client=client_for(reach),
         )
         # A request that creates something is never repeated by itself: the first may have arrived.
         self._writing = self._reading.with_options(max_retries=0)
@@ -84,7 +112,12 @@ class OpenAIFineTuner:
         if not path.is_file():
             raise NotFound(f"There is no file {path}.")
         name = remote_name(path)
-        known = self.find_file(name, path.stat().st_size)
+        try:
+            known = self.find_file(name, path.stat().st_size)
+        except ProviderRefused as refused:
+            if refused.status_there not in NOT_OFFERED:
+                raise
+            known = None  # a compatible service that lists no files
         if known:
             return known.id
         with self._translated(), path.open("rb") as file:
@@ -98,13 +131,24 @@ class OpenAIFineTuner:
         file_id: str,
         model: str,
         *,
+        validation_file: str | None = None,
         suffix: str | None = None,
         seed: int | None = None,
         metadata: Mapping[str, str] | None = None,
+        may_exist: bool = False,
     ) -> RemoteJob:
-        """Start a job unless one with this metadata is there already."""
+        """Start a job unless one with this metadata is there already; see `FineTuner.create`."""
         body = _create_body(file_id, model, suffix=suffix, seed=seed, metadata=metadata)
-        known = self.find_job(metadata or {})
+        if validation_file:
+            body["validation_file"] = validation_file
+        try:
+            known = self.find_job(metadata or {})
+        except ProviderRefused as refused:
+            if refused.status_there not in NOT_OFFERED:
+                raise
+            if may_exist:
+                raise ProviderRefused(UNKNOWN_OUTCOME) from None
+            known = None
         if known:
             return known
         with self._translated():
@@ -118,10 +162,31 @@ class OpenAIFineTuner:
         with self._translated():
             return _job(self._writing.fine_tuning.jobs.cancel(job_id))
 
-    def list_events(self, job_id: str) -> list[RemoteEvent]:
-        """Return the job's log, oldest first."""
+    def pause(self, job_id: str) -> RemoteJob:
         with self._translated():
-            events = [_event(event) for event in _items(self._reading.fine_tuning.jobs.list_events(job_id))]
+            return _job(self._writing.fine_tuning.jobs.pause(job_id))
+
+    def resume(self, job_id: str) -> RemoteJob:
+        with self._translated():
+            return _job(self._writing.fine_tuning.jobs.resume(job_id))
+
+    def list_checkpoints(self, job_id: str) -> list[RemoteCheckpoint]:
+        """Return how the training stood, step by step; nothing where a service has no such list."""
+        try:
+            with self._translated():
+                page = self._reading.fine_tuning.jobs.checkpoints.list(job_id, limit=LARGEST_PAGE)
+                found = [_checkpoint(one) for one in _items(page)]
+        except ProviderRefused as refused:
+            if refused.status_there in NOT_OFFERED:
+                return []
+            raise
+        return sorted(found, key=lambda one: one.step)
+
+    def list_events(self, job_id: str) -> list[RemoteEvent]:
+        """Return the job's log, oldest first; of a very long one the newest lines."""
+        with self._translated():
+            page = self._reading.fine_tuning.jobs.list_events(job_id, limit=LARGEST_PAGE)
+            events = [_event(event) for event in islice(_items(page), MOST_EVENTS)]
         return sorted(events, key=lambda event: event.created_at)
 
     def list_models(self) -> list[RemoteModel]:
@@ -137,14 +202,23 @@ class OpenAIFineTuner:
             return next((file for file in files if (file.name, file.bytes) == (name, size)), None)
 
     def find_job(self, metadata: Mapping[str, str]) -> RemoteJob | None:
-        """Return the newest job that carries all of this metadata; None for empty metadata."""
+        """Return the oldest job that carries all of this metadata; None for empty metadata.
+
+        Two may be there where an answer was lost and the first job was listed too late: the younger ones are
+        cancelled, so that one is paid for.
+        """
         wanted = dict(metadata)
         if not wanted:
             return None
         with self._translated():
             jobs = (_job(job) for job in _items(self._reading.fine_tuning.jobs.list(metadata=wanted)))
             # Servers that do not know the filter list every job.
-            return next((job for job in jobs if wanted.items() <= job.metadata.items()), None)
+            found = [job for job in jobs if wanted.items() <= job.metadata.items()]
+        found.sort(key=lambda job: (job.status in {"failed", "cancelled"}, job.created_at, job.id))
+        for surplus in found[1:]:
+            if not surplus.is_final:
+                self.cancel(surplus.id)
+        return found[0] if found else None
 
     def _translated(self) -> AbstractContextManager[None]:
         return translated(self._reading.base_url.host, self._api_key)
@@ -166,10 +240,23 @@ def _create_body(
 
 
 def _items(page: SyncCursorPage[Item] | SyncPage[Item]) -> Iterator[Item]:
-    """Go through all pages; an answer without a list is no empty list, or jobs would be made twice."""
+    """Go through all pages; an answer without a list is no empty list, or jobs would be made twice.
+
+    A server that repeats itself, whatever page it is asked for, has no more to tell.
+    """
     if not isinstance(page.data, list):
         raise TypeError("the answer holds no list")
-    return iter(page)
+    return _different(page)
+
+
+def _different(page: SyncCursorPage[Item] | SyncPage[Item]) -> Iterator[Item]:
+    seen: set[str] = set()
+    for item in page:
+        name = _text(getattr(item, "id", None))
+        if name in seen or len(seen) == MOST_ITEMS:
+            return
+        seen.add(name)
+        yield item
 
 
 def _file(file: FileObject) -> RemoteFile:
@@ -192,6 +279,20 @@ def _event(event: FineTuningJobEvent) -> RemoteEvent:
         message=event.message,
         data=dict(data) if isinstance(data, dict) else {},
     )
+
+
+def _checkpoint(checkpoint: FineTuningJobCheckpoint) -> RemoteCheckpoint:
+    metrics = checkpoint.metrics.model_dump() if checkpoint.metrics else {}
+    return RemoteCheckpoint(step=int(checkpoint.step_number), metrics=numbers(metrics))
+
+
+def numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Return what is a finite number among metrics."""
+    return {
+        name: float(value)
+        for name, value in metrics.items()
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    }
 
 
 def _job(job: FineTuningJob) -> RemoteJob:

@@ -40,7 +40,7 @@ def stratified_folds(
     Dealing continues from one class to the next, so that rare classes do not all land in the first folds.
     """
     group_of_row = np.arange(len(labels)) if groups is None else np.unique(groups, return_inverse=True)[1]
-    label_of_group = _majority_label(labels, group_of_row)
+    label_of_group = majority_label(labels, group_of_row)
     n_groups = len(label_of_group)
     if n_groups < n_folds:
         raise ValueError(f"{n_groups} groups cannot fill {n_folds} folds")
@@ -51,9 +51,21 @@ def stratified_folds(
     return fold_of_group[group_of_row]
 
 
-def _majority_label(
+def majority_label(
     labels: npt.NDArray[np.int64], group_of_row: npt.NDArray[np.intp]
 ) -> npt.NDArray[np.int64]:
+    """Return the most frequent label of each group.
+
+    Parameters
+    ----------
+    labels, group_of_row : int array (n_examples,)
+        Classes from 0 up; groups 0 .. n_groups - 1, each with a row.
+
+    Returns
+    -------
+    int array (n_groups,)
+        Ties go to the lower class.
+    """
     n_classes = int(labels.max()) + 1
     pairs, counts = np.unique(group_of_row * n_classes + labels, return_counts=True)
     group, label = np.divmod(pairs, n_classes)

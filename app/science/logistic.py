@@ -1,5 +1,7 @@
 """Logistic regression: what the `linear` trainer of experiments learns."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
@@ -9,36 +11,66 @@ MAX_ITERATIONS = 5_000
 ROUNDING = 1e-5
 
 
-def fit_predict(
-    train_vectors: npt.NDArray[np.float32],
-    train_labels: npt.NDArray[np.int64],
-    test_vectors: npt.NDArray[np.float32],
-    *,
-    n_classes: int,
-) -> npt.NDArray[np.float64]:
-    """Train a multinomial L2 logistic regression (C = 1) and predict other rows.
+@dataclass(frozen=True)
+class Logistic:
+    """A multinomial logistic regression.
+
+    Attributes
+    ----------
+    coefficients : float64 array (n_seen, n_dimensions)
+    intercepts : float64 array (n_seen,)
+    seen : int64 array (n_seen,)
+        The classes that it was trained on, ascending.
+    """
+
+    coefficients: npt.NDArray[np.float64]
+    intercepts: npt.NDArray[np.float64]
+    seen: npt.NDArray[np.int64]
+
+    def predict(self, vectors: npt.NDArray[np.floating], *, n_classes: int) -> npt.NDArray[np.float64]:
+        """Predict rows.
+
+        Parameters
+        ----------
+        vectors : float array (n_examples, n_dimensions)
+        n_classes : int
+
+        Returns
+        -------
+        float64 array (n_examples, n_classes)
+            Rows sum to 1; classes absent from training have probability 0.
+        """
+        scores = vectors @ self.coefficients.T + self.intercepts
+        scores = np.exp(scores - scores.max(axis=1, keepdims=True))
+        pred_probs = np.zeros((len(vectors), n_classes))
+        pred_probs[:, self.seen] = scores / scores.sum(axis=1, keepdims=True)
+        return pred_probs
+
+
+def fit(vectors: npt.NDArray[np.floating], labels: npt.NDArray[np.int64]) -> Logistic:
+    """Train a multinomial L2 logistic regression (C = 1).
 
     Parameters
     ----------
-    train_vectors, test_vectors : float32 array (n_train, n_dimensions), (n_test, n_dimensions)
-    train_labels : int array (n_train,)
-        0 .. n_classes - 1; classes may be missing.
-    n_classes : int
+    vectors : float array (n_examples, n_dimensions)
+    labels : int array (n_examples,)
+        Classes from 0 up; some may be missing.
 
     Returns
     -------
-    float64 array (n_test, n_classes)
-        Rows sum to 1; classes absent from training have probability 0. With a single class in training that
-        class has probability 1.
+    Logistic
+        With a single class in training that class has probability 1.
     """
-    pred_probs = np.zeros((len(test_vectors), n_classes))
-    seen = np.unique(train_labels)
+    seen = np.unique(labels).astype(np.int64)
     if len(seen) == 1:
-        pred_probs[:, seen] = 1
-        return pred_probs
-    model = LogisticRegression(max_iter=MAX_ITERATIONS).fit(train_vectors, train_labels)
-    pred_probs[:, model.classes_] = model.predict_proba(test_vectors)
-    return pred_probs
+        return Logistic(np.zeros((1, vectors.shape[1])), np.zeros(1), seen)
+    model = LogisticRegression(max_iter=MAX_ITERATIONS).fit(vectors, labels)
+    coefficients = np.asarray(model.coef_, dtype=np.float64)
+    intercepts = np.asarray(model.intercept_, dtype=np.float64)
+    if len(coefficients) < len(seen):  # of two classes scikit-learn keeps the second one's score alone
+        coefficients = np.concatenate([np.zeros_like(coefficients), coefficients])
+        intercepts = np.concatenate([np.zeros_like(intercepts), intercepts])
+    return Logistic(coefficients, intercepts, seen)
 
 
 def typical_length(embeddings: npt.NDArray[np.floating]) -> float:

@@ -16,6 +16,7 @@ from app.models.experiments import Experiment
 from app.models.exports import Export
 from app.models.fine_tunes import FineTune
 from app.models.imports import Import
+from app.models.model_tests import ModelTest
 from app.models.review import Batch
 from app.models.scoring import ScoringRun
 from app.services import runs
@@ -29,6 +30,7 @@ BUSY: dict[type[runs.AnyRun], str] = {
     Export: "an export is being written",
     Experiment: "an experiment is running",
     FineTune: "a fine-tune is running",
+    ModelTest: "a model is being tested",
 }
 """What a dataset is busy with, by the kind of its running job."""
 

@@ -1,89 +1,120 @@
-"""Experiments: asking for a comparison, reading the rows it trains on, keeping what it found."""
+"""Experiments: asking for a comparison, keeping what each training predicts and what came out."""
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, undefer
 
 from app import events, queue
 from app.actor import Actor, Role
-from app.errors import Conflict, InvalidInput, Unavailable
-from app.models.columns import OPEN_STATES, Split
+from app.errors import Conflict, InvalidInput, NotFound, Unavailable
+from app.models.columns import OPEN_STATES, RunState
 from app.models.datasets import Dataset
-from app.models.examples import ExampleState
-from app.models.experiments import Experiment
-from app.models.exports import Variant
+from app.models.experiments import Experiment, Trial
+from app.models.people import User
 from app.models.scoring import ScoringRun
 from app.models.versions import Version
 from app.providers.catalogue import FILE
-from app.services import datasets, exports, label_names, runs, versions
+from app.services import datasets, experiment_words, material, runs, test_split, versions
+from app.services.experiment_words import About
+from app.services.material import Material, Taught
 
-TRAINERS = {"linear": "linear", "local": "linear"}
+TRAINERS = {"linear": "linear", "local": "linear", "transformer": "transformer"}
 """The trainers by the names one may call them; `local` is the linear one."""
-PLANNED_TRAINERS = ("transformer", "openai")
+ELSEWHERE = "openai"
+"""Trained at a service: a fine-tune, whose model joins a comparison once it is ready."""
+USUAL = (Taught.ORIGINAL, Taught.DROPPED, Taught.CORRECTED)
 MAX_SEEDS = 50
-LEAST_POINTS = 0.05
-"""Smaller differences would be written as 0.0 points."""
-CHANCE = 0.05
-"""A difference that chance alone gives less often than this is called more than chance."""
-SUBJECTS = {
-    Variant.ORIGINAL.value: "the original labels",
-    Variant.CORRECTED.value: "the corrected labels",
-    Variant.DROPPED.value: "the original labels without the flagged rows",
-}
+MAX_VERSIONS = 10
+MAX_POINTS = 50
 
 
 @dataclass(frozen=True)
-class Material:
-    """The rows of an experiment: every train row once, and which variants use it with which label."""
+class Wanted:
+    """What a person wants to compare.
 
-    labels: list[str]
-    train_texts: list[str]
-    train_hashes: list[bytes]
-    variants: dict[str, tuple[list[int], list[int]]]  # name → (train row numbers, label numbers)
-    test_texts: list[str]
-    test_hashes: list[bytes]
-    test_labels: list[int]
+    Attributes
+    ----------
+    embedder : str
+        For `linear`, where the current scores do not name another.
+    version_names : sequence of str
+        Versions whose current labels are compared as well.
+    curve_points : int
+        So many trainings, for each seed, between no verdict of people and all of them; 0 leaves that out.
+    leave_out_leaks : bool
+        Train on no row whose text is also a test row's.
+    settings : mapping
+        Of the trainer, where they differ from its own.
+    """
+
+    trainer: str = "linear"
+    seeds: Sequence[int] = (0, 1, 2)
+    embedder: str = "use"
+    variants: Sequence[str] = USUAL
+    version_names: Sequence[str] = ()
+    curve_points: int = 0
+    leave_out_leaks: bool = False
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-def request(
-    session: Session, dataset_id: int, *, trainer: str, seeds: Sequence[int], embedder: str, actor: Actor
-) -> Experiment:
-    """Ask for the same training on original, dropped and corrected rows; the labels are frozen now."""
+def request(session: Session, dataset_id: int, wanted: Wanted, *, actor: Actor) -> Experiment:
+    """Ask for the same training on several variants; the labels are frozen now."""
     dataset = datasets.get(session, dataset_id)
     actor.require(Role.LEAD, dataset)
-    if trainer in PLANNED_TRAINERS:
-        raise Unavailable(f"The trainer {trainer} is not part of this version; use `linear`.")
-    if trainer not in TRAINERS:
-        raise InvalidInput(f"{trainer!r} is no trainer; there is {', '.join(TRAINERS)}.")
-    if not seeds or len(seeds) > MAX_SEEDS or any(not 0 <= seed < 2**31 for seed in seeds):
-        raise InvalidInput(f"Seeds are 1 to {MAX_SEEDS} whole numbers from 0 to 2147483647.")
-    _check_comparable(session, dataset)
-    run = session.get_one(ScoringRun, dataset.current_run_id)
-    is_open = sa.select(Experiment.id).where(
-        Experiment.dataset_id == dataset_id, Experiment.state.in_(OPEN_STATES)
-    )
-    if session.scalar(is_open):
-        raise Conflict(f"An experiment on {dataset.name} is running already.")
+    variants = _check_wanted(wanted)
+    others = [versions.get_by_name(session, dataset.id, name) for name in dict.fromkeys(wanted.version_names)]
+    _check_comparable(session, dataset, variants)
+    _refuse_second(session, dataset)
     experiment = Experiment(
         dataset_id=dataset_id,
-        trainer=TRAINERS[trainer],
-        embedder=run.report.get("embedder") if run.report.get("embedder") not in {None, FILE} else embedder,
-        seeds=list(dict.fromkeys(seeds)),
+        trainer=TRAINERS[wanted.trainer],
+        embedder=_embedder(session, dataset, wanted),
+        seeds=list(dict.fromkeys(wanted.seeds)),
+        plan={
+            "variants": [one.value for one in variants],
+            "versions": [other.id for other in others],
+            "curve_points": wanted.curve_points,
+            "leave_out_leaks": wanted.leave_out_leaks,
+            "settings": dict(wanted.settings),
+        },
         created_by_id=actor.user_id,
         version_id=0,
     )
     version = versions.create(session, dataset, name=None, reason="experiment", actor=actor)
     experiment.version_id = version.id
+    return _enqueue(session, experiment, version, actor=actor)
+
+
+def repeat(session: Session, experiment_id: int, *, actor: Actor) -> Experiment:
+    """Ask for an experiment once more: the same version, seeds and settings, so the same numbers."""
+    first = get(session, experiment_id)
+    dataset = datasets.get(session, first.dataset_id)
+    actor.require(Role.LEAD, dataset)
+    _refuse_second(session, dataset)
+    again = Experiment(
+        dataset_id=first.dataset_id,
+        version_id=first.version_id,
+        trainer=first.trainer,
+        embedder=first.embedder,
+        seeds=first.seeds,
+        plan=first.plan or {"variants": [one.value for one in USUAL]},
+        repeats_id=first.id,
+        created_by_id=actor.user_id,
+    )
+    return _enqueue(session, again, versions.get(session, first.version_id), actor=actor)
+
+
+def _enqueue(session: Session, experiment: Experiment, version: Version, *, actor: Actor) -> Experiment:
     session.add(experiment)
     session.flush()
     events.record(
         session,
         "experiment.requested",
         actor=actor,
-        dataset_id=dataset_id,
+        dataset_id=experiment.dataset_id,
         subject_id=experiment.id,
         new={"trainer": experiment.trainer, "seeds": experiment.seeds, "version": version.name},
     )
@@ -91,23 +122,96 @@ def request(
     return experiment
 
 
-def _check_comparable(session: Session, dataset: Dataset) -> None:
-    if dataset.current_run_id is None:
+def _check_wanted(wanted: Wanted) -> list[Taught]:
+    if wanted.trainer == ELSEWHERE:
+        raise Unavailable(
+            "A service trains by a fine-tune (`setright finetune`), and its model then joins an experiment; "
+            "here, choose linear or transformer."
+        )
+    if wanted.trainer not in TRAINERS:
+        raise InvalidInput(f"{wanted.trainer!r} is no trainer; there is {', '.join(TRAINERS)}.")
+    seeds = wanted.seeds
+    if not seeds or len(seeds) > MAX_SEEDS or any(not 0 <= seed < 2**31 for seed in seeds):
+        raise InvalidInput(f"Seeds are 1 to {MAX_SEEDS} whole numbers from 0 to 2147483647.")
+    if len(wanted.version_names) > MAX_VERSIONS:
+        raise InvalidInput(f"At most {MAX_VERSIONS} versions can be compared at once.")
+    if not 0 <= wanted.curve_points <= MAX_POINTS:
+        raise InvalidInput(f"A curve has at most {MAX_POINTS} points.")
+    return _variants(wanted)
+
+
+def _variants(wanted: Wanted) -> list[Taught]:
+    known = {one.value: one for one in Taught}
+    for name in wanted.variants:
+        if name not in known:
+            raise InvalidInput(f"{name!r} is no variant; there are {', '.join(known)}.")
+    chosen = [one for one in Taught if one.value in wanted.variants]
+    if not chosen and not wanted.version_names:
+        raise InvalidInput("Choose at least one variant to train on.")
+    return chosen
+
+
+def _check_comparable(session: Session, dataset: Dataset, variants: Sequence[Taught]) -> None:
+    if dataset.current_run_id is None and Taught.DROPPED in variants:
         raise InvalidInput(
             f"{dataset.name} has no scores yet, so nothing can be dropped: run `setright score`."
         )
     counts = datasets.counts(session, dataset.id)
     if not counts.test:
         raise InvalidInput(
-            f"{dataset.name} has no test rows: import a file with `--split test`, or one with a split column."
+            f"{dataset.name} has no test rows: import a file with `--split test`, or one with a split "
+            "column, or draw some from the train rows (`setright test-split`)."
         )
     if not counts.train:
         raise InvalidInput(f"{dataset.name} has no train rows to learn from.")
+    if Taught.DROPPED in variants and test_split.is_newer_than_scores(session, dataset):
+        raise InvalidInput(
+            f"The test rows of {dataset.name} were drawn after it was scored, so they had a part in what is "
+            "flagged: find label issues again first (`setright score`)."
+        )
+
+
+def _refuse_second(session: Session, dataset: Dataset) -> None:
+    is_open = sa.select(Experiment.id).where(
+        Experiment.dataset_id == dataset.id, Experiment.state.in_(OPEN_STATES)
+    )
+    if session.scalar(is_open):
+        raise Conflict(f"An experiment on {dataset.name} is running already.")
+
+
+def _embedder(session: Session, dataset: Dataset, wanted: Wanted) -> str:
+    run = session.get(ScoringRun, dataset.current_run_id) if dataset.current_run_id else None
+    found = run.report.get("embedder") if run else None
+    return wanted.embedder if found in {None, FILE} else str(found)
 
 
 def get(session: Session, experiment_id: int) -> Experiment:
     """Return an experiment."""
     return runs.get(session, Experiment, experiment_id)
+
+
+def of_dataset(session: Session, dataset: Dataset, experiment_id: int) -> Experiment:
+    """Return an experiment of this dataset."""
+    experiment = get(session, experiment_id)
+    if experiment.dataset_id != dataset.id:
+        raise NotFound(f"There is no experiment {experiment_id} of {dataset.name}.")
+    return experiment
+
+
+def about(session: Session, experiment: Experiment) -> About:
+    """Return what a report says of an experiment besides its results."""
+    ended = experiment.finished_at
+    return About(
+        number=experiment.id,
+        dataset=session.get_one(Dataset, experiment.dataset_id).name,
+        version=versions.get(session, experiment.version_id).name,
+        trainer=experiment.trainer,
+        embedder=experiment.embedder,
+        seeds=tuple(experiment.seeds),
+        repeats=experiment.repeats_id,
+        asked_by=session.get_one(User, experiment.created_by_id).name,
+        finished=ended.isoformat(timespec="seconds") if ended else "",
+    )
 
 
 def list_experiments(session: Session, dataset_id: int) -> list[Experiment]:
@@ -122,29 +226,74 @@ def list_experiments(session: Session, dataset_id: int) -> list[Experiment]:
     )
 
 
+def report_file(session: Session, experiment: Experiment, ending: str) -> tuple[str, str]:
+    """Return the name and content of a report: Markdown for `md`, else JSON."""
+    facts = about(session, experiment)
+    if ending == "md":
+        return f"experiment-{experiment.id}.md", experiment_words.markdown(facts, experiment.results)
+    content = json.dumps(experiment_words.report(facts, experiment.results), indent=1)
+    return f"experiment-{experiment.id}.json", f"{content}\n"
+
+
 def read_material(session: Session, experiment: Experiment) -> Material:
-    """Read the frozen rows: variants as in exports, test rows with the labels current at the version."""
-    version = session.get_one(Version, experiment.version_id)
-    names = label_names.labels_at(session, version)
-    number = {label_id: position for position, label_id in enumerate(names)}
-    material = Material(list(names.values()), [], [], {name.value: ([], []) for name in Variant}, [], [], [])
-    for frozen in exports.read_frozen(session, version):
-        if frozen.split is Split.TEST:
-            if frozen.label_id is not None and frozen.state is not ExampleState.EXCLUDED:
-                material.test_texts.append(frozen.text)
-                material.test_hashes.append(frozen.example.text_hash)
-                material.test_labels.append(number[frozen.label_id])
-            continue
-        row = len(material.train_texts)
-        material.train_texts.append(frozen.text)
-        material.train_hashes.append(frozen.example.text_hash)
-        for variant in Variant:
-            label_id = frozen.label_id if variant is Variant.CORRECTED else frozen.given_label_id
-            if label_id is not None and exports.belongs(frozen, variant):
-                rows, numbers = material.variants[variant.value]
-                rows.append(row)
-                numbers.append(number[label_id])
-    return material
+    """Read what an experiment trains on and is judged by. The session should be a snapshot."""
+    plan = experiment.plan
+    return material.read(
+        session,
+        versions.get(session, experiment.version_id),
+        variants=[Taught(name) for name in plan["variants"]] if plan else USUAL,
+        versions=[versions.get(session, one) for one in plan.get("versions", ())],
+        curve_points=plan.get("curve_points", 0),
+    )
+
+
+def keep_test_rows(
+    session: Session, experiment: Experiment, *, label_ids: Sequence[int], ids: bytes, labels: bytes
+) -> None:
+    """Keep which rows are judged and by which labels; `ids` and `labels` as in the table."""
+    fresh = runs.guard(session, experiment)
+    fresh.label_ids, fresh.test_ids, fresh.test_labels = list(label_ids), ids, labels
+
+
+def keep_trial(session: Session, experiment: Experiment, trial: Trial) -> None:
+    """Keep what one training predicts; a job that was interrupted goes on behind it."""
+    runs.guard(session, experiment)
+    trial.experiment_id = experiment.id
+    session.add(trial)
+
+
+def trials(session: Session, experiment_id: int) -> list[Trial]:
+    """Return all trainings of an experiment so far, in the order in which they ended."""
+    query = sa.select(Trial).where(Trial.experiment_id == experiment_id).order_by(Trial.id)
+    return list(session.scalars(query))
+
+
+def with_test_rows(session: Session, experiment_id: int) -> Experiment:
+    """Return an experiment with the test rows it was judged on."""
+    get(session, experiment_id)
+    rows = (undefer(Experiment.test_ids), undefer(Experiment.test_labels))
+    return session.scalars(
+        sa.select(Experiment)
+        .where(Experiment.id == experiment_id)
+        .options(*rows)
+        .execution_options(populate_existing=True)
+    ).one()
+
+
+def earlier(session: Session, experiment: Experiment) -> Experiment | None:
+    """Return the last finished experiment before this one whose test rows are known."""
+    found = session.scalar(
+        sa.select(Experiment.id)
+        .where(
+            Experiment.dataset_id == experiment.dataset_id,
+            Experiment.id < experiment.id,
+            Experiment.state == RunState.DONE,
+            Experiment.test_ids.is_not(None),
+        )
+        .order_by(Experiment.id.desc())
+        .limit(1)
+    )
+    return with_test_rows(session, found) if found is not None else None
 
 
 def finish(session: Session, experiment: Experiment, results: dict[str, Any], *, actor: Actor) -> None:
@@ -159,27 +308,3 @@ def finish(session: Session, experiment: Experiment, results: dict[str, Any], *,
         subject_id=fresh.id,
         new={name: variant["accuracy"] for name, variant in results["variants"].items()},
     )
-
-
-def verdict(results: Mapping[str, Any]) -> str:
-    """Return one sentence: which labels the model learns best from, and whether that may be chance."""
-    found = {name: one["accuracy"] for name, one in results.get("variants", {}).items() if name in SUBJECTS}
-    if not found:
-        return ""
-    if (max(found.values()) - min(found.values())) * 100 < LEAST_POINTS:
-        return "All variants score the same on these test rows."
-    best = max(found, key=lambda name: found[name])
-    said = ", ".join(_compared(results, best, other) for other in SUBJECTS if other in found.keys() - {best})
-    return f"On these test rows {SUBJECTS[best]} score best: {said}."
-
-
-def _compared(results: Mapping[str, Any], best: str, other: str) -> str:
-    gap = results["variants"][best]["accuracy"] - results["variants"][other]["accuracy"]
-    if gap * 100 < LEAST_POINTS:
-        return f"{SUBJECTS[other]} score the same"
-    points = f"{gap * 100:.1f} points above {SUBJECTS[other]}"
-    paired = results.get("paired", {})
-    test = paired.get(f"{best}/{other}") or paired.get(f"{other}/{best}")
-    if test is None:
-        return points
-    return f"{points} ({'more than chance' if test['p_value'] < CHANCE else 'which may be chance'})"

@@ -1,8 +1,8 @@
 """Exports: files of one version, with a manifest, and a preview of their first lines."""
 
 import io
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
@@ -12,21 +12,34 @@ from sqlalchemy.orm import Session
 from app import events, queue
 from app.actor import Actor, Role
 from app.errors import InvalidInput
-from app.files.writing import EXPORT_FORMATS, ExportRow, WriteOptions, encode_rows
-from app.models.columns import RunState
+from app.files.drawing import MOST_PERCENT
+from app.files.writing import EXPORT_FORMATS, REVIEWED_FORMATS, WriteOptions, encode_rows
 from app.models.datasets import Dataset
 from app.models.examples import Example, ExampleState
 from app.models.exports import Export, Variant
 from app.models.people import User
 from app.models.scoring import Score
 from app.models.versions import Version
-from app.services import datasets, imports, label_names, runs, versions
-from app.services.versions import Frozen
+from app.services import datasets, label_names, runs, versions
+from app.services.export_rows import (
+    belongs,
+    flagged_ids,
+    metadata_columns,
+    present,
+    read_frozen,
+    read_rows,
+)
 
-CHUNK = 2000
+__all__ = ["belongs", "flagged_ids", "metadata_columns", "present", "read_frozen", "read_rows"]
+
 MOST_COUNTED = 50_000
 SPLITS = ("train", "test", "all")
 CHAT_FORMATS = ("chat-jsonl", "completion-jsonl")
+BINARY_FORMATS = ("parquet", "hf-datasets")
+OF_DRAWING = ("validation_percent", "seed")
+MAX_PROMPT_CHARS = 20_000
+MAX_CODE_CHARS = 100
+MAX_SEED = 2**31
 
 
 @dataclass(frozen=True)
@@ -41,14 +54,21 @@ class ExportChoices:
     guard_formulas: bool = False
     system_prompt: str | None = None
     separator: str = "\n\n###\n\n"
+    template: str = "{text}"
+    label_codes: Mapping[str, str] = field(default_factory=dict)
+    number_labels: bool = False
+    """Short codes for all labels that have none: their numbers, in the order of the labels."""
+    validation_percent: int = 0
+    seed: int = 0
 
 
 def request(session: Session, dataset_id: int, choices: ExportChoices, *, actor: Actor) -> Export:
     """Ask for a file; what it will hold is frozen now, whenever it is written."""
     dataset = datasets.get(session, dataset_id)
     actor.require(Role.ANNOTATOR, dataset)
-    _check(dataset, choices)
+    check_choices(dataset, choices)
     version = _version(session, dataset, choices, actor=actor)
+    options = options_for(session, version, choices)
     if choices.variant is Variant.DROPPED and version.run_id is None:
         raise InvalidInput(
             f"Nothing was flagged in {dataset.name} at {version.name}: there is nothing to drop."
@@ -60,9 +80,13 @@ def request(session: Session, dataset_id: int, choices: ExportChoices, *, actor:
         variant=choices.variant,
         split=choices.split,
         options={
-            "guard_formulas": choices.guard_formulas,
-            "system_prompt": choices.system_prompt,
-            "separator": choices.separator,
+            "guard_formulas": options.guard_formulas,
+            "system_prompt": options.system_prompt,
+            "separator": options.separator,
+            "template": options.template,
+            "label_codes": dict(options.label_codes),
+            "validation_percent": choices.validation_percent,
+            "seed": choices.seed,
         },
         total=datasets.counts(session, dataset_id).rows,
         created_by_id=actor.user_id,
@@ -86,13 +110,53 @@ def request(session: Session, dataset_id: int, choices: ExportChoices, *, actor:
     return export
 
 
-def _check(dataset: Dataset, choices: ExportChoices) -> None:
+def check_choices(dataset: Dataset, choices: ExportChoices) -> None:
+    """Refuse what no file can be written by."""
     if choices.format not in EXPORT_FORMATS:
         raise InvalidInput(f"{choices.format!r} is no export format; there are {', '.join(EXPORT_FORMATS)}.")
     if choices.split not in SPLITS:
         raise InvalidInput(f"{choices.split!r} is no split; there are {', '.join(SPLITS)}.")
     if choices.variant is Variant.DROPPED and dataset.current_run_id is None:
         raise InvalidInput(f"{dataset.name} has no scores yet, so there are no flagged rows to drop.")
+    if choices.format in REVIEWED_FORMATS and choices.variant is not Variant.CORRECTED:
+        raise InvalidInput(
+            f"{choices.format} holds every row with the given and the corrected label: choose the variant"
+            " corrected."
+        )
+    _check_prompts(choices)
+
+
+def _check_prompts(choices: ExportChoices) -> None:
+    if "{text}" not in choices.template:
+        raise InvalidInput("The template must say where the text goes: write {text} there.")
+    if max(map(len, (choices.template, choices.system_prompt or "", choices.separator))) > MAX_PROMPT_CHARS:
+        raise InvalidInput(f"A prompt, template or separator has at most {MAX_PROMPT_CHARS:,} characters.")
+    if not 0 <= choices.validation_percent <= MOST_PERCENT:
+        raise InvalidInput(f"At most {MOST_PERCENT} % of the rows can be for validation, and none below 0.")
+    if choices.validation_percent and choices.format not in CHAT_FORMATS:
+        raise InvalidInput(f"Rows for validation are drawn for {' and '.join(CHAT_FORMATS)} only.")
+    if not 0 <= choices.seed < MAX_SEED:
+        raise InvalidInput(f"A seed is a number from 0 to {MAX_SEED - 1:,}.")
+
+
+def options_for(session: Session, version: Version, choices: ExportChoices) -> WriteOptions:
+    """Return how rows are written by these choices, every label's code among it."""
+    labels = label_names.words_of(session, version, as_given=choices.variant is not Variant.CORRECTED)
+    for label, code in choices.label_codes.items():
+        if label not in labels:
+            raise InvalidInput(f"There is no label {label!r} to give a code to.")
+        if not code.strip() or len(code) > MAX_CODE_CHARS:
+            raise InvalidInput(f"The code of the label {label!r} must have 1 to {MAX_CODE_CHARS} characters.")
+    codes = {label: str(number) for number, label in enumerate(labels, start=1)}
+    return WriteOptions(
+        guard_formulas=choices.guard_formulas,
+        metadata_columns=metadata_columns(session, version),
+        system_prompt=choices.system_prompt,
+        separator=choices.separator,
+        template=choices.template,
+        label_codes=(codes if choices.number_labels else {}) | dict(choices.label_codes),
+        labels=labels,
+    )
 
 
 def _version(session: Session, dataset: Dataset, choices: ExportChoices, *, actor: Actor) -> Version:
@@ -118,139 +182,68 @@ def list_exports(session: Session, dataset_id: int) -> list[Export]:
     )
 
 
-def options_of(export: Export, metadata_columns: tuple[str, ...] = ()) -> WriteOptions:
+def options_of(
+    export: Export, metadata_columns: tuple[str, ...] = (), labels: tuple[str, ...] = ()
+) -> WriteOptions:
     """Return how an export's rows are written."""
-    return WriteOptions(metadata_columns=metadata_columns, **export.options)
+    kept = {name: value for name, value in export.options.items() if name not in OF_DRAWING}
+    return WriteOptions(metadata_columns=metadata_columns, labels=labels, **kept)
 
 
-def read_rows(
-    session: Session,
-    version: Version,
-    *,
-    variant: Variant,
-    split: str,
-    labelled_only: bool = False,
-    on_left_out: Callable[[str], None] | None = None,
-) -> Iterator[ExportRow]:
-    """Yield the rows of a version as one variant has them, in the order in which they came.
-
-    The session should be a snapshot: chunks are read one after the other. `on_left_out` is told the state of
-    each row of the split that the variant leaves out.
-    """
-    dataset = session.get_one(Dataset, version.dataset_id)
-    names = label_names.names_at(session, version)
-    sources = label_names.source_names(session, dataset.id)
-    for frozen in read_frozen(session, version):
-        if split not in {"all", frozen.split}:
-            continue
-        row = _export_row(frozen, names, sources, variant)
-        if belongs(frozen, variant) and not (labelled_only and row.label is None):
-            yield row
-        elif on_left_out:
-            on_left_out(row.state)
-
-
-def read_frozen(session: Session, version: Version) -> Iterator[Frozen]:
-    """Yield every example of a version as it was; flagged ones are marked by `flagged_ids`."""
-    last_id = 0
-    while True:
-        chunk = session.scalars(
-            sa.select(Example)
-            .where(
-                Example.dataset_id == version.dataset_id,
-                Example.import_seq <= version.import_seq,
-                Example.id > last_id,
-            )
-            .order_by(Example.id)
-            .limit(CHUNK)
-        ).all()
-        if not chunk:
-            return
-        flagged = flagged_ids(session, version, [example.id for example in chunk])
-        for frozen in versions.freeze(session, version, chunk):
-            yield frozen.marked(is_flagged=frozen.example.id in flagged)
-        last_id = chunk[-1].id
-        session.expunge_all()
-
-
-def flagged_ids(session: Session, version: Version, ids: list[int]) -> set[int]:
-    """Return which of these examples the version's run had flagged."""
-    if version.run_id is None:
-        return set()
-    return set(
-        session.scalars(
-            sa.select(Score.example_id).where(
-                Score.run_id == version.run_id, Score.example_id.in_(ids), Score.is_issue.is_(True)
-            )
-        )
-    )
-
-
-def belongs(frozen: Frozen, variant: Variant) -> bool:
-    """Say whether a variant contains a row."""
-    match variant:
-        case Variant.ORIGINAL:
-            return True
-        case Variant.CORRECTED:
-            return frozen.state is not ExampleState.EXCLUDED and frozen.label_id is not None
-        case Variant.DROPPED:
-            return not frozen.is_flagged and frozen.state is not ExampleState.EXCLUDED
-
-
-def _export_row(
-    frozen: Frozen, names: dict[int, str], sources: dict[int, str], variant: Variant
-) -> ExportRow:
-    given = sources.get(frozen.source_label_id) if frozen.source_label_id else None
-    current = names.get(frozen.label_id) if frozen.label_id else None
-    return ExportRow(
-        id=frozen.example.external_id,
-        text=frozen.text,
-        label=current if variant is Variant.CORRECTED else given,
-        given_label=given,
-        split=frozen.split.value,
-        state=frozen.state.value,
-        metadata=frozen.details,
-        context=frozen.context,
-    )
-
-
-def metadata_columns(session: Session, version: Version) -> tuple[str, ...]:
-    """Return the metadata columns of a version's rows, in the order of the imports that brought them."""
-    names: dict[str, None] = {}
-    for import_ in imports.list_imports(session, version.dataset_id)[::-1]:
-        if import_.state is RunState.DONE and import_.seq <= version.import_seq:
-            names.update(dict.fromkeys(import_.columns.get("metadata") or ()))
-    return tuple(names)
+def written_options(session: Session, export: Export) -> WriteOptions:
+    """Return how an export's rows are written, with what its version knows of columns and labels."""
+    version = versions.get(session, export.version_id)
+    labels = label_names.words_of(session, version, as_given=export.variant is not Variant.CORRECTED)
+    return options_of(export, metadata_columns(session, version), labels)
 
 
 def sample_lines(session: Session, dataset: Dataset, choices: ExportChoices, *, lines: int = 5) -> str:
-    """Return the first lines that an export with these choices would have now; Parquet shows as CSV."""
-    _check(dataset, choices)
-    now_version = Version(
-        dataset_id=dataset.id,
-        name="",
-        decision_id=2**62,
-        import_seq=dataset.import_seq,
-        run_id=dataset.current_run_id,
-    )
+    """Return the first lines that an export with these choices would have now; binary ones show as CSV."""
+    check_choices(dataset, choices)
+    now_version = present(dataset)
     rows = read_rows(
         session,
         now_version,
         variant=choices.variant,
         split=choices.split,
         labelled_only=choices.format in CHAT_FORMATS,
+        reviewed=choices.format in REVIEWED_FORMATS,
     )
-    options = WriteOptions(
-        guard_formulas=choices.guard_formulas,
-        metadata_columns=metadata_columns(session, now_version),
-        system_prompt=choices.system_prompt,
-        separator=choices.separator,
-    )
-    shown = "csv" if choices.format == "parquet" else choices.format
+    options = options_for(session, now_version, choices)
+    shown = "csv" if choices.format in BINARY_FORMATS else choices.format
     out = io.BytesIO()
     for block in encode_rows(islice(rows, lines), format=shown, options=options):
         out.write(block)
     return out.getvalue().decode("utf-8", "replace")
+
+
+def require_streamable(session: Session, dataset: Dataset, choices: ExportChoices) -> None:
+    """Raise what would end a stream before its first byte."""
+    check_choices(dataset, choices)
+    options_for(session, version_to_read(session, dataset, choices), choices)
+    if choices.validation_percent:
+        raise InvalidInput("Rows for validation come as a second file: have the file written instead.")
+
+
+def stream(session: Session, dataset: Dataset, choices: ExportChoices) -> Iterator[bytes]:
+    """Yield a file of a version, or of the present labels, as it is read; nothing is frozen or kept."""
+    version = version_to_read(session, dataset, choices)
+    rows = read_rows(
+        session,
+        version,
+        variant=choices.variant,
+        split=choices.split,
+        labelled_only=choices.format in CHAT_FORMATS,
+        reviewed=choices.format in REVIEWED_FORMATS,
+    )
+    yield from encode_rows(rows, format=choices.format, options=options_for(session, version, choices))
+
+
+def version_to_read(session: Session, dataset: Dataset, choices: ExportChoices) -> Version:
+    """Return the version that was chosen, or the present state dressed as one."""
+    if choices.version_id is None:
+        return present(dataset)
+    return versions.of_dataset(session, dataset, choices.version_id)
 
 
 @dataclass(frozen=True)
@@ -273,6 +266,8 @@ def count_rows(session: Session, dataset: Dataset, choices: ExportChoices) -> Ro
         Example.import_seq <= dataset.import_seq,
         Example.split.in_(_splits(choices)),
     ]
+    if choices.format in REVIEWED_FORMATS:
+        return RowCount(most, is_exact=True)
     if choices.variant is Variant.CORRECTED or choices.format in CHAT_FORMATS:
         wanted.append(label_id.is_not(None))
     if choices.variant is not Variant.ORIGINAL:

@@ -37,7 +37,7 @@ def look(
     path: Path, *, file_name: str, limits: Limits, layout: Layout | None = None, actor: Actor
 ) -> Preview:
     """Look at an uploaded file before a transaction begins: nobody should have to wait for that."""
-    actor.require(Role.LEAD)
+    actor.require_somewhere(Role.LEAD)
     return preview_file(path, name=file_name, limits=limits, layout=layout)
 
 
@@ -45,7 +45,7 @@ def add_upload(
     session: Session, seen: Preview, *, path: Path, file_name: str, size: int, sha256: str, actor: Actor
 ) -> Import:
     """Keep an uploaded file as a draft, with the layout and columns that were seen in it."""
-    actor.require(Role.LEAD)
+    actor.require_somewhere(Role.LEAD)
     draft = Import(
         state=RunState.DRAFT,
         dataset_name=_proposed_name(file_name),
@@ -54,7 +54,7 @@ def add_upload(
         bytes=size,
         sha256=sha256,
         layout=seen.layout.to_json(),
-        columns=seen.guess.to_json(),
+        columns=seen.proposed.to_json(),
         created_by_id=actor.user_id,
     )
     session.add(draft)
@@ -102,7 +102,7 @@ def preview(
 
 def check(path: Path, choices: ImportChoices, *, file_name: str, limits: Limits, actor: Actor) -> None:
     """Refuse choices by which a file cannot be read, before a transaction begins."""
-    actor.require(Role.LEAD)
+    actor.require_somewhere(Role.LEAD)
     _refuse_unclear(choices)
     if not path.is_file():  # discarded at this very moment
         raise Conflict(f"The uploaded file of {file_name} is gone: upload it again.")
@@ -121,8 +121,7 @@ def confirm(session: Session, import_id: int, *, choices: ImportChoices, actor: 
 
     A name that is not a dataset yet makes one; it shows once the file is in.
     """
-    actor.require(Role.LEAD)
-    draft = get_draft(session, import_id)
+    draft = _own_draft(session, import_id, actor=actor)
     _refuse_unclear(choices)
     dataset = _dataset_for(session, draft, choices, actor=actor)
     draft.dataset_id, draft.dataset_name = dataset.id, dataset.name
@@ -147,11 +146,13 @@ def _dataset_for(session: Session, draft: Import, choices: ImportChoices, *, act
     name = datasets.valid_name(choices.dataset_name)
     dataset = session.scalar(sa.select(Dataset).where(Dataset.name == name))
     if dataset is None:
+        actor.require(Role.LEAD)
         dataset = Dataset(name=name, created_by_id=actor.user_id)
         session.add(dataset)
         session.flush()
         draft.creates_dataset = True
         return dataset
+    actor.require(Role.LEAD, dataset)
     batches.refuse_while_labels_change(session, dataset)
     is_open = sa.select(Import.id).where(Import.dataset_id == dataset.id, Import.state.in_(OPEN_STATES))
     if session.scalar(is_open):
@@ -174,8 +175,8 @@ def may_work_as_update(error: str) -> bool:
 
 def repeat(session: Session, import_id: int, *, actor: Actor) -> Import:
     """Make a draft of a failed import's file, whose rows may now update those that exist."""
-    actor.require(Role.LEAD)
     failed = get(session, import_id)
+    actor.require(Role.LEAD, session.get(Dataset, failed.dataset_id) if failed.dataset_id else None)
     if not can_repeat(failed):
         raise Conflict(f"The file of {failed.file_name} is gone; upload it again.")
     draft = Import(
@@ -200,8 +201,7 @@ def repeat(session: Session, import_id: int, *, actor: Actor) -> Import:
 
 def discard(session: Session, import_id: int, *, actor: Actor) -> Path:
     """Forget a draft; return the path of its file, for the caller to delete after the commit."""
-    actor.require(Role.LEAD)
-    draft = get_draft(session, import_id)
+    draft = _own_draft(session, import_id, actor=actor)
     draft.state, draft.finished_at = RunState.CANCELLED, now()
     return Path(draft.path)
 
@@ -228,6 +228,14 @@ def get_draft(session: Session, import_id: int) -> Import:
         raise Conflict(f"{draft.file_name} was discarded: upload it again.")
     if draft.state is not RunState.DRAFT:
         raise Conflict(f"The import of {draft.file_name} was confirmed already.")
+    return draft
+
+
+def _own_draft(session: Session, import_id: int, *, actor: Actor) -> Import:
+    draft = get_draft(session, import_id)
+    actor.require_somewhere(Role.LEAD)
+    if draft.created_by_id != actor.user_id:  # a lead of one dataset has no say over what others bring
+        actor.require(Role.LEAD)
     return draft
 
 

@@ -36,6 +36,15 @@ def labels_at(session: Session, version: Version) -> dict[int, str]:
     return dict(sorted(known, key=lambda item: item[1]))
 
 
+def words_of(session: Session, version: Version, *, as_given: bool) -> tuple[str, ...]:
+    """Return the labels of a version in order: as files have them, or as they are called."""
+    known = labels_at(session, version)
+    if not as_given:
+        return tuple(known.values())
+    sources = source_names(session, version.dataset_id)
+    return tuple(sorted({sources[label_id] for label_id in known}))
+
+
 def source_names(session: Session, dataset_id: int) -> dict[int, str]:
     """Return what files call each label, by its id; no renaming or merging changes it."""
     found = session.execute(sa.select(Label.id, Label.source_name).where(Label.dataset_id == dataset_id))

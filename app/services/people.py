@@ -1,8 +1,9 @@
-"""People: logins, roles, passwords, tokens."""
+"""People: who has a login, their roles and passwords, and the tokens that act for them."""
 
 import datetime as dt
 import hashlib
 import secrets
+import threading
 from dataclasses import dataclass
 from functools import cache
 
@@ -14,12 +15,16 @@ from app import events
 from app.actor import LOCAL, Actor, Role
 from app.db import now
 from app.errors import Conflict, InvalidInput, NotFound, Unauthorized
-from app.models.people import LoginSession, Token, User
+from app.models.people import LoginSession, SignInLink, Token, TokenScope, User
+from app.services import access, datasets
 
 MIN_PASSWORD_CHARS = 10
 MAX_PASSWORD_CHARS = 500
+MAX_NAME_CHARS = 100
 USE_NOTED_EVERY = dt.timedelta(minutes=1)
 _hasher = PasswordHash.recommended()
+# Each hash takes 64 MiB for a moment: a crowd at the door must not take all of the memory.
+_hashing = threading.BoundedSemaphore(4)
 
 
 def list_users(session: Session) -> list[User]:
@@ -35,6 +40,14 @@ def get_user(session: Session, name: str) -> User:
     return user
 
 
+def get_by_id(session: Session, user_id: int) -> User:
+    """Return the person of that number."""
+    user = session.get(User, user_id)
+    if user is None or user.id == LOCAL.user_id:
+        raise NotFound(f"There is no user {user_id}.")
+    return user
+
+
 def has_logins(session: Session) -> bool:
     """Say whether anybody has a login; while nobody has, the app is open to its own machine."""
     return session.scalar(sa.select(User.id).where(User.id != LOCAL.user_id).limit(1)) is not None
@@ -42,41 +55,98 @@ def has_logins(session: Session) -> bool:
 
 def has_admin(session: Session) -> bool:
     """Say whether somebody with a login may manage the others."""
-    admin = sa.select(User.id).where(User.id != LOCAL.user_id, User.role == Role.ADMIN, User.is_active)
-    return session.scalar(admin.limit(1)) is not None
+    return session.scalar(_admins().limit(1)) is not None
 
 
-def create_user(session: Session, name: str, role: Role, password: str, *, actor: Actor) -> User:
-    """Give somebody a login."""
+def _admins() -> sa.Select[int]:
+    is_admin = (User.role == Role.ADMIN, User.is_active, User.is_guest.is_(False))
+    return sa.select(User.id).where(User.id != LOCAL.user_id, *is_admin)
+
+
+def create_user(
+    session: Session, name: str, role: Role, password: str | None, *, is_guest: bool = False, actor: Actor
+) -> User:
+    """Give somebody a login; without a password they come by a link or by single sign-on.
+
+    The first login is an admin's, and ends whatever was open to this machine without one.
+    """
     actor.require(Role.ADMIN)
-    name = name.strip()
-    if not 1 <= len(name) <= 100 or not name.isprintable():  # noqa: PLR2004 — said in the sentence
-        raise InvalidInput("A user's name is one line of 1 to 100 printable characters.")
+    name = valid_name(name)
     if session.scalar(sa.select(User.id).where(User.name == name)):
         raise Conflict(f"There is already a user called {name}.")
-    user = User(name=name, role=role, password_hash=_hashed(password))
+    if not has_admin(session):
+        if role is not Role.ADMIN or is_guest:
+            raise Conflict(
+                "The first login has to be an admin's: choose the role admin, or say --role admin."
+            )
+        _end_local(session)
+    hashed = _hashed(password) if password is not None else None
+    user = User(name=name, role=role, password_hash=hashed, is_guest=is_guest)
     session.add(user)
     session.flush()
     events.record(session, "user.created", actor=actor, subject_id=user.id, new={"name": name, "role": role})
     return user
 
 
-def set_role(session: Session, name: str, role: Role, *, actor: Actor) -> User:
-    """Give somebody another role."""
+def valid_name(name: str) -> str:
+    """Return a user's name without spaces around it, or say what is wrong with it."""
+    name = name.strip()
+    if not 1 <= len(name) <= MAX_NAME_CHARS or not name.isprintable():
+        raise InvalidInput(f"A user's name is one line of 1 to {MAX_NAME_CHARS} printable characters.")
+    return name
+
+
+def _end_local(session: Session) -> None:
+    for kind in (LoginSession, SignInLink):
+        session.execute(sa.delete(kind).where(kind.user_id == LOCAL.user_id))
+
+
+def set_role(session: Session, name: str, role: Role, *, is_guest: bool | None = None, actor: Actor) -> User:
+    """Give somebody another role; a guest has it only where a dataset names them."""
     actor.require(Role.ADMIN)
     user = get_user(session, name)
-    events.record(session, "user.changed", actor=actor, subject_id=user.id, old=user.role, new=role)
-    user.role = role
+    is_guest = user.is_guest if is_guest is None else is_guest
+    if role is not Role.ADMIN or is_guest:
+        _refuse_last_admin(session, user)
+    old = _said(user.role, is_guest=user.is_guest)
+    user.role, user.is_guest = role, is_guest
+    new = _said(role, is_guest=is_guest)
+    events.record(session, "user.changed", actor=actor, subject_id=user.id, old=old, new=new)
     return user
 
 
+def _said(role: Role, *, is_guest: bool) -> str:
+    return f"{role}, in named datasets only" if is_guest else role.value
+
+
+def set_active(session: Session, user: User, *, is_active: bool, actor: Actor) -> None:
+    """Switch somebody off, or on again; whoever is switched off is signed out, and their tokens rest."""
+    actor.require(Role.ADMIN)
+    if user.is_active == is_active:
+        return
+    if not is_active:
+        _refuse_last_admin(session, user)
+        for kind in (LoginSession, SignInLink):
+            session.execute(sa.delete(kind).where(kind.user_id == user.id))
+    said = {True: "active", False: "switched off"}
+    old, new = said[user.is_active], said[is_active]
+    user.is_active = is_active
+    events.record(session, "user.changed", actor=actor, subject_id=user.id, old=old, new=new)
+
+
+def _refuse_last_admin(session: Session, user: User) -> None:
+    if session.scalars(_admins().limit(2)).all() == [user.id]:
+        raise Conflict(f"{user.name} is the only admin: make somebody else one first.")
+
+
 def set_password(session: Session, name: str, password: str, *, actor: Actor) -> User:
-    """Set somebody's password; every login they have open ends."""
+    """Set somebody's password; every login they have open ends, and so do links that were made for them."""
     user = get_user(session, name)
     if actor.user_id != user.id:
         actor.require(Role.ADMIN)
     user.password_hash = _hashed(password)
-    session.execute(sa.delete(LoginSession).where(LoginSession.user_id == user.id))
+    for kind in (LoginSession, SignInLink):
+        session.execute(sa.delete(kind).where(kind.user_id == user.id))
     events.record(session, "user.password_set", actor=actor, subject_id=user.id)
     return user
 
@@ -84,7 +154,8 @@ def set_password(session: Session, name: str, password: str, *, actor: Actor) ->
 def _hashed(password: str) -> str:
     if not MIN_PASSWORD_CHARS <= len(password) <= MAX_PASSWORD_CHARS:
         raise InvalidInput(f"A password has {MIN_PASSWORD_CHARS} to {MAX_PASSWORD_CHARS} characters.")
-    return _hasher.hash(password)
+    with _hashing:
+        return _hasher.hash(password)
 
 
 @cache
@@ -92,41 +163,26 @@ def _nobodys_hash() -> str:
     return _hasher.hash("nobody's password")
 
 
-def sign_in(session: Session, name: str, password: str, *, hours: int) -> tuple[str, User]:
-    """Open a login; return the secret for the cookie. The answer takes as long for a name nobody has."""
+def authenticate(session: Session, name: str, password: str) -> User:
+    """Return whose name and password these are. The answer takes as long for a name nobody has."""
     user = session.scalar(sa.select(User).where(User.name == name, User.id != LOCAL.user_id))
     stored = user.password_hash if user and user.password_hash else _nobodys_hash()
-    is_right = _hasher.verify(password[:MAX_PASSWORD_CHARS], stored)
-    if user is None or not is_right or not user.is_active:
+    with _hashing:
+        is_right = _hasher.verify(password[:MAX_PASSWORD_CHARS], stored)
+    if user is None or not user.password_hash or not is_right or not user.is_active:
         raise Unauthorized("That name and password do not belong together.")
-    secret = secrets.token_urlsafe(32)
-    ends = now() + dt.timedelta(hours=hours)
-    session.add(LoginSession(hash=_digest(secret), user_id=user.id, expires_at=ends))
-    events.record(session, "user.signed_in", actor=_actor(user), subject_id=user.id)
-    return secret, user
-
-
-def actor_of_session(session: Session, secret: str) -> Actor | None:
-    """Return whose login a cookie's secret is."""
-    user = session.scalar(
-        sa.select(User)
-        .join(LoginSession, LoginSession.user_id == User.id)
-        .where(LoginSession.hash == _digest(secret), LoginSession.expires_at > now(), User.is_active)
-    )
-    return _actor(user) if user else None
-
-
-def sign_out(session: Session, secret: str) -> None:
-    """End a login."""
-    login = session.get(LoginSession, _digest(secret))
-    if login is not None:
-        user = session.get_one(User, login.user_id)
-        session.delete(login)
-        events.record(session, "user.signed_out", actor=_actor(user), subject_id=user.id)
+    return user
 
 
 def create_token(
-    session: Session, user_name: str | None, name: str, *, days: int | None, actor: Actor
+    session: Session,
+    user_name: str | None,
+    name: str,
+    *,
+    days: int | None,
+    scope: TokenScope = TokenScope.ALL,
+    dataset_id: int | None = None,
+    actor: Actor,
 ) -> tuple[str, Token]:
     """Make a token for a person (or this machine); the secret is returned once and never again."""
     user = get_user(session, user_name) if user_name else session.get_one(User, actor.user_id)
@@ -134,27 +190,37 @@ def create_token(
         actor.require(Role.ADMIN)
     if days is not None and days < 1:
         raise InvalidInput("A token lasts at least 1 day; say nothing for one that does not end.")
+    if dataset_id is not None:
+        datasets.get(session, dataset_id)
     secret = f"setright_{secrets.token_urlsafe(32)}"
     ends = now() + dt.timedelta(days=days) if days is not None else None
-    token = Token(user_id=user.id, name=name.strip() or "token", hash=_digest(secret), expires_at=ends)
+    token = Token(
+        user_id=user.id,
+        name=name.strip()[:MAX_NAME_CHARS] or "token",
+        hash=digest(secret),
+        scope=scope,
+        dataset_id=dataset_id,
+        expires_at=ends,
+    )
     session.add(token)
     session.flush()
     events.record(session, "token.created", actor=actor, subject_id=token.id, new=token.name)
     return secret, token
 
 
-def list_tokens(session: Session) -> list[Token]:
-    """Return the tokens that still work."""
-    return list(session.scalars(sa.select(Token).where(Token.revoked_at.is_(None)).order_by(Token.id)))
+def list_tokens(session: Session, user_id: int | None = None) -> list[Token]:
+    """Return the tokens that still work, of everybody or of one person."""
+    is_ended = Token.expires_at.is_not(None) & (Token.expires_at <= now())
+    query = sa.select(Token).where(Token.revoked_at.is_(None), ~is_ended).order_by(Token.id)
+    return list(session.scalars(query if user_id is None else query.where(Token.user_id == user_id)))
 
 
 def revoke_token(session: Session, token_id: int, *, actor: Actor) -> Token:
     """Make a token worthless."""
     token = session.get(Token, token_id)
-    if token is None or token.revoked_at is not None:
+    is_hidden = token is not None and actor.user_id != token.user_id and not actor.may(Role.ADMIN)
+    if token is None or token.revoked_at is not None or is_hidden:
         raise NotFound(f"There is no token {token_id} that still works.")
-    if actor.user_id != token.user_id:
-        actor.require(Role.ADMIN)
     token.revoked_at = now()
     events.record(session, "token.revoked", actor=actor, subject_id=token.id, old=token.name)
     return token
@@ -175,7 +241,7 @@ def use_token(session: Session, secret: str) -> TokenUse | None:
         sa.select(Token, User)
         .join(User, User.id == Token.user_id)
         .where(
-            Token.hash == _digest(secret),
+            Token.hash == digest(secret),
             Token.revoked_at.is_(None),
             Token.expires_at.is_(None) | (Token.expires_at > now()),
             User.is_active,
@@ -185,7 +251,7 @@ def use_token(session: Session, secret: str) -> TokenUse | None:
         return None
     token, user = found
     is_due = token.last_used_at is None or token.last_used_at < now() - USE_NOTED_EVERY
-    return TokenUse(_actor(user), token.id, is_due)
+    return TokenUse(access.actor_of_token(session, token, user), token.id, is_due)
 
 
 def note_token_use(session: Session, token_id: int) -> None:
@@ -195,10 +261,6 @@ def note_token_use(session: Session, token_id: int) -> None:
     session.execute(sa.update(Token).where(Token.id == token_id, is_due).values(last_used_at=moment))
 
 
-def _digest(secret: str) -> str:
-    # A fast hash is right here: the secret is 256 random bits, not a password.
-    return hashlib.sha256(secret.encode()).hexdigest()
-
-
-def _actor(user: User) -> Actor:
-    return Actor(user_id=user.id, name=user.name, role=user.role)
+def digest(secret: str) -> str:
+    """Return what is kept of a secret of 256 random bits: unlike a password it needs no slow hash."""
+    return hashlib.sha256(secret.encode(errors="surrogatepass")).hexdigest()

@@ -12,6 +12,7 @@ from app.models.experiments import Experiment
 from app.models.exports import Export
 from app.models.fine_tunes import FineTune
 from app.models.imports import Import
+from app.models.model_tests import ModelTest
 from app.services import findings
 
 CHUNK = 1000
@@ -44,7 +45,13 @@ def remove_rest(session: Session, dataset_id: int) -> Leftovers:
             for path in session.scalars(sa.select(Import.path).where(Import.dataset_id == dataset_id))
         ],
     )
-    for kind in (FineTune, Export, Experiment, Import):  # in the order in which they refer to each other
+    for kind in (
+        ModelTest,
+        FineTune,
+        Export,
+        Experiment,
+        Import,
+    ):  # in the order in which they refer to each other
         session.execute(sa.delete(kind).where(kind.dataset_id == dataset_id))
     session.execute(sa.delete(Dataset).where(Dataset.id == dataset_id))
     return left

@@ -18,13 +18,16 @@ from app.models import (
     FineTune,
     Import,
     Learning,
+    ModelTest,
     ScoringRun,
+    TrainingJob,
     User,
     Worker,
 )
 from app.models.columns import OPEN_STATES, RunState
+from app.services import access
 
-AnyRun = Import | ScoringRun | Batch | Export | Experiment | FineTune | Learning
+AnyRun = Import | ScoringRun | Batch | Export | Experiment | FineTune | Learning | TrainingJob | ModelTest
 Run = TypeVar("Run", bound=AnyRun)
 
 NOUNS: dict[type, str] = {
@@ -35,6 +38,8 @@ NOUNS: dict[type, str] = {
     Experiment: "experiment",
     FineTune: "fine_tune",
     Learning: "learning",
+    TrainingJob: "training_job",
+    ModelTest: "model_test",
 }
 """The first word of a job's events."""
 STOPPED = "Stopped on request."
@@ -61,13 +66,14 @@ def get(session: Session, kind: type[Run], run_id: int) -> Run:
 def lock_open(session: Session, kind: type[Run], dataset_id: int) -> list[Run]:
     """Return a dataset's jobs of a kind that have not ended; they stay so until this transaction ends."""
     is_open = (kind.dataset_id == dataset_id, kind.state.in_(OPEN_STATES))
-    return list(session.scalars(sa.select(kind).where(*is_open).with_for_update()))
+    query = sa.select(kind).where(*is_open)  # type: ignore[arg-type]  # a training job is of no dataset
+    return list(session.scalars(query.with_for_update()))
 
 
 def requester(session: Session, run: AnyRun) -> Actor:
     """Return the person a job works for."""
     user = session.get_one(User, run.created_by_id)
-    return Actor(user_id=user.id, name=user.name, role=user.role)
+    return access.actor_of(session, user)
 
 
 def begin(session: Session, kind: type[Run], run_id: int) -> Run | None:
@@ -145,7 +151,7 @@ def end(
 
 def request_cancel(session: Session, run: AnyRun, *, actor: Actor) -> None:
     """Ask a job to stop at its next step; one that no worker has begun ends at once."""
-    actor.require(Role.LEAD)
+    actor.require(Role.LEAD, session.get(Dataset, run.dataset_id) if run.dataset_id else None)
     session.refresh(run, with_for_update=True)  # it may have begun or ended since it was read
     if not run.state.is_open:
         raise Conflict(f"This job has already ended: {run.state.value}.")
@@ -155,6 +161,12 @@ def request_cancel(session: Session, run: AnyRun, *, actor: Actor) -> None:
         end(session, type(run), run.id, state=RunState.CANCELLED, error=STOPPED, actor=actor)
         if isinstance(run, Import):
             drop_unseen_dataset(session, run)
+
+
+def reopen(run: AnyRun) -> None:
+    """Make a job that failed or was stopped ready to go on; the caller queues it."""
+    run.state, run.error, run.finished_at, run.cancel_requested = RunState.QUEUED, None, None, False
+    run.eta_seconds = None
 
 
 def drop_unseen_dataset(session: Session, import_: Import) -> None:

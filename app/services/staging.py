@@ -4,7 +4,7 @@ A row belongs to its import's number; the dataset shows rows up to its own `impo
 number publishes, deleting the rows above it takes everything back.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from app.db import insert_rows
 from app.errors import InvalidInput
 from app.files.building import too_many_labels
+from app.files.decided import DECIDED
 from app.files.rows import Rejected, Row
 from app.models.columns import Split
 from app.models.datasets import Dataset, Label
@@ -61,7 +62,9 @@ def store_chunk(
     chunk = _Chunk(session, fresh, dataset, rows)
     chunk.match()
     refused = [*rejected, *chunk.refused]
-    labels = _labels(session, fresh, {item.row.label for item in chunk.new + chunk.matched_rows()}, bounds)
+    labels = _labels(
+        session, fresh, set(_names(item.row for item in chunk.new + chunk.matched_rows())), bounds
+    )
     chunk.save(labels, datasets.class_ids(session, dataset.id))
     _save_rejected(session, fresh, refused)
     fresh.staged_line = last_line
@@ -241,6 +244,15 @@ class _Chunk:
 def _was(example: Example, name: str) -> Any:
     """Return what the last file said, which may have been merged or split since."""
     return example.source_label_id if name == "given_label_id" else getattr(example, name)
+
+
+def _names(rows: Iterable[Row]) -> Iterator[str | None]:
+    """Yield the labels that rows have, and those that their files say were decided on."""
+    for row in rows:
+        yield row.label
+        decided = row.metadata.get(DECIDED)
+        if isinstance(decided, dict) and isinstance(label := decided.get("label"), str):
+            yield label
 
 
 def _labels(session: Session, import_: Import, names: Iterable[str | None], bounds: Bounds) -> dict[str, int]:

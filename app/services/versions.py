@@ -15,6 +15,7 @@ from app.models.datasets import Dataset
 from app.models.examples import Example, ExampleState
 from app.models.imports import Import, ImportMatch
 from app.models.review import Decision
+from app.models.scoring import Score
 from app.models.versions import Version
 from app.services import datasets
 
@@ -35,6 +36,8 @@ class Frozen:
     details: dict[str, Any]
     context: dict[str, Any] | None
     is_flagged: bool = False
+    score: Score | None = None
+    """What the version's run said of it, where it was asked for."""
 
     def marked(self, *, is_flagged: bool) -> "Frozen":
         """Return the same with or without the mark that the version's run had flagged it."""

@@ -5,14 +5,17 @@ from fastapi.staticfiles import StaticFiles
 from starlette.responses import Response
 from starlette.types import Scope
 
-from app import __version__, api
+from app import __version__, api, openai_api
 from app.config import Settings
 from app.db import Database
+from app.helper import Helper
 from app.resources import folder
 from app.web import (
+    account,
     annotators,
     autofix,
     batches,
+    dataset_people,
     datasets,
     errors,
     experiments,
@@ -21,14 +24,19 @@ from app.web import (
     history,
     imports,
     labels,
+    model_tests,
     monitoring,
     overview,
     people,
+    providers,
     review,
     runs,
     scoring,
+    signing_in,
+    single_sign_on,
     versions,
 )
+from app.web.attempts import make_attempts
 from app.web.deps import current_actor
 from app.web.middleware import BodyLimit, Guard
 
@@ -43,12 +51,17 @@ PAGES = (
     batches,
     exports,
     fine_tunes,
+    model_tests,
+    providers,
     experiments,
     history,
     versions,
     labels,
     scoring,
     runs,
+    account,
+    people,
+    dataset_people,
 )
 
 
@@ -63,13 +76,16 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
         # The body's limit is the only one on a field; confirming an import sends two fields a column.
         form_limits={"max_part_size": MAX_FORM_BYTES, "max_fields": 2 * settings.max_columns + 100},
     )
-    app.state.settings, app.state.database = settings, database
+    app.state.settings, app.state.database, app.state.helper = settings, database, Helper()
+    app.state.attempts = make_attempts(settings.sign_in_attempts)
     for noun in PAGES:
         # Nobody sees or changes anything without being someone, whatever a route asks for.
         app.include_router(noun.router, include_in_schema=False, dependencies=[Depends(current_actor)])
-    app.include_router(people.router, include_in_schema=False)
+    app.include_router(signing_in.router, include_in_schema=False)
+    app.include_router(single_sign_on.router, include_in_schema=False)
     app.include_router(api.router)
     app.include_router(monitoring.router, include_in_schema=False)
+    app.mount(openai_api.PREFIX, openai_api.create(app.state))
     app.mount("/static", StaticAssets(directory=folder("static")), name="static")
     errors.add_handlers(app)
     app.add_middleware(BodyLimit, max_bytes=MAX_FORM_BYTES)

@@ -41,5 +41,6 @@ def _written(rows: Iterable[Row]) -> str:
 
 def _safe(value: str | int) -> str:
     text = str(value).encode("utf-8", "backslashreplace").decode()
-    # A spreadsheet would run what begins like a formula.
-    return f"'{text}" if isinstance(value, str) and text.startswith(FORMULA) else text
+    # A spreadsheet would run what begins like a formula, also behind white space.
+    is_formula = text.startswith(FORMULA) or text.lstrip().startswith(FORMULA)
+    return f"'{text}" if isinstance(value, str) and is_formula else text

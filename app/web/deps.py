@@ -1,22 +1,24 @@
 """What routes ask for: a session to read or to write with, who acts, where in a list."""
 
 import ipaddress
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends, Path, Query, Request
+from fastapi import BackgroundTasks, Depends, Path, Query, Request
 from pydantic import BeforeValidator, Field
 from sqlalchemy.orm import Session
 
-from app.actor import LOCAL, Actor
+from app.actor import LOCAL, NOBODY, Actor, Role
 from app.config import Settings
 from app.db import Database
 from app.errors import Forbidden, Unauthorized
 from app.files.rows import Limits
-from app.services import limits, people
+from app.services import access, datasets, limits, people, sessions
 
 COOKIE = "setright_session"
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,14 @@ class Page:
 
 
 def database_of(request: Request) -> Database:
-    """Return the app's database."""
+    """Return the app's whole database, for what nobody has to be signed in for."""
     database: Database = request.app.state.database
     return database
+
+
+def seen_database(request: Request) -> Database:
+    """Return the database as it is for who asks; before that is known there is no dataset in it."""
+    return access.seen_by(database_of(request), getattr(request.state, "actor", NOBODY))
 
 
 def settings_of(request: Request) -> Settings:
@@ -47,31 +54,40 @@ def limits_of(settings: "CurrentSettings") -> Limits:
 
 def read_session(request: Request) -> Iterator[Session]:
     """Open a transaction that never commits."""
-    with database_of(request).read() as session:
+    with seen_database(request).read() as session:
         yield session
 
 
 def write_session(request: Request) -> Iterator[Session]:
     """Open a transaction that commits before the answer leaves."""
-    with database_of(request).write() as session:
+    with seen_database(request).write() as session:
         yield session
 
 
-def current_actor(request: Request) -> Actor:
+def current_actor(request: Request, after_the_answer: BackgroundTasks) -> Actor:
     """Return who asks: a login's person, or whoever sits at this machine while nobody has a login."""
-    with database_of(request).read() as session:
-        secret = request.cookies.get(COOKIE)
-        actor = people.actor_of_session(session, secret) if secret else None
-        if actor is None:
-            actor = _without_login(request, has_logins=people.has_logins(session))
-    request.state.actor = actor
+    database, secret = database_of(request), request.cookies.get(COOKIE)
+    with database.read() as session:
+        found = sessions.signed_in(session, secret) if secret else None
+        actor = found.actor if found else _without_login(request, has_logins=people.has_logins(session))
+    if found and found.is_due and secret:
+        after_the_answer.add_task(_note_visit, database, secret)
+    request.state.actor, request.state.login = actor, found
     return actor
 
 
-def visitor(request: Request) -> Actor | None:
+def _note_visit(database: Database, secret: str) -> None:
+    try:
+        with database.write() as session:
+            sessions.note_visit(session, secret)
+    except Exception:  # the answer has left already: whatever this is, it is no failure of the request
+        log.exception("a visit was not noted")
+
+
+def visitor(request: Request, after_the_answer: BackgroundTasks) -> Actor | None:
     """Return who asks where a page is for anybody, so that its frame can name them."""
     try:
-        return current_actor(request)
+        return current_actor(request, after_the_answer)
     except (Unauthorized, Forbidden):
         return None
 
@@ -79,19 +95,28 @@ def visitor(request: Request) -> Actor | None:
 def _without_login(request: Request, *, has_logins: bool) -> Actor:
     if has_logins:
         raise Unauthorized("Sign in first.")
-    if not _is_loopback(request):
+    if not is_this_machine(request):
         raise Forbidden(
             "Nobody has a login here yet, so only this machine itself may look. "
             "Make one with `setright user add NAME --role admin`."
         )
+    if settings_of(request).local_access == "link":
+        raise Unauthorized("Open the link that `setright serve` has printed: it shows that you started it.")
     return LOCAL
 
 
-def _is_loopback(request: Request) -> bool:
+def is_this_machine(request: Request) -> bool:
+    """Say whether a request comes from this machine itself."""
     try:
         return request.client is not None and ipaddress.ip_address(request.client.host).is_loopback
     except ValueError:
         return False
+
+
+def require_there(database: Database, dataset_id: int, role: Role, *, actor: Actor) -> None:
+    """Refuse an actor before a long upload begins: no such dataset, or not the role in it."""
+    with database.read() as session:
+        actor.require(role, datasets.get(session, dataset_id))
 
 
 def page(
@@ -110,7 +135,10 @@ RowId = Annotated[int, Field(ge=1, lt=2**63)]
 """A row's number in a form, a query or JSON."""
 ChosenId = Annotated[RowId | None, BeforeValidator(lambda value: None if value == "" else value)]
 """A row's number in a form; a choice left empty means none."""
-CurrentDatabase = Annotated[Database, Depends(database_of)]
+CurrentDatabase = Annotated[Database, Depends(seen_database)]
+"""The database as it is for who asks."""
+WholeDatabase = Annotated[Database, Depends(database_of)]
+"""The database without anybody looking: for signing in, and nothing else."""
 CurrentSettings = Annotated[Settings, Depends(settings_of)]
 CurrentLimits = Annotated[Limits, Depends(limits_of)]
 CurrentActor = Annotated[Actor, Depends(current_actor)]

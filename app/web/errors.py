@@ -12,8 +12,9 @@ from starlette.responses import RedirectResponse, Response
 
 from app.api.problems import http_problem, invalid_problem
 from app.api.problems import problem as api_problem
-from app.errors import AppError, InvalidInput, NotFound, Unauthorized
+from app.errors import AppError, InvalidInput, NotFound, TooMany, Unauthorized
 from app.web.render import html, is_fragment, url
+from app.web.signing_in import sign_in_page
 
 API = "/api/"
 CONFLICT = 409
@@ -25,6 +26,7 @@ _TITLES = {
     409: "Somebody was first",
     413: "Too large",
     422: "That cannot be used",
+    429: "Too many attempts",
     503: "Not available now",
     507: "The disk is full",
 }
@@ -41,7 +43,10 @@ def answer_error(request: Request, error: AppError) -> Response:
     """Answer an expected failure; its text is what the user reads."""
     if isinstance(error, Unauthorized) and not request.url.path.startswith(API):
         return _to_sign_in(request, error)
-    return _answer(request, error.status, str(error))
+    response = _answer(request, error.status, str(error))
+    if isinstance(error, TooMany):
+        response.headers["Retry-After"] = str(error.seconds)
+    return response
 
 
 def answer_unknown(request: Request) -> Response:
@@ -85,13 +90,16 @@ def _http(request: Request, error: Exception) -> Response:
 
 
 def _to_sign_in(request: Request, error: Unauthorized) -> Response:
-    if request.method == "POST" and request.url.path == url(request, "people.sign_in"):
+    if request.method == "POST" and request.url.path == url(request, "account.sign_in"):
         if is_fragment(request):
             return _answer(request, error.status, str(error))
         to = request.query_params.get("next", "/")
-        return html(request, "people/sign_in.html", status_code=error.status, error=str(error), to=to)
+        state = request.app.state
+        return sign_in_page(
+            request, state.database, state.settings, to=to, error=str(error), status=error.status
+        )
     there = request.url.path if request.method == "GET" and not is_fragment(request) else "/"
-    to = url(request, "people.sign_in_form", {"next": there})
+    to = url(request, "account.sign_in_form", {"next": there})
     if is_fragment(request):
         return Response(status_code=401, headers={"HX-Redirect": to})
     return RedirectResponse(to, status_code=303)

@@ -1,25 +1,39 @@
-"""Exports: choosing a format, seeing the first lines, getting the file."""
+"""Exports: choosing a format, seeing the first lines and what is wrong with them, getting the file."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Query, Request
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, Response, StreamingResponse
 
-from app.errors import NotFound
+from app.config import Settings
+from app.db import Database
+from app.errors import InvalidInput, NotFound
+from app.files.faults import TITLES
 from app.files.writing import EXPORT_FORMATS, extension, media_type
 from app.models.columns import RunState
 from app.models.datasets import Dataset
-from app.models.exports import Variant
-from app.services import datasets, exports, fine_tunes, runs, versions
-from app.services.exports import SPLITS, ExportChoices
-from app.web.deps import ChosenId, CurrentActor, CurrentSettings, Id, ReadSession, WriteSession
+from app.models.exports import Export, Variant
+from app.services import checks, datasets, exports, fine_tunes, providers, runs, versions
+from app.services.exports import CHAT_FORMATS, SPLITS, ExportChoices
+from app.web.deps import (
+    ChosenId,
+    CurrentActor,
+    CurrentDatabase,
+    CurrentSettings,
+    Id,
+    ReadSession,
+    WriteSession,
+)
 from app.web.render import go_to, html, target, url
 
 router = APIRouter()
+
+SHOWN_FAULTS = 30
 
 
 class ExportForm(BaseModel):
@@ -30,6 +44,12 @@ class ExportForm(BaseModel):
     split: str = "train"
     version_id: ChosenId = None
     system_prompt: str = ""
+    template: str = "{text}"
+    label_codes: str = ""
+    number_labels: bool = False
+    validation_percent: int = 0
+    seed: int = 0
+    epochs: Annotated[int, Field(ge=1, le=checks.MOST_EPOCHS)] = checks.USUAL_EPOCHS
     guard_formulas: bool = False
 
     def choices(self) -> ExportChoices:
@@ -39,9 +59,30 @@ class ExportForm(BaseModel):
             variant=self.variant,
             split=self.split,
             version_id=self.version_id,
-            system_prompt=self.system_prompt.strip() or None,
+            system_prompt=_lines_of(self.system_prompt) or None,
+            template=_lines_of(self.template) or "{text}",
+            label_codes=_codes(self.label_codes),
+            number_labels=self.number_labels,
+            validation_percent=self.validation_percent if self.format in CHAT_FORMATS else 0,
+            seed=self.seed,
             guard_formulas=self.guard_formulas,
         )
+
+
+def _lines_of(typed: str) -> str:
+    """Return what was typed into a field, with the line ends that browsers change put back."""
+    return typed.replace("\r\n", "\n").strip()
+
+
+def _codes(typed: str) -> dict[str, str]:
+    """Return the codes of labels that were typed, one `label = code` a line."""
+    found: dict[str, str] = {}
+    for line in filter(None, map(str.strip, typed.splitlines())):
+        label, sign, code = line.rpartition("=")
+        if not sign or not label.strip():
+            raise InvalidInput(f"Write a code as label = code, one a line; {line[:100]!r} is none.")
+        found[label.strip()] = code.strip()
+    return found
 
 
 @router.get("/datasets/{dataset_id:int}/export", name="exports.index")
@@ -49,17 +90,20 @@ def index(
     request: Request,
     dataset_id: Id,
     session: ReadSession,
+    settings: CurrentSettings,
     form: Annotated[ExportForm, Query()],
 ) -> Response:
-    """Show the form, the first lines it would give, and earlier files."""
+    """Show the form, the first lines it would give, what is wrong with them, and earlier files."""
     dataset = datasets.get(session, dataset_id)
+    there = url(
+        request, "exports.stream", form.model_dump(mode="json", exclude_defaults=True), dataset_id=dataset_id
+    )
+    shown = _sample(session, dataset, form, settings) | {"streamed": there}
     if target(request) == "sample":
-        return html(request, "exports/_sample.html", **_sample(session, dataset, form))
+        return html(request, "exports/_sample.html", **shown)
     return html(
         request,
         "exports/index.html",
-        dataset=dataset,
-        form=form,
         formats=EXPORT_FORMATS,
         variants=list(Variant),
         splits=SPLITS,
@@ -67,14 +111,30 @@ def index(
         versions=versions.list_versions(session, dataset_id)[:50],
         exports=exports.list_exports(session, dataset_id)[:50],
         fine_tunes=fine_tunes.list_fine_tunes(session, dataset_id)[:20],
-        **_sample(session, dataset, form),
+        **shown,
     )
 
 
-def _sample(session: Session, dataset: Dataset, form: ExportForm) -> dict[str, Any]:
-    choices = form.choices()
-    sample = exports.sample_lines(session, dataset, choices)
-    return {"sample": sample, "counted": exports.count_rows(session, dataset, choices)}
+def _sample(session: Session, dataset: Dataset, form: ExportForm, settings: Settings) -> dict[str, Any]:
+    shown: dict[str, Any] = {"dataset": dataset, "form": form, "sample": "", "counted": None, "error": ""}
+    table = checks.price_table(settings.prices)
+    shown |= {
+        "check": None,
+        "estimates": (),
+        "prices": table,
+        "own_prices": settings.prices,
+        "fault_titles": TITLES,
+    }
+    try:
+        choices = form.choices()
+        shown["sample"] = exports.sample_lines(session, dataset, choices)
+        shown["counted"] = exports.count_rows(session, dataset, choices)
+        shown["check"] = check = checks.preview(session, dataset, choices)
+        if check is not None and check.is_whole:
+            shown["estimates"] = checks.estimates(table, tokens=check.checked.tokens, epochs=form.epochs)
+    except InvalidInput as error:
+        shown["error"] = str(error)
+    return shown
 
 
 @router.post("/datasets/{dataset_id:int}/export", name="exports.request")
@@ -90,10 +150,36 @@ def request_export(
     return go_to(request, url(request, "exports.show", export_id=export.id))
 
 
+@router.get("/datasets/{dataset_id:int}/export/file", name="exports.stream")
+def stream(
+    dataset_id: Id,
+    session: ReadSession,
+    database: CurrentDatabase,
+    form: Annotated[ExportForm, Query()],
+) -> Response:
+    """Give a file of the present labels at once, written as it is sent; nothing of it is kept."""
+    dataset = datasets.get(session, dataset_id)
+    choices = form.choices()
+    exports.require_streamable(session, dataset, choices)
+    name = f"{_plain(dataset.name)}-{choices.variant}-{choices.split}{extension(choices.format)}"
+    return StreamingResponse(
+        _stream(database, dataset_id, choices),
+        media_type=media_type(choices.format),
+        headers={"Content-Disposition": f'attachment; filename="{_ascii(name)}"'},
+    )
+
+
+def _stream(database: Database, dataset_id: int, choices: ExportChoices) -> Iterator[bytes]:
+    with database.read(snapshot=True) as session:
+        yield from exports.stream(session, datasets.get(session, dataset_id), choices)
+
+
 @router.get("/exports/{export_id:int}", name="exports.show")
 def show(request: Request, export_id: Id, session: ReadSession, settings: CurrentSettings) -> Response:
     """Show a file's progress, or the file."""
     export = exports.get(session, export_id)
+    check = checks.of_export(export)
+    table = checks.price_table(settings.prices)
     return html(
         request,
         "exports/show.html",
@@ -101,8 +187,14 @@ def show(request: Request, export_id: Id, session: ReadSession, settings: Curren
         dataset=datasets.get(session, export.dataset_id),
         version=versions.get(session, export.version_id),
         can_fine_tune=export.format in fine_tunes.FORMATS and export.split == "train",
-        has_key=settings.openai_api_key is not None,
-        base_url=settings.openai_base_url,
+        services=providers.list_services(session, settings),
+        check=check,
+        faults=checks.list_faults(export, limit=SHOWN_FAULTS) if check else [],
+        fault_titles=TITLES,
+        prices=table,
+        own_prices=settings.prices,
+        estimates=checks.estimates(table, tokens=check["tokens"]) if check else (),
+        epochs=checks.USUAL_EPOCHS,
         worker_alive=runs.is_worker_alive(session, stale_seconds=settings.worker_stale_seconds),
     )
 
@@ -110,13 +202,28 @@ def show(request: Request, export_id: Id, session: ReadSession, settings: Curren
 @router.get("/exports/{export_id:int}/file", name="exports.file")
 def file(export_id: Id, session: ReadSession) -> Response:
     """Give the file."""
-    export = exports.get(session, export_id)
-    path = Path(export.path) if export.path else None
-    if export.state is not RunState.DONE or path is None or not path.is_file():
-        raise NotFound(f"The file of export {export_id} is not there.")
-    dataset = datasets.get(session, export.dataset_id)
-    name = f"{_plain(dataset.name)}-{export.variant}-{export.split}{extension(export.format)}"
-    return FileResponse(path, media_type=media_type(export.format), filename=name)
+    export = _written(session, export_id)
+    return _download(session, export, Path(export.path), extension(export.format))
+
+
+@router.get("/exports/{export_id:int}/validation", name="exports.validation")
+def validation(export_id: Id, session: ReadSession) -> Response:
+    """Give the file of the rows that were drawn for validation."""
+    export = _written(session, export_id)
+    path = checks.validation_path(export)
+    if path is None:
+        raise NotFound(f"No rows of export {export_id} were drawn for validation.")
+    return _download(session, export, path, ".validation.jsonl")
+
+
+@router.get("/exports/{export_id:int}/faults.csv", name="exports.faults")
+def faults(export_id: Id, session: ReadSession) -> Response:
+    """Give the list of what a fine-tuning service would refuse or only charge for."""
+    export = _written(session, export_id)
+    path = checks.faults_path(export)
+    if not path.is_file():
+        raise NotFound(f"The file of export {export_id} was not checked: it is not one for fine-tuning.")
+    return FileResponse(path, media_type="text/csv; charset=utf-8", filename=f"export-{export_id}-faults.csv")
 
 
 @router.get("/exports/{export_id:int}/manifest.json", name="exports.manifest")
@@ -132,6 +239,26 @@ def manifest(export_id: Id, session: ReadSession) -> Response:
     )
 
 
+def _written(session: Session, export_id: int) -> Export:
+    export = exports.get(session, export_id)
+    if export.state is not RunState.DONE or not export.path:
+        raise NotFound(f"The file of export {export_id} is not there.")
+    return export
+
+
+def _download(session: Session, export: Export, path: Path, ending: str) -> Response:
+    if not path.is_file():
+        raise NotFound(f"The file of export {export.id} is not there.")
+    dataset = datasets.get(session, export.dataset_id)
+    name = f"{_plain(dataset.name)}-{export.variant}-{export.split}{ending}"
+    return FileResponse(path, media_type=media_type(export.format), filename=name)
+
+
 def _plain(name: str) -> str:
     """Return a name that every file system takes."""
     return "".join(char if char.isalnum() or char in "-_" else "_" for char in name)[:80] or "dataset"
+
+
+def _ascii(name: str) -> str:
+    """Return a name that a header can hold."""
+    return name.encode("ascii", "replace").decode().replace("?", "_")

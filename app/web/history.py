@@ -21,7 +21,7 @@ from app.web.render import html, url
 router = APIRouter(prefix="/datasets/{dataset_id:int}/history")
 
 Before = Annotated[ChosenId, Query()]
-HIDDEN_NOUNS = ("user", "token")
+HIDDEN_NOUNS = ("user", "session", "link", "token")
 
 
 class EventQuery(BaseModel):

@@ -17,10 +17,11 @@ from app.actor import Actor, Role
 from app.db import Database
 from app.errors import InvalidInput, TooLarge
 from app.files.guess import names_test_rows
-from app.files.rows import ENCODINGS, FORMATS, Columns, Layout, Limits, Preview
+from app.files.origins import ORIGINS
+from app.files.rows import ENCODINGS, FORMATS, SINGLE_ROLES, Columns, Layout, Limits, Preview
 from app.models.columns import RunState, Split
 from app.models.imports import Import
-from app.services import datasets, imports, runs
+from app.services import adopting, datasets, imports, runs
 from app.services.imports import ImportChoices
 from app.web import uploads
 from app.web.deps import (
@@ -38,8 +39,7 @@ from app.web.uploads import Upload
 
 router = APIRouter()
 
-ROLES = ("text", "label", "id", "split", "annotator", "metadata", "")
-SINGLE_ROLES = ("text", "label", "id", "split", "annotator")
+ROLES = (*SINGLE_ROLES, "metadata", "")
 SHOWN_REJECTED = 100
 NO_QUOTES = "none"
 
@@ -58,6 +58,7 @@ class ConfirmForm(BaseModel):
     allow_unlabelled: bool = False
     column: list[str] = []
     role: list[str] = []
+    origin: str = ""
     dataset: ChosenId = None
 
     def layout(self) -> Layout:
@@ -80,10 +81,11 @@ class ConfirmForm(BaseModel):
         for role in SINGLE_ROLES:
             names = [name for name, of in chosen if of == role]
             if len(names) > 1:
-                raise InvalidInput(f"Only one column can be the {role}: {' and '.join(names)} are.")
+                said = role.replace("_", " ")
+                raise InvalidInput(f"Only one column can be the {said}: {' and '.join(names)} are.")
             single[role] = names[0] if names else None
         metadata = tuple(name for name, role in chosen if role == "metadata")
-        return Columns(**single, metadata=metadata)
+        return Columns(**single, metadata=metadata, origin=self.origin if self.origin in ORIGINS else None)
 
     def choices(self) -> ImportChoices:
         """Return what was chosen, or say what makes no sense in it."""
@@ -107,8 +109,8 @@ def new(
     split: Annotated[Split | None, Query()] = None,
 ) -> Response:
     """Ask for a file, for a new dataset or one that is there."""
-    actor.require(Role.LEAD)
     into = datasets.get(session, dataset) if dataset else None
+    actor.require(Role.LEAD, into)
     return html(request, "imports/new.html", dataset=into, split=split, max_bytes=settings.max_file_bytes)
 
 
@@ -123,7 +125,7 @@ async def upload(
     split: Annotated[Split | None, Query()] = None,
 ) -> Response:
     """Take a file in, with no transaction open while it comes."""
-    actor.require(Role.LEAD)
+    actor.require_somewhere(Role.LEAD)
     stored = await uploads.receive(request, settings.uploads, max_bytes=settings.max_file_bytes)
     draft = await run_in_threadpool(_keep, database, stored, limits=limits, actor=actor)
     wanted = {"dataset": dataset, "split": split or _split_of(stored.file_name)}
@@ -178,6 +180,8 @@ def show(
         dataset=datasets.get(session, import_.dataset_id) if done and import_.dataset_id else None,
         another=url(request, "imports.new", alike),
         can_repeat=imports.can_repeat(import_),
+        batch=adopting.batch_of(session, import_) if done else None,
+        can_adopt=adopting.is_waiting(session, import_),
         rejected=imports.list_rejected(session, import_id, limit=SHOWN_REJECTED),
         worker_alive=runs.is_worker_alive(session, stale_seconds=settings.worker_stale_seconds),
     )
@@ -197,6 +201,7 @@ def _confirm_values(session: Session, import_: Import, form: ConfirmForm, limits
         "delimiters": _delimiters(seen.layout.delimiter),
         "dataset_names": names,
         "no_quotes": NO_QUOTES,
+        "origin": seen.recognised.origin if seen.recognised else "",
         "error": error,
     }
 
@@ -208,7 +213,8 @@ def _preview(session: Session, import_: Import, form: ConfirmForm, limits: Limit
         return replace(seen, guess=Columns.from_json(import_.columns)), ""
     layout = form.layout()
     try:
-        return imports.preview(session, import_.id, layout=layout, columns=None, limits=limits), ""
+        seen = imports.preview(session, import_.id, layout=layout, columns=None, limits=limits)
+        return replace(seen, guess=seen.proposed), ""
     except (InvalidInput, TooLarge) as error:
         return Preview(layout, columns=(), guess=Columns(None, None), rows=(), rejected=(), warnings=()), str(
             error
@@ -276,6 +282,13 @@ def discard(request: Request, import_id: Id, actor: CurrentActor, database: Curr
         path = imports.discard(session, import_id, actor=actor)
     path.unlink(missing_ok=True)
     return go_to(request, url(request, "imports.new"), flash="The file was discarded.")
+
+
+@router.post("/imports/{import_id:int}/decisions", name="imports.adopt")
+def adopt(request: Request, import_id: Id, actor: CurrentActor, session: WriteSession) -> Response:
+    """Take over what the file says was decided, where that could not begin at once."""
+    batch = adopting.request(session, import_id, actor=actor)
+    return go_to(request, url(request, "batches.show", dataset_id=batch.dataset_id, batch_id=batch.id))
 
 
 @router.get("/imports/{import_id:int}/rejected.csv", name="imports.rejected")

@@ -1,10 +1,11 @@
 """What wraps every request: its id, who may ask from where, how much, careful headers for the browser."""
 
 import logging
+import re
 import secrets
 import time
 from collections.abc import Sequence
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote_plus, urlsplit
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
@@ -15,7 +16,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import AppError, DiskFull, Forbidden, InvalidInput, is_disk_full
 from app.web.errors import answer_error, answer_unknown
+from app.web.signing_in import is_https
 
+_SECRET = re.compile(r"setright_[A-Za-z0-9_-]{43}")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 HEADERS = {
     "Content-Security-Policy": (
@@ -77,6 +80,11 @@ class Guard:
             return InvalidInput(
                 f"This server does not answer to the name {name!r}: see SETRIGHT_ALLOWED_HOSTS."
             )
+        if _SECRET.search(request.url.path) or _SECRET.search(unquote_plus(request.url.query)):
+            return InvalidInput(
+                "A token stands in this address, and addresses are kept in logs and histories: revoke it, "
+                "make a new one, and send that as `Authorization: Bearer …`."
+            )
         if request.method not in SAFE_METHODS and not _is_same_origin(request.headers, host):
             return Forbidden("This change was asked for by a page of another site, so it was refused.")
         return None
@@ -119,6 +127,8 @@ class _Watched:
 
     def _add_headers(self, headers: MutableHeaders) -> None:
         headers["X-Request-ID"] = self.request.state.id
+        if is_https(self.request, self.request.app.state.settings):
+            headers["Strict-Transport-Security"] = "max-age=31536000"
         for name, value in HEADERS.items():
             headers.setdefault(name, value)
         headers.add_vary_header("HX-Request")

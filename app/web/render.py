@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 
 from app.actor import Actor, Role
 from app.resources import folder
-from app.web import words
+from app.web import access_words, words
 
 FLASH = "setright_flash"
 # Texts may hold what no page can: NUL and halves of surrogate pairs.
@@ -117,10 +117,24 @@ def _render(request: Request, template: str, **values: Any) -> str:
         return url(request, name, query, **parameters)
 
     def may(role: str) -> bool:
-        return actor is not None and actor.may(Role(role))
+        return actor is not None and actor.may(Role(role), _dataset_id(values))
 
-    shared = {"request": request, "actor": actor, "url": url_of, "may": may, "here": request.url.path}
+    shared: dict[str, Any] = {
+        "request": request,
+        "actor": actor,
+        "url": url_of,
+        "may": may,
+        "here": request.url.path,
+    }
+    shared["may_manage"] = actor is not None and actor.may(Role.ADMIN)
     return _UNSENDABLE.sub("\ufffd", _environment().get_template(template).render(**shared, **values))
+
+
+def _dataset_id(values: Mapping[str, Any]) -> int | None:
+    """Return of which dataset a template speaks: of its own, or of the one whose job it shows."""
+    if values.get("dataset") is not None:
+        return int(values["dataset"].id)
+    return getattr(values.get("run"), "dataset_id", None)
 
 
 @cache
@@ -132,7 +146,7 @@ def _environment() -> jinja2.Environment:
         # A line's end stays a space between words, also after a tag; trim_blocks would glue them together.
         lstrip_blocks=True,
     )
-    made.filters.update(words.FILTERS)
+    made.filters.update({**words.FILTERS, **access_words.FILTERS})
     made.globals["static"] = _static
     return made
 

@@ -13,7 +13,7 @@ from app.db import Database
 from app.errors import InvalidInput
 from app.services import datasets, estimating, scoring
 from app.web import uploads
-from app.web.deps import CurrentActor, CurrentDatabase, CurrentSettings, Id, ReadSession
+from app.web.deps import CurrentActor, CurrentDatabase, CurrentSettings, Id, ReadSession, require_there
 from app.web.render import go_to, html, url
 from app.web.uploads import Filled
 
@@ -63,7 +63,7 @@ async def request_run(
     database: CurrentDatabase,
 ) -> Response:
     """Ask for a scoring run; own files are stored first, with no transaction open while they come."""
-    actor.require(Role.LEAD)
+    await run_in_threadpool(require_there, database, dataset_id, Role.LEAD, actor=actor)
     filled = await uploads.receive_form(
         request, settings.uploads, files=FILES, max_bytes=settings.max_file_bytes
     )

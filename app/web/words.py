@@ -48,11 +48,15 @@ PHASES = {
     "issues": "Finding label issues",
     "save": "Saving the scores",
     "asked_to_wait": "The provider asks to wait",
+    "validating_files": "The provider looks at the file",
+    "asking": "Asking for the test rows",
     "neighbours": "Finding similar rows",
     "save_evidence": "Saving the evidence",
+    "drawing": "Drawing rows",
     "applying": "Changing rows",
     "undoing": "Putting rows back",
     "scoring": "Adding up the scores",
+    "train": "Training models",
 }
 EMBEDDERS = {"use": "multilingual sentence encoder", "tfidf": "words and their weights"}
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
@@ -119,6 +123,11 @@ def moment(value: dt.datetime) -> str:
     return value.strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
+def epoch(seconds: int) -> str:
+    """Write a point in time that a service gave in seconds since 1970."""
+    return moment(dt.datetime.fromtimestamp(seconds, dt.UTC))
+
+
 def plural(count: int, one: str, many: str = "") -> str:
     """Write a count with its noun: 1 row, 2 rows."""
     return f"{number(count)} {one if count == 1 else many or one + 's'}"
@@ -159,6 +168,7 @@ BATCH_KINDS = {
     BatchKind.MERGE: "Merge",
     BatchKind.SPLIT: "Split",
     BatchKind.RESTORE: "Restore",
+    BatchKind.ADOPT: "Take over",
 }
 
 
@@ -177,6 +187,8 @@ def batch_rule(batch: Batch) -> str:
             return f"rows of {rule['label'] or 'no label'} to {rule['into']}"
         case BatchKind.RESTORE:
             return f"back to {rule['version']}"
+        case BatchKind.ADOPT:
+            return f"decisions of {rule['file']}, made in {rule['origin'] or 'another tool'}"
         case BatchKind.AUTO_FIX:
             return _autofix_rule(rule)
 
@@ -205,6 +217,7 @@ FILTERS = {
     "ago": ago,
     "moment": moment,
     "plural": plural,
+    "epoch": epoch,
     "state_name": state_name,
     "kind_name": kind_name,
     "kind_meaning": kind_meaning,

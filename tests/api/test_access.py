@@ -7,9 +7,9 @@ from starlette.testclient import TestClient
 from app.actor import LOCAL, Role
 from app.config import Settings
 from app.db import Database
-from app.services import people
+from app.models.people import SignInMethod
+from app.services import people, sessions
 from app.web.deps import COOKIE
-from tests import factories
 from tests.api.asking import problem_of, token_for, token_of
 from tests.api.conftest import client_of
 from tests.conftest import QueryRecorder
@@ -35,7 +35,10 @@ READS = [
     "/datasets/1/versions",
     "/datasets/1/exports",
     "/datasets/1/fine-tunes",
+    "/datasets/1/model-tests",
+    "/providers",
     "/datasets/1/experiments",
+    "/datasets/1/test-split",
     "/datasets/1/events",
 ]
 WRITES = [
@@ -55,6 +58,9 @@ WRITES = [
     ("POST", "/datasets/1/labels/split", {"label_id": 1, "into_id": 2}),
     ("POST", "/datasets/1/exports", {"format": "csv"}),
     ("POST", "/datasets/1/experiments", {}),
+    ("POST", "/providers", {"name": "other", "base_url": "https://127.0.0.1/v1"}),
+    ("DELETE", "/providers/1", None),
+    ("POST", "/datasets/1/test-split", {}),
 ]
 GONE = [
     ("GET", "/datasets/99"),
@@ -111,7 +117,19 @@ GONE = [
     ("POST", "/exports/99/fine-tunes"),
     ("GET", "/fine-tunes/99"),
     ("POST", "/fine-tunes/99/cancel"),
+    ("POST", "/fine-tunes/99/pause"),
+    ("POST", "/fine-tunes/99/resume"),
+    ("POST", "/fine-tunes/99/again"),
+    ("GET", "/datasets/99/model-tests"),
+    ("GET", "/model-tests/99"),
+    ("POST", "/model-tests/99/cancel"),
+    ("POST", "/model-tests/99/again"),
+    ("DELETE", "/providers/99"),
+    ("GET", "/datasets/99/test-split"),
+    ("POST", "/datasets/99/test-split"),
     ("GET", "/experiments/99"),
+    ("GET", "/experiments/99/report"),
+    ("POST", "/experiments/99/repeat"),
     ("POST", "/experiments/99/cancel"),
     ("GET", "/nothing"),
     ("GET", "/datasets/abc"),
@@ -214,7 +232,9 @@ def test_other_machines_need_one(settings: Settings, database: Database) -> None
 def test_a_page_of_this_site_may_use_its_cookie(client: TestClient, database: Database) -> None:
     make_user(database, "Ann", Role.LEAD)
     with database.write() as session:
-        secret, _ = people.sign_in(session, "Ann", factories.PASSWORD, hours=1)
+        secret = sessions.open_session(
+            session, people.get_user(session, "Ann"), method=SignInMethod.PASSWORD, browser="", hours=1
+        )
     client.cookies.set(COOKIE, secret)
     assert client.get("/api/v1/me").json()["name"] == "Ann"
 
@@ -254,7 +274,7 @@ def test_a_viewer_may_read(client: TestClient, database: Database, dataset_id: i
 def test_what_is_not_there(client: TestClient, dataset_id: int, method: str, path: str) -> None:
     body = (
         {}
-        if path.endswith(("versions", "exports", "experiments", "batches", "-runs"))
+        if path.endswith(("versions", "exports", "experiments", "batches", "-runs", "-split", "repeat"))
         else BODIES.get(method)
     )
     body = {"dataset": "New"} if path.endswith("confirm") else body

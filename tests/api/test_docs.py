@@ -20,7 +20,7 @@ Schema = dict[str, Any]
 NOUNS = {
     "annotators",
     "me", "datasets", "labels", "imports", "scoring_runs", "issues", "examples", "decisions", "batches",
-    "versions", "exports", "fine_tunes", "experiments", "events",
+    "versions", "exports", "fine_tunes", "experiments", "events", "model_tests", "providers",
 }  # fmt: skip
 
 
@@ -127,7 +127,7 @@ def test_each_noun_has_a_file() -> None:
 
 
 def test_the_page_names_who_looks_and_asks_nobody_to_sign_in(client: TestClient, database: Database) -> None:
-    assert '<span title="Role: admin">local</span>' in client.get("/api/docs").text
+    assert '<a href="/account" title="Role: admin">local</a>' in client.get("/api/docs").text
     assert 'href="/api/docs"' in client.get("/").text
     factories.make_user(database, "Ann", Role.ADMIN)
     answer = client.get("/api/docs")

@@ -23,6 +23,25 @@ def count(database: Database) -> dict[str, int]:
         } | {"jobs": len(jobs(database))}
 
 
+def test_a_check_and_a_stream_leave_nothing_behind(
+    client: TestClient, database: Database, dataset_id: int
+) -> None:
+    found = client.get(f"/api/v1/datasets/{dataset_id}/exports/check", params={"epochs": 2}).json()
+    assert (found["rows"], found["is_whole"], found["blocking"]) == (9, True, 1)
+    assert found["counts"]["too_few_rows"] == 1
+    fault = found["faults"][0]
+    assert (fault["kind"], fault["is_blocking"], fault["line"]) == ("too_few_rows", True, 0)
+    first = found["estimates"][0]
+    assert first["usd"] == pytest.approx(found["tokens"] * 2 * first["usd_per_million_tokens"] / 1e6)
+    query = {"format": "jsonl", "split": "all"}
+    answer = client.get(f"/api/v1/datasets/{dataset_id}/exports/stream", params=query)
+    assert len(answer.text.splitlines()) == 11
+    for params in ({"format": "csv"}, {"format": "odd"}):
+        problem_of(client.get(f"/api/v1/datasets/{dataset_id}/exports/check", params=params), 422)
+    problem_of(client.get(f"/api/v1/datasets/{dataset_id}/exports/stream", params={"version": "no"}), 404)
+    assert count(database) == NOTHING
+
+
 NOTHING = {"Version": 0, "Export": 0, "FineTune": 0, "Event": 0, "jobs": 0}
 
 

@@ -101,6 +101,11 @@ def test_a_dataset_that_was_never_scored(client: TestClient, database: Database)
         ("experiments", {"seeds": [-1]}, set()),
         ("experiments", {"seeds": list(range(51))}, {"seeds"}),
         ("experiments", {"trainer": "nonsense"}, set()),
+        ("experiments", {"variants": ["best"]}, {"variants.0"}),
+        ("experiments", {"variants": []}, set()),
+        ("experiments", {"settings": {"epochs": "many"}}, {"settings.epochs"}),
+        ("test-split", {"share": 0}, {"share"}),
+        ("test-split", {"seed": -1}, {"seed"}),
         ("versions", {"name": "x" * 101}, {"name"}),
         ("versions", {"name": "two\nlines"}, set()),
         ("versions", {"nam": "x"}, {"nam"}),
@@ -122,9 +127,9 @@ def test_a_number_that_is_none(client: TestClient, dataset_id: int, value: bytes
     problem_of(response, 422)
 
 
-def test_a_trainer_that_is_planned(client: TestClient, dataset_id: int) -> None:
+def test_a_trainer_that_is_elsewhere(client: TestClient, dataset_id: int) -> None:
     path = f"/api/v1/datasets/{dataset_id}/experiments"
-    assert "linear" in problem_of(client.post(path, json={"trainer": "openai"}), 503)["detail"]
+    assert "finetune" in problem_of(client.post(path, json={"trainer": "openai"}), 503)["detail"]
 
 
 def test_a_preview_changes_nothing(client: TestClient, database: Database, dataset_id: int) -> None:

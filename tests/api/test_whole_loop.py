@@ -76,7 +76,7 @@ def test_the_whole_loop(client: TestClient, service: fake_openai.FakeOpenAI) -> 
     assert run["report"]["embedder"] == "tfidf"
     fixed = ask(client, f"{there}/batches", {"rule": {"kind": "top", "value": 3}})
     assert fixed["rows_changed"] == 3
-    body = {"new_version": "sent", "fine_tune": {"model": "some-model", "suffix": "fixed"}}
+    body = {"new_version": "sent", "fine_tune": {"model": "small-1", "suffix": "fixed", "test": False}}
     asked = client.post(f"{there}/exports", json=body)
     check_file(client, asked.headers["location"])
     tuned = finished(client, f"/api/v1/fine-tunes/{asked.json()['fine_tune']['id']}")

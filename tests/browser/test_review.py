@@ -9,8 +9,9 @@ from app.actor import Role
 from app.db import Database
 from app.models import Example
 from app.models.examples import ExampleState
+from app.models.people import SignInMethod
 from app.models.review import Verdict
-from app.services import decisions, people
+from app.services import decisions, people, sessions
 from app.web.deps import COOKIE
 from tests import factories
 from tests.factories import Row
@@ -228,8 +229,9 @@ def test_a_colleague_was_faster(
 def secret_of(database: Database, name: str) -> str:
     factories.make_user(database, name, Role.ANNOTATOR)
     with database.write() as session:
-        secret, _ = people.sign_in(session, name, factories.PASSWORD, hours=1)
-    return secret
+        return sessions.open_session(
+            session, people.get_user(session, name), method=SignInMethod.PASSWORD, browser="", hours=1
+        )
 
 
 def test_the_table_turns_its_page_with_the_annotator(page: Page, site: str, database: Database) -> None:

@@ -62,7 +62,9 @@ def test_sample_goes_all_the_way(sample: Terminal) -> None:
     assert "/fine_tuning/jobs" in dry
     assert "setright_key" in dry
 
-    results = json.loads(sample.run("experiment", "requests", "--seeds", "0,1", "--json"))
+    report = sample.folder / "report.md"
+    results = json.loads(sample.run("experiment", "requests", "--seeds", "0,1", "--report", report, "--json"))
+    assert "| Corrected | 480 |" in report.read_text(encoding="utf-8")
     assert results["test_rows"] == 120
     accuracy = {name: found["accuracy"] for name, found in results["variants"].items()}
     assert all(0.7 < value < 1 for value in accuracy.values()), accuracy

@@ -29,6 +29,7 @@ def start_worker(settings: Settings, log: Path) -> subprocess.Popen[bytes]:
         "SETRIGHT_SHARD_ROWS": str(settings.shard_rows),
         "SETRIGHT_STORAGE": settings.storage,
         "SETRIGHT_FINE_TUNE_POLL_SECONDS": str(settings.fine_tune_poll_seconds),
+        "SETRIGHT_OPENAI_BASE_URL": settings.openai_base_url,
         "SETRIGHT_OPENAI_API_KEY": settings.openai_api_key.get_secret_value()
         if settings.openai_api_key
         else "",

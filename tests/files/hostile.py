@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.files.hostile_binaries import binaries, gzips, parquets, workbooks
+from tests.files.hostile_exchange import exchanges
 from tests.files.hostile_texts import (
     HEADER,
     MEGABYTE,
@@ -35,6 +36,7 @@ MAKERS: tuple[Callable[[], Iterator[Made]], ...] = (
     binaries,
     gzips,
     names,
+    exchanges,
 )
 
 

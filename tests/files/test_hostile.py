@@ -29,8 +29,9 @@ def outcome(file: HostileFile) -> str:
     """Read a file to its end; give the sentence it ends with, or "" where it has rows or rejections."""
     try:
         seen = preview(file.path, name=file.name, limits=LIMITS)
-        unlabelled = seen.guess.label is None
-        rows = read_rows(file.path, seen.layout, seen.guess, limits=LIMITS, allow_unlabelled=unlabelled)
+        roles = seen.proposed
+        unlabelled = roles.label is None
+        rows = read_rows(file.path, seen.layout, roles, limits=LIMITS, allow_unlabelled=unlabelled)
         found = [check(one) for one in rows]
     except AppError as error:
         return str(error) or "an empty sentence"

@@ -209,12 +209,14 @@ def test_conversations_come_back_as_they_were(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", EXPORT_FORMATS)
 def test_an_export_can_be_imported_and_is_the_same_twice(tmp_path: Path, kind: str) -> None:
     rows = [row(f"text {n}, é", f"label {n % 3}", id=str(n)) for n in range(25_000)]
-    data = exported(rows, kind)
-    assert exported(rows, kind) == data
+    options = WriteOptions(labels=("label 0", "label 1", "label 2"))
+    data = exported(rows, kind, options)
+    assert exported(rows, kind, options) == data
     path = tmp_path / f"out{extension(kind)}"
     path.write_bytes(data)
-    assert preview(path, name=path.name, limits=LIMITS).layout.format == kind
-    found = read_path(path)
+    seen = preview(path, name=path.name, limits=LIMITS)
+    assert seen.layout.format == {"studio-csv": "csv", "cleanlab-csv": "csv"}.get(kind, kind)
+    found = read_path(path, columns=seen.proposed)
     assert [(one.text, one.label) for one in found.rows] == [(one.text, one.label) for one in rows]
 
 
@@ -231,6 +233,11 @@ def test_formats_have_types_and_endings() -> None:
         "jsonl": ".jsonl",
         "csv": ".csv",
         "parquet": ".parquet",
+        "hf-datasets": ".zip",
+        "studio-csv": ".csv",
+        "cleanlab-csv": ".csv",
+        "label-studio": ".json",
+        "argilla": ".json",
     }
     assert media_type("csv") == "text/csv; charset=utf-8"
     for ask in (extension, media_type):

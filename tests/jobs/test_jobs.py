@@ -112,9 +112,8 @@ def test_from_file_to_experiment(any_settings: Settings, any_database: Database,
 
 def _ask_for_experiment(database: Database, dataset_id: int) -> Any:
     with database.write() as session:
-        return experiments.request(
-            session, dataset_id, trainer="linear", seeds=[0, 1], embedder="tfidf", actor=LOCAL
-        )
+        wanted = experiments.Wanted(seeds=[0, 1], embedder="tfidf")
+        return experiments.request(session, dataset_id, wanted, actor=LOCAL)
 
 
 def _assert_written(export: Export, *, rows: int) -> None:

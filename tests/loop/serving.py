@@ -16,11 +16,18 @@ PATIENCE_SECONDS = 300
 
 @contextmanager
 def serving(terminal: Terminal, *words: str) -> Iterator[str]:
-    """Start the server on a free port; give its address without a slash at its end."""
+    """Start the server on a free port, open to this machine; give its address without a slash at its end."""
+    with printed(terminal, *words, local_access="open") as address:
+        yield address[: address.index("/", len("http://"))]
+
+
+@contextmanager
+def printed(terminal: Terminal, *words: str, local_access: str) -> Iterator[str]:
+    """Start the server on a free port; give the whole address that it prints."""
     process = subprocess.Popen(
         [sys.executable, "-m", "app.cli", *(words or ("serve",)), "--port", "0"],
         cwd=terminal.folder,
-        env=terminal.environment(),
+        env={**terminal.environment(), "SETRIGHT_LOCAL_ACCESS": local_access},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -55,5 +62,5 @@ def _address(lines: "Queue[str]") -> str:
         except Empty:
             raise AssertionError(f"no address in: {''.join(said)}") from None
         said.append(line)
-        if found := re.search(r"http://127\.0\.0\.1:\d+", line):
+        if found := re.search(r"http://127\.0\.0\.1:\d+/\S*", line):
             return found[0]

@@ -1,12 +1,13 @@
 """A small server on loopback that speaks the files, fine-tunes, models and embeddings of OpenAI's API."""
 
 import base64
+import io
 import json
 import re
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,7 +16,9 @@ from urllib.parse import parse_qs, urlsplit
 
 API_KEY = "test-key-7f3a"
 CREATED_AT = 1_790_000_000
-JOB_ACTION = re.compile(r"/v1/fine_tuning/jobs/([^/]+)(?:/(cancel|events))?$")
+AT_ONCE = {"retry-after": "0", "retry-after-ms": "1"}
+"""Headers of a server that asks to be asked again now."""
+JOB_ACTION = re.compile(r"/v1/fine_tuning/jobs/([^/]+)(?:/(cancel|events|checkpoints|pause|resume))?$")
 
 
 @dataclass
@@ -30,6 +33,7 @@ class Failure:
     content_type: str = "application/json"
     times: int = 1
     only: tuple[str, str] | None = None
+    is_lost: bool = False  # the request is carried out, and its answer never arrives
 
 
 @dataclass
@@ -52,6 +56,10 @@ class FakeOpenAI:
     requests: list[tuple[str, str]] = field(default_factory=list)
     embedding_bodies: list[dict[str, Any]] = field(default_factory=list)
     embedded_before_failing: int | None = None
+    chats: list[dict[str, Any]] = field(default_factory=list)
+    says: Callable[[dict[str, Any]], str] = field(default=lambda body: str(body["messages"][-1]["content"]))
+    knows_pause: bool = True
+    knows_schemas: bool = True
 
     def fail_next(self, failure: Failure) -> None:
         self.failures.append(failure)
@@ -90,7 +98,7 @@ class FakeOpenAI:
             "status": "validating_files",
             "trained_tokens": None,
             "training_file": body["training_file"],
-            "validation_file": None,
+            "validation_file": body.get("validation_file"),
             "method": body.get("method"),
             "metadata": body.get("metadata"),
         }
@@ -102,7 +110,7 @@ class FakeOpenAI:
         return [float(len(text)), *(float(text.count(letter)) for letter in "aeiou"), float(ord(text[-1]))]
 
     def advance(self, job: dict[str, Any]) -> None:
-        if job["status"] in {"succeeded", "failed", "cancelled"}:
+        if job["status"] in {"succeeded", "failed", "cancelled", "paused"}:
             return
         job["status"] = self.progress.pop(0) if len(self.progress) > 1 else self.progress[0]
         if job["status"] == "succeeded":
@@ -137,7 +145,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.fake.requests.append((method, path))
         time.sleep(self.fake.hang_seconds)
         failures = [one for one in self.fake.failures if one.only in {None, (method, path)}]
-        if failures:
+        if failures and failures[0].is_lost:
+            self._lose(failures[0], method, path, query, body)
+        elif failures:
             self._fail(failures[0])
         elif self.headers.get("Authorization") != f"Bearer {API_KEY}":
             self._refuse(
@@ -145,6 +155,15 @@ class _Handler(BaseHTTPRequestHandler):
             )
         else:
             self._route(method, path, query, body)
+
+    def _lose(
+        self, failure: Failure, method: str, path: str, query: dict[str, list[str]], body: bytes
+    ) -> None:
+        self.fake.failures.remove(failure)
+        self.wfile, real = io.BytesIO(), self.wfile
+        self._route(method, path, query, body)
+        self.wfile = real
+        self.close_connection = True
 
     def _route(self, method: str, path: str, query: dict[str, list[str]], body: bytes) -> None:
         match = JOB_ACTION.match(path)
@@ -162,6 +181,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._create(json.loads(body))
         elif (method, path) == ("POST", "/v1/embeddings"):
             self._embed(json.loads(body))
+        elif (method, path) == ("POST", "/v1/chat/completions"):
+            self._chat(json.loads(body))
         else:
             self._refuse(404, f"Unknown request URL: {method} {path}.", "unknown_url")
 
@@ -186,9 +207,34 @@ class _Handler(BaseHTTPRequestHandler):
         elif action == "cancel" and method == "POST":
             job["status"] = "cancelled"
             self._send(200, job)
+        elif action == "checkpoints":
+            self._send(200, {"object": "list", "data": self._checkpoints(job), "has_more": False})
+        elif action in {"pause", "resume"}:
+            self._rest(job, action)
         else:
             self.fake.advance(job)
             self._send(200, job)
+
+    def _rest(self, job: dict[str, Any], action: str) -> None:
+        if not self.fake.knows_pause:
+            self._refuse(404, "Unknown request URL.", "unknown_url")
+            return
+        job["status"] = "paused" if action == "pause" else "running"
+        self._send(200, job)
+
+    def _checkpoints(self, job: dict[str, Any]) -> list[dict[str, Any]]:
+        return [
+            {
+                "id": f"ftckpt-{step}",
+                "object": "fine_tuning.job.checkpoint",
+                "created_at": CREATED_AT + step,
+                "fine_tuned_model_checkpoint": f"ft:{job['model']}:test:{step}",
+                "fine_tuning_job_id": job["id"],
+                "metrics": {"step": step, "train_loss": 1 / step, "full_valid_loss": 2 / step},
+                "step_number": step,
+            }
+            for step in (3, 2, 1)
+        ]
 
     def _upload(self, body: bytes) -> None:
         boundary = b"--" + self.headers["Content-Type"].split("boundary=")[1].encode()
@@ -230,6 +276,26 @@ class _Handler(BaseHTTPRequestHandler):
         # Any order is allowed: the index counts.
         answer = {"object": "list", "data": data[::-1], "model": body["model"], "usage": usage}
         self._send(200, answer)
+
+    def _chat(self, body: dict[str, Any]) -> None:
+        if "response_format" in body and not self.fake.knows_schemas:
+            self._refuse(400, "Unknown parameter: 'response_format'.", "unknown_parameter")
+            return
+        self.fake.chats.append(body)
+        said = {"role": "assistant", "content": self.fake.says(body), "refusal": None}
+        choice = {"index": 0, "message": said, "finish_reason": "stop", "logprobs": None}
+        usage = {"prompt_tokens": 20, "completion_tokens": 2, "total_tokens": 22}
+        self._send(
+            200,
+            {
+                "id": f"chatcmpl-{len(self.fake.chats)}",
+                "object": "chat.completion",
+                "created": CREATED_AT,
+                "model": body["model"],
+                "choices": [choice],
+                "usage": usage,
+            },
+        )
 
     def _page(self, items: list[dict[str, Any]], query: dict[str, list[str]]) -> None:
         after = query.get("after", [""])[0]

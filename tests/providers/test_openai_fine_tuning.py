@@ -1,3 +1,4 @@
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,6 +82,27 @@ def test_a_server_that_ignores_the_filter_is_searched_page_by_page(
     assert tuner.find_file("other-3.jsonl", 2) is None
 
 
+def test_a_server_that_says_for_ever_that_there_is_more(tuner: OpenAIFineTuner, fake: FakeOpenAI) -> None:
+    line = {"id": "small-9", "created_at": 1, "level": "info", "message": "hi"}
+    page = {"object": "list", "data": [line], "has_more": True}
+    same = Failure(200, raw=json.dumps(page).encode(), times=99)
+    fake.fail_next(same)
+    assert [event.id for event in tuner.list_events("ftjob-1")] == ["small-9"]
+    assert fake.count("GET", "/v1/fine_tuning/jobs/ftjob-1/events") == 2
+
+
+def test_of_two_jobs_with_one_mark_the_younger_is_cancelled(
+    tuner: OpenAIFineTuner, fake: FakeOpenAI, training_file: Path
+) -> None:
+    file_id = tuner.upload(training_file)
+    first, second = (
+        fake.add_job({"model": "small-1", "training_file": file_id, "metadata": METADATA}) for _ in range(2)
+    )
+    assert tuner.create(file_id, "small-1", metadata=METADATA).id == first["id"]
+    assert (first["status"], second["status"]) == ("validating_files", "cancelled")
+    assert len(fake.jobs) == 2
+
+
 def test_cancel_and_failure_are_told(tuner: OpenAIFineTuner, fake: FakeOpenAI, training_file: Path) -> None:
     file_id = tuner.upload(training_file)
     cancelled = tuner.create(file_id, "small-1", metadata=METADATA)
@@ -102,7 +124,8 @@ def test_a_refusal_keeps_the_words_and_the_request_id(tuner: OpenAIFineTuner, fa
     fake.fail_next(Failure(403, words, code="fine_tuning_closed"))
     with pytest.raises(ProviderRefused) as refused:
         tuner.retrieve("ftjob-1")
-    assert str(refused.value) == f"127.0.0.1 refused (403): {words} (request id req-1)"
+    said = f"127.0.0.1 refused (403): {words} (request id req-1)"
+    assert str(refused.value) == f"{said}. Ask the provider for access, or use another one."
     assert refused.value.code == "fine_tuning_closed"
     assert refused.value.request_id == "req-1"
 

@@ -9,6 +9,7 @@ from app.models import Dataset, Event, Import
 from app.models.columns import RunState, Split
 from app.services import autofix, datasets, experiments, exports, fine_tunes, imports, removal, runs, scoring
 from app.services.autofix import Rule, RuleKind
+from app.services.providers import Service
 from app.services.queue_filter import QueueFilter
 from app.services.runs import AnyRun
 from tests.factories import ROWS, make_dataset
@@ -113,6 +114,7 @@ def ask_for_everything(database: Database, dataset_id: int, folder: Path) -> lis
         choices = exports.ExportChoices(format="chat-jsonl")
         export = exports.request(session, dataset_id, choices, actor=LOCAL)
         session.flush()
+        service = Service(None, "openai", "http://127.0.0.1:9", "settings")
         return [
             imports.get(session, import_id),
             scoring.request(session, dataset_id, embedder="tfidf", actor=LOCAL),
@@ -121,9 +123,7 @@ def ask_for_everything(database: Database, dataset_id: int, folder: Path) -> lis
             experiments.request(
                 session, dataset_id, trainer="linear", seeds=[0], embedder="tfidf", actor=LOCAL
             ),
-            fine_tunes.request(
-                session, export.id, provider="openai", base_url="http://127.0.0.1:9", model="m", actor=LOCAL
-            ),
+            fine_tunes.request(session, export.id, service, model="m", actor=LOCAL),
         ]
 
 

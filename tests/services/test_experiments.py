@@ -1,17 +1,20 @@
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
 from app.actor import LOCAL, Actor
 from app.db import Database
 from app.errors import Conflict, Forbidden, InvalidInput, NotFound, Unavailable
-from app.models import Experiment
+from app.models import Example, Experiment
 from app.models.columns import RunState, Split
 from app.models.review import Verdict
-from app.services import experiments, runs, versions
+from app.services import datasets, experiments, runs, versions
+from app.services.experiments import Wanted
+from app.services.material import Material, curve_counts
 from tests.factories import Row, make_dataset
 from tests.services import test_autofix as fixing
-from tests.services.checking import last_event
+from tests.services.checking import example_of, last_event
 
 ROWS = (
     Row("kept", "a", "b", 0.1),
@@ -27,18 +30,19 @@ ROWS = (
 )
 
 
-def request(
-    database: Database,
-    dataset_id: int,
-    *,
-    trainer: str = "linear",
-    seeds: Sequence[int] = (0,),
-    actor: Actor = LOCAL,
-) -> Experiment:
+def request(database: Database, dataset_id: int, *, actor: Actor = LOCAL, **wanted: Any) -> Experiment:
     with database.write() as session:
-        return experiments.request(
-            session, dataset_id, trainer=trainer, seeds=seeds, embedder="use", actor=actor
-        )
+        return experiments.request(session, dataset_id, Wanted(**{"seeds": (0,), **wanted}), actor=actor)
+
+
+def shown(material: Material) -> dict[str, list[str]]:
+    return {
+        name: [
+            f"{material.texts[row]} {material.labels[label]}"
+            for row, label in zip(one.rows, one.labels, strict=True)
+        ]
+        for name, one in material.sets.items()
+    }
 
 
 def test_variants_are_those_of_the_exports(any_database: Database) -> None:
@@ -55,20 +59,111 @@ def test_variants_are_those_of_the_exports(any_database: Database) -> None:
         assert (asked.trainer, asked.seeds) == ("linear", [3, 1])
         assert versions.get(session, asked.version_id).reason == "experiment"
     assert material.labels == ["a", "b"]
-    assert material.test_texts == ["test changed", "test plain"]
-    assert material.test_labels == [1, 0]
-    assert len(material.train_hashes) == len(material.train_texts) == 6
-    shown = {
-        name: [
-            f"{material.train_texts[row]} {material.labels[label]}" for row, label in zip(*both, strict=True)
-        ]
-        for name, both in material.variants.items()
-    }
-    assert shown == {
+    assert material.test.texts == ["test changed", "test plain"]
+    assert material.test.labels == [1, 0]
+    assert (material.test.changed, material.test.excluded, material.test.unlabelled) == (1, 1, 1)
+    assert len(material.texts) == 6
+    assert shown(material) == {
         "original": ["kept a", "accepted a", "excluded a", "flagged b", "plain b"],
         "dropped": ["plain b"],
         "corrected": ["kept a", "accepted b", "flagged b", "plain b"],
     }
+
+
+def test_what_machines_and_what_people_changed_can_be_told_apart(any_database: Database) -> None:
+    dataset_id = make_dataset(any_database, rows=ROWS)
+    batch = fixing.request(any_database, dataset_id, fixing.Rule(fixing.RuleKind.ALL))
+    fixing.run(any_database, batch)
+    for name, verdict in {"r1": Verdict.KEEP, "r3": Verdict.EXCLUDE, "r6": Verdict.NEEDS_REVIEW}.items():
+        fixing.decide(any_database, dataset_id, name, verdict)
+    asked = request(any_database, dataset_id, variants=["auto-fixed", "human"], curve_points=9)
+    with any_database.read(snapshot=True) as session:
+        material = experiments.read_material(session, asked)
+    assert material.reviewed == 2
+    assert shown(material) == {
+        "auto-fixed": ["kept a", "accepted b", "excluded a", "flagged a", "unlabelled a", "plain b"],
+        "human": ["kept a", "accepted a", "flagged b", "plain b"],
+        "reviewed:0": ["kept a", "accepted a", "excluded a", "flagged b", "plain b"],
+        "reviewed:1": ["kept a", "accepted a", "excluded a", "flagged b", "plain b"],
+        "reviewed:2": ["kept a", "accepted a", "flagged b", "plain b"],
+    }
+
+
+def test_the_curve_goes_by_the_first_verdict_on_each_row(any_database: Database) -> None:
+    dataset_id = make_dataset(any_database, rows=ROWS)
+    for name, verdict in [
+        ("r4", Verdict.ACCEPT),
+        ("r2", Verdict.ACCEPT),
+        ("r4", Verdict.KEEP),
+        ("r7", Verdict.ACCEPT),
+    ]:
+        fixing.decide(any_database, dataset_id, name, verdict)
+    asked = request(any_database, dataset_id, variants=["original"], curve_points=2)
+    with any_database.read(snapshot=True) as session:
+        found = shown(experiments.read_material(session, asked))
+    assert "flagged b" in found["reviewed:1"]  # decided first; the verdict that stands is to keep it
+    assert "accepted a" in found["reviewed:1"]
+    assert "accepted b" in found["reviewed:2"]
+
+
+@pytest.mark.parametrize(
+    ("reviewed", "points", "expected"),
+    [(0, 8, []), (5, 0, []), (3, 8, [0, 1, 2, 3]), (100, 4, [0, 25, 50, 75, 100])],
+)
+def test_points_of_the_curve(reviewed: int, points: int, expected: list[int]) -> None:
+    assert curve_counts(reviewed, points) == expected
+
+
+def test_another_version_is_judged_by_the_same_test_rows(any_database: Database) -> None:
+    dataset_id = make_dataset(any_database, rows=ROWS)
+    fixing.decide(any_database, dataset_id, "r2", Verdict.ACCEPT)
+    with any_database.write() as session:
+        versions.create(session, datasets.get(session, dataset_id), name="early", actor=LOCAL)
+    for name, verdict in {"r1": Verdict.ACCEPT, "r2": Verdict.KEEP, "r7": Verdict.ACCEPT}.items():
+        fixing.decide(any_database, dataset_id, name, verdict)
+    asked = request(any_database, dataset_id, variants=["corrected"], version_names=["early", "early"])
+    with any_database.write() as session:  # a row of that version is a test row by now
+        session.get_one(Example, example_of(session, dataset_id, "r6").id).split = Split.TEST
+    with any_database.read(snapshot=True) as session:
+        material = experiments.read_material(session, asked)
+    assert shown(material)["version:early"] == ["kept a", "accepted b", "excluded a", "flagged b"]
+    assert len(material.texts) == 5
+    assert material.test.labels[material.test.texts.index("test changed")] == 1
+
+
+def test_no_test_row_is_judged_by_an_auto_fix(any_database: Database) -> None:
+    dataset_id = make_dataset(any_database, rows=ROWS)
+    fixing.run(any_database, fixing.request(any_database, dataset_id, fixing.Rule(fixing.RuleKind.ALL)))
+    with any_database.write() as session:
+        session.get_one(Example, example_of(session, dataset_id, "r4").id).split = Split.TEST
+    asked = request(any_database, dataset_id)
+    with any_database.read(snapshot=True) as session:
+        test = experiments.read_material(session, asked).test
+    assert test.labels[test.texts.index("flagged")] == 1
+
+
+def test_repeating_takes_the_same_version(any_database: Database, ann: Actor) -> None:
+    dataset_id = make_dataset(any_database, rows=ROWS)
+    asked = request(any_database, dataset_id, seeds=[4], curve_points=2, settings={"held_out": 0.2})
+    with any_database.write() as session, pytest.raises(Conflict, match="is running already"):
+        experiments.repeat(session, asked.id, actor=LOCAL)
+    finish(any_database, asked)
+    fixing.decide(any_database, dataset_id, "r1", Verdict.ACCEPT)
+    with any_database.write() as session, pytest.raises(Forbidden):
+        experiments.repeat(session, asked.id, actor=ann)
+    with any_database.write() as session:
+        again = experiments.repeat(session, asked.id, actor=LOCAL)
+        assert (again.version_id, again.seeds, again.plan) == (asked.version_id, [4], asked.plan)
+        assert again.repeats_id == asked.id
+    with any_database.read(snapshot=True) as session:
+        assert shown(experiments.read_material(session, again))["corrected"][0] == "kept a"
+
+
+def finish(database: Database, asked: Experiment) -> None:
+    with database.write() as session:
+        run = runs.begin(session, Experiment, asked.id)
+        assert run is not None
+        experiments.finish(session, run, {"variants": {}}, actor=LOCAL)
 
 
 def test_finish_keeps_what_was_found(any_database: Database) -> None:
@@ -89,10 +184,19 @@ def test_finish_keeps_what_was_found(any_database: Database) -> None:
 
 def test_requests_that_are_refused(any_database: Database, ann: Actor) -> None:
     dataset_id = make_dataset(any_database, rows=ROWS)
-    for trainer in ("transformer", "openai"):
-        with pytest.raises(Unavailable, match=f"trainer {trainer} is not part of this version"):
-            request(any_database, dataset_id, trainer=trainer)
-    with pytest.raises(InvalidInput, match="'magic' is no trainer; there is linear, local"):
+    with pytest.raises(Unavailable, match="setright finetune"):
+        request(any_database, dataset_id, trainer="openai")
+    for wanted, problem in {
+        "'best' is no variant; there are original, dropped": {"variants": ["best"]},
+        "Choose at least one variant": {"variants": []},
+        "at most 50 points": {"curve_points": 51},
+        "At most 10 versions": {"version_names": ["v"] * 11},
+    }.items():
+        with pytest.raises(InvalidInput, match=wanted):
+            request(any_database, dataset_id, **problem)
+    with pytest.raises(NotFound, match="There is no version 'v9'"):
+        request(any_database, dataset_id, version_names=["v9"])
+    with pytest.raises(InvalidInput, match="'magic' is no trainer; there is linear, local, transformer"):
         request(any_database, dataset_id, trainer="magic")
     for seeds in ([], [-1], [2**31], range(51)):
         with pytest.raises(InvalidInput, match="Seeds are 1 to 50 whole numbers"):
@@ -124,39 +228,7 @@ def test_datasets_that_cannot_be_compared(
         assert versions.list_versions(session, dataset_id) == []
 
 
-@pytest.mark.parametrize(
-    ("accuracies", "p_value", "sentence"),
-    [
-        (
-            (0.7, 0.75, 0.72),
-            0.01,
-            (
-                "On these test rows the corrected labels score best: 5.0 points above the original labels "
-                "(more than chance), 3.0 points above the original labels without the flagged rows "
-                "(more than chance)."
-            ),
-        ),
-        (
-            (0.7, 0.7, 0.72),
-            0.2,
-            (
-                "On these test rows the original labels without the flagged rows score best: "
-                "2.0 points above the original labels (which may be chance), "
-                "2.0 points above the corrected labels (which may be chance)."
-            ),
-        ),
-        ((0.7, 0.7, 0.70004), 1.0, "All variants score the same on these test rows."),
-    ],
-)
-def test_the_verdict_is_about_all_variants(
-    accuracies: Sequence[float], p_value: float, sentence: str
-) -> None:
-    names = ("original", "corrected", "dropped")
-    results = {
-        "variants": {name: {"accuracy": one} for name, one in zip(names, accuracies, strict=True)},
-        "paired": {
-            pair: {"better": 1, "worse": 1, "p_value": p_value}
-            for pair in ("original/corrected", "original/dropped", "corrected/dropped")
-        },
-    }
-    assert experiments.verdict(results) == sentence
+def test_without_scores_all_but_dropped_can_be_compared(any_database: Database) -> None:
+    dataset_id = make_dataset(any_database, rows=ROWS, scored=False)
+    asked = request(any_database, dataset_id, variants=["corrected", "original"], embedder="tfidf")
+    assert (asked.plan["variants"], asked.embedder) == (["original", "corrected"], "tfidf")

@@ -229,6 +229,7 @@ def test_the_manifest(any_database: Database, dataset_id: int, ann: Actor) -> No
         }.items()  # fmt: skip
         assert done.manifest["settings"] == {
             "guard_formulas": False, "system_prompt": None, "separator": "\n\n###\n\n",
+                "template": "{text}", "label_codes": {}, "validation_percent": 0, "seed": 0,
         }  # fmt: skip
         json.dumps(done.manifest)
     with any_database.read() as session:

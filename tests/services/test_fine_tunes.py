@@ -1,3 +1,4 @@
+import datetime as dt
 from typing import Any
 
 import pytest
@@ -9,10 +10,11 @@ from app.models import Export, FineTune
 from app.models.columns import RunState
 from app.services import exports, fine_tunes, runs
 from app.services.exports import ExportChoices
+from app.services.providers import Service
 from tests.factories import make_dataset
 from tests.services.checking import last_event
 
-USUAL: dict[str, Any] = {"provider": "openai", "base_url": "http://127.0.0.1/v1", "model": "small-1"}
+SERVICE = Service(None, "openai", "http://127.0.0.1/v1", "settings")
 
 
 @pytest.fixture
@@ -27,7 +29,7 @@ def export(database: Database, dataset_id: int, **changes: Any) -> Export:
 
 def request(database: Database, export_id: int, *, actor: Actor = LOCAL, **changes: Any) -> FineTune:
     with database.write() as session:
-        return fine_tunes.request(session, export_id, **{**USUAL, **changes}, actor=actor)
+        return fine_tunes.request(session, export_id, SERVICE, **{"model": "small-1", **changes}, actor=actor)
 
 
 def test_from_request_to_model(any_database: Database, dataset_id: int) -> None:
@@ -51,7 +53,6 @@ def test_from_request_to_model(any_database: Database, dataset_id: int) -> None:
 def test_requests_that_are_refused(any_database: Database, dataset_id: int, ann: Actor) -> None:
     export_id = export(any_database, dataset_id).id
     refused: list[tuple[dict[str, Any], str]] = [
-        ({"provider": "azure"}, "'azure' is no provider; there is openai"),
         ({"model": "  "}, "Say which model"),
         ({"suffix": "x" * 65}, "at most 64 characters; this one has 65"),
     ]
@@ -83,3 +84,31 @@ def test_cancelling_stops_before_the_job_and_is_told_to_the_provider_after(
         fine_tunes.note_file(session, run, "file-1")
     with any_database.write() as session:
         fine_tunes.note_job(session, run, "ftjob-1", "cancelled", None)
+
+
+def test_openai_takes_jobs_until_a_known_day() -> None:
+    openai = Service(None, "openai", "https://api.openai.com/v1", "settings")
+    fine_tunes.check_service(openai, today=dt.date(2027, 1, 6))
+    fine_tunes.check_service(SERVICE, today=dt.date(2027, 1, 7))
+    with pytest.raises(InvalidInput, match="no fine-tuning jobs after 2027-01-06"):
+        fine_tunes.check_service(openai, today=dt.date(2027, 1, 7))
+
+
+def test_a_curve_is_made_of_finite_numbers_by_step() -> None:
+    told: list[dict[str, Any]] = [
+        {"step": 2, "train_loss": 0.5, "total_steps": 4},
+        {"step": 1, "training_loss": 1, "valid_loss": "high"},
+        {"step": 2, "valid_loss": 0.9},
+        {"step": 2, "full_valid_loss": 0.8},
+        {"step": float("nan"), "train_loss": 1.0},
+        {"step": 3, "train_loss": float("inf")},
+        {"message": "no numbers"},
+        {"step": True, "train_loss": 1.0},
+    ]
+    assert fine_tunes.curve_of(told) == [
+        {"step": 1, "train_loss": 1.0},
+        {"step": 2, "train_loss": 0.5, "valid_loss": 0.8},
+    ]
+    many = fine_tunes.curve_of([{"step": step, "train_loss": 1.0} for step in range(10_001)])
+    assert len(many) <= fine_tunes.MOST_STEPS + 1
+    assert (many[0]["step"], many[-1]["step"]) == (0, 10_000)

@@ -28,6 +28,8 @@ PAGES = [
     "/datasets/{id}/history/batches",
     "/datasets/{id}/history/rows/1",
     "/datasets/{id}/history/versions",
+    "/datasets/{id}/experiments/fine-tunes",
+    "/providers",
     "/datasets/{id}/labels",
     "/datasets/{id}/labels/1",
     "/datasets/{id}/labels/1/merge?into=2",
@@ -51,6 +53,11 @@ GONE = [
     "/exports/99/file",
     "/exports/99/manifest.json",
     "/fine-tunes/99",
+    "/fine-tunes/99/live",
+    "/fine-tunes/99/loss.svg",
+    "/model-tests/99",
+    "/model-tests/99/live",
+    "/providers/99",
     "/runs/scoring/99",
     "/runs/nothing/1",
     "/datasets/0",
@@ -64,6 +71,7 @@ WRITES = [
     ("/datasets/1/auto-fix", {"rule": "all"}),
     ("/datasets/1/export", {"format": "csv"}),
     ("/datasets/1/experiments", {"seeds": "0"}),
+    ("/datasets/1/experiments/test-split", {"percent": "20"}),
     ("/datasets/1/review/undo", {}),
     ("/datasets/1/history/versions", {"name": "mine"}),
     ("/datasets/1/labels", {"name": "new"}),
@@ -71,6 +79,7 @@ WRITES = [
     ("/datasets/1/labels/1/delete", {}),
     ("/datasets/1/labels/1/merge", {"into": "2"}),
     ("/datasets/1/labels/split", {"label": "1", "into": "2"}),
+    ("/providers", {"name": "other", "base_url": "https://127.0.0.1/v1"}),
     ("/imports", {}),
     ("/runs/scoring/1/cancel", {}),
 ]
@@ -125,7 +134,8 @@ def test_a_viewer_may_change_nothing(
 def test_every_page_wants_somebody(web: FastAPI, database: Database, dataset_id: int) -> None:
     factories.make_user(database, "ann", Role.ADMIN)
     stranger = client_of(web)
-    open_to_all = {"/sign-in", "/sign-out", "/healthz", "/readyz", "/metrics"}
+    open_to_all = {"/sign-in", "/sign-out", "/open", "/sign-in/sso", "/sign-in/sso/back"}
+    open_to_all |= {"/healthz", "/readyz", "/metrics"}
     seen = 0
     for route in routes(web):
         if route.path in open_to_all or route.name.startswith("api."):
@@ -153,9 +163,11 @@ def routes(web: FastAPI) -> list[APIRoute]:
 def filled(path: str) -> str:
     for name in (
         "dataset", "example", "import", "batch", "export", "fine_tune", "run", "sample", "label", "version",
+        "user", "token", "provider", "test", "experiment",
     ):  # fmt: skip
         path = path.replace(f"{{{name}_id:int}}", "1")
-    return path.replace("{kind}", "scoring")
+    filled_in = path.replace("{kind}", "scoring").replace("{handle}", "0123456789abcdef")
+    return filled_in.replace("{what}", "cancel")
 
 
 def test_without_logins_only_this_machine_may_look(web: FastAPI, dataset_id: int) -> None:

@@ -214,7 +214,7 @@ def written_export(browser: Browser, database: Database, settings: Settings, dat
     path = settings.exports / "file"
     path.write_bytes(b'{"a": 1}\n')
     change(
-        database, Export, state=RunState.DONE, path=str(path), rows=1, bytes=9, sha256="ab" * 32,
+        database, Export, state=RunState.DONE, path=str(path), rows=12, bytes=9, sha256="ab" * 32,
         manifest={"dataset": "Requests"}, finished_at=now(),
     )  # fmt: skip
     export: Export = newest(database, Export)
@@ -280,9 +280,13 @@ def results(original: float, corrected: float) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("original", "corrected", "sentence"),
     [
-        (0.70, 0.80, "the corrected labels score best: 10.0 points above the original labels"),
-        (0.80, 0.79, "the original labels score best: 1.0 points above the corrected labels"),
-        (0.80, 0.80, "score the same"),
+        (
+            0.70,
+            0.80,
+            "80.0% of the test rows right instead of 70.0% with the original labels, but 10.0 points",
+        ),
+        (0.80, 0.79, "instead of 80.0% with the original labels; 1.0 points fewer"),
+        (0.80, 0.80, "the model does as well as with the original labels"),
     ],
 )
 def test_an_experiment_is_asked_for_and_read(

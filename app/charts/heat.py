@@ -1,0 +1,76 @@
+"""A heat map: two lists of names and a number where they meet, written out as well as coloured."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from app.charts.parts import Cell, Chart, Mark, rect, short, width_of, words
+
+LEVELS = 5
+CELL_HEIGHT = 30
+MOST_LEFT = 170.0
+MOST_HEAD = 120.0
+TURN = -40
+DARK = 5
+"""From this level on the number is written in white."""
+
+
+@dataclass(frozen=True)
+class Heat:
+    """A cell's number, what a pointer is told of it, and where it leads."""
+
+    value: float
+    title: str = ""
+    link: str = ""
+
+
+def heat_map(
+    name: str,
+    title: str,
+    row_names: Sequence[str],
+    column_names: Sequence[str],
+    cells: Mapping[tuple[int, int], Heat],
+    *,
+    heads: Sequence[str],
+    width: float = 720,
+    own: Mapping[int, int] | None = None,
+) -> Chart:
+    """Draw a table of coloured cells; `cells` has those that are not empty, by row and column.
+
+    `own` names, for a row, the column that stands for the same thing. `heads` are those of the table behind
+    it: row, column, value.
+    """
+    left = min(max(width_of(one) for one in row_names), MOST_LEFT) + 12
+    head = min(max(width_of(one) for one in column_names), MOST_HEAD) * 0.68 + 22
+    wide = (width - left - head * 0.55) / len(column_names)
+    most = max((cell.value for cell in cells.values()), default=1)
+    marks: list[Mark] = []
+    for at, one in enumerate(column_names):
+        x = left + wide * (at + 0.5)
+        marks.append(words(x, head - 8, one, "name", turn=TURN, room=MOST_HEAD))
+    for row, one in enumerate(row_names):
+        y = head + CELL_HEIGHT * row
+        marks.append(words(left - 8, y + 19, one, "name", anchor="end", room=MOST_LEFT))
+        for column in range(len(column_names)):
+            cell = cells.get((row, column))
+            x = left + wide * column
+            if cell is None:
+                role = "own" if own and own.get(row) == column else "heat-0"
+                marks.append(rect(x + 1, y + 1, wide - 2, CELL_HEIGHT - 2, role))
+            else:
+                marks += _cell(cell, x, y, wide, level_of(cell.value, most))
+    rows: list[list[Cell]] = [
+        [row_names[row], column_names[column], cell.value]
+        for (row, column), cell in sorted(cells.items(), key=lambda item: -item[1].value)
+    ]
+    return Chart(name, title, width, head + CELL_HEIGHT * len(row_names) + 4, marks, heads, rows)
+
+
+def level_of(value: float, most: float) -> int:
+    """Return how dark a number is drawn: 1 to 5, and 0 for nothing."""
+    return max(1, min(LEVELS, -int(-value * LEVELS // most))) if value else 0
+
+
+def _cell(cell: Heat, x: float, y: float, wide: float, level: int) -> list[Mark]:
+    box = rect(x + 1, y + 1, wide - 2, CELL_HEIGHT - 2, f"heat-{level}", title=cell.title, link=cell.link)
+    role = "light" if level >= DARK else "value"
+    return [box, words(x + wide / 2, y + 19, short(cell.value), role, anchor="middle")]

@@ -1,0 +1,79 @@
+"""The table of what fine-tuning costs: a CSV file that anybody can edit."""
+
+import csv
+import datetime as dt
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.errors import InvalidInput
+
+COLUMNS = ("model", "usd_per_million_tokens", "most_tokens_per_row", "as_of", "source")
+MAX_BYTES = 1024**2
+MILLION = 1_000_000
+
+
+@dataclass(frozen=True)
+class Price:
+    """What training a model costs, in US dollars for a million tokens, on the day when somebody looked."""
+
+    model: str
+    usd_per_million_tokens: float
+    most_tokens_per_row: int | None
+    as_of: dt.date
+    source: str
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a file would cost with one model."""
+
+    price: Price
+    usd: float
+
+
+def read_prices(path: Path) -> tuple[Price, ...]:
+    """Read a table of prices.
+
+    Parameters
+    ----------
+    path : Path
+        A CSV file with the columns `model, usd_per_million_tokens, most_tokens_per_row, as_of, source`; the
+        third may be empty where no limit is known, `as_of` is a date as 2026-11-22.
+
+    Raises
+    ------
+    InvalidInput
+        With the line that cannot be read.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise InvalidInput(f"The price table {path} is larger than {MAX_BYTES:,} bytes.")
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"The price table {path} cannot be read as UTF-8 text.") from error
+    reader = csv.reader(lines)
+    if tuple(next(reader, ())) != COLUMNS:
+        raise InvalidInput(f"The price table {path} must begin with the line {','.join(COLUMNS)}.")
+    return tuple(_price(path, reader.line_num, cells) for cells in reader if any(cells))
+
+
+def _price(path: Path, line: int, cells: list[str]) -> Price:
+    where = f"Line {line} of the price table {path}"
+    if len(cells) != len(COLUMNS) or not cells[0].strip():
+        raise InvalidInput(f"{where} needs {len(COLUMNS)} cells, the first of them a model.")
+    model, usd, most, as_of, source = (cell.strip() for cell in cells)
+    try:
+        price = Price(model, float(usd), int(most) if most else None, dt.date.fromisoformat(as_of), source)
+    except ValueError:
+        raise InvalidInput(f"{where} holds a price, a number of tokens or a date that is none.") from None
+    most_tokens = price.most_tokens_per_row
+    if not 0 <= price.usd_per_million_tokens < math.inf or (most_tokens is not None and most_tokens < 1):
+        raise InvalidInput(f"{where} holds a price below zero or a limit below one token.")
+    return price
+
+
+def estimate(prices: tuple[Price, ...], *, tokens: int, epochs: int) -> tuple[Estimate, ...]:
+    """Say what so many tokens cost, each read `epochs` times; the cheapest first."""
+    found = [Estimate(one, tokens * epochs * one.usd_per_million_tokens / MILLION) for one in prices]
+    return tuple(sorted(found, key=lambda one: (one.usd, one.price.model)))

@@ -1,0 +1,1 @@
+"""Trainers: texts and labels in, a saved model that predicts probabilities out."""
