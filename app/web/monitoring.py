@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Iterator
+from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -16,9 +17,12 @@ from app.config import Settings
 from app.db import Database
 from app.services import monitoring
 from app.services import people as people_service
-from app.web.deps import CurrentDatabase, CurrentSettings
+from app.web.deps import CurrentSettings, database_of
 
 router = APIRouter()
+
+Whole = Annotated[Database, Depends(database_of)]
+"""The database as it is, not as somebody may see it: nobody signs in to watch a server."""
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -26,16 +30,16 @@ UNKNOWN = "(unknown)"
 """Stands for methods, and addresses that no route answers: each would be a series of its own."""
 
 
-@router.get("/healthz")
-def health(database: CurrentDatabase) -> Response:
+@router.get("/healthz", name="monitoring.health")
+def health(database: Whole) -> Response:
     """Say that this process answers and reaches its database."""
     with database.read() as session:
         people_service.has_logins(session)
     return PlainTextResponse("ok")
 
 
-@router.get("/readyz")
-def ready(database: CurrentDatabase) -> Response:
+@router.get("/readyz", name="monitoring.ready")
+def ready(database: Whole) -> Response:
     """Say whether requests may come: 503 until the database is reached and was migrated for this version."""
     why_not = monitoring.why_not_ready(database)
     if why_not is not None:
@@ -43,8 +47,8 @@ def ready(database: CurrentDatabase) -> Response:
     return PlainTextResponse("ready")
 
 
-@router.get("/metrics")
-def metrics(request: Request, settings: CurrentSettings, database: CurrentDatabase) -> Response:
+@router.get("/metrics", name="monitoring.metrics")
+def metrics(request: Request, settings: CurrentSettings, database: Whole) -> Response:
     """Give the figures of this process and of the job queue, where the settings allow it."""
     if not settings.metrics:
         return PlainTextResponse("Figures are off: set SETRIGHT_METRICS=on.", 404)
