@@ -33,11 +33,12 @@ def heat_map(
     heads: Sequence[str],
     width: float = 720,
     own: Mapping[int, int] | None = None,
+    table: Sequence[Sequence[Cell]] | None = None,
 ) -> Chart:
     """Draw a table of coloured cells; `cells` has those that are not empty, by row and column.
 
     `own` names, for a row, the column that stands for the same thing. `heads` are those of the table behind
-    it: row, column, value.
+    it: row, column, value. `table` are its rows where there are more than cells.
     """
     left = min(max(width_of(one) for one in row_names), MOST_LEFT) + 12
     head = min(max(width_of(one) for one in column_names), MOST_HEAD) * 0.68 + 22
@@ -62,7 +63,8 @@ def heat_map(
         [row_names[row], column_names[column], cell.value]
         for (row, column), cell in sorted(cells.items(), key=lambda item: -item[1].value)
     ]
-    return Chart(name, title, width, head + CELL_HEIGHT * len(row_names) + 4, marks, heads, rows)
+    height = head + CELL_HEIGHT * len(row_names) + 4
+    return Chart(name, title, width, height, marks, heads, rows if table is None else table)
 
 
 def level_of(value: float, most: float) -> int:

@@ -10,6 +10,7 @@ from app.models.fine_tunes import FineTune
 from app.models.imports import Import, ImportMatch, RejectedRow
 from app.models.learning import FrontRow, Learning
 from app.models.people import LoginSession, Token, User
+from app.models.progress import Progress
 from app.models.review import Batch, Decision
 from app.models.samples import Sample, SampleRow
 from app.models.scoring import Score, ScoringRun
@@ -35,6 +36,7 @@ __all__ = [
     "LabelRename",
     "Learning",
     "LoginSession",
+    "Progress",
     "RejectedRow",
     "Sample",
     "SampleRow",

@@ -3,15 +3,18 @@
 from collections import Counter as Tally
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from app.db import now
 from app.models.columns import Split
 from app.models.datasets import Counter, CounterName, Label
 from app.models.evidence import IssueKind, kinds_of
 from app.models.examples import ExampleState
+from app.models.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -52,10 +55,13 @@ def open_counter(kind: IssueKind) -> CounterName:
 class Sums:
     """Changes of counters and of labels' row counts, collected and then added at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, by: int | None = None, in_bulk: bool = False) -> None:
+        """Begin at nothing; `by` is the person whose progress rows that become resolved are."""
+        self.by, self.in_bulk = by, in_bulk
         self.counters: Tally[tuple[Split, CounterName]] = Tally()
         self.given: Tally[int] = Tally()
         self.current: Tally[int] = Tally()
+        self.resolved: Tally[int] = Tally()
 
     def add(self, standing: Standing, times: int = 1) -> None:
         """Count a row (or, with negative `times`, stop counting it)."""
@@ -63,6 +69,8 @@ class Sums:
             self.counters[standing.split, name] += times
         if standing.given_label_id is not None:
             self.given[standing.given_label_id] += times
+            if standing.state.is_resolved and standing.split is Split.TRAIN:
+                self.resolved[standing.given_label_id] += times
         if standing.label_id is not None:
             self.current[standing.label_id] += times
 
@@ -74,19 +82,45 @@ class Sums:
     def save(self, session: Session, dataset_id: int) -> None:
         """Add everything to the database, in one fixed order so that two writers never wait in a ring."""
         add_counters(session, dataset_id, self.counters)
+        self._save_progress(session, dataset_id)
         for label_id in sorted(self.given.keys() | self.current.keys()):
-            given, current = self.given[label_id], self.current[label_id]
-            if given or current:
+            given, current, resolved = self.given[label_id], self.current[label_id], self.resolved[label_id]
+            if given or current or resolved:
                 session.execute(
                     sa.update(Label)
                     .where(Label.id == label_id)
                     .values(
                         given_count=Label.given_count + given,
                         current_count=Label.current_count + current,
+                        resolved_count=Label.resolved_count + resolved,
                         retired_after=_back_with_rows(given + current),
                     )
                     .execution_options(synchronize_session=False)
                 )
+
+    def _save_progress(self, session: Session, dataset_id: int) -> None:
+        more = sum(self.counters[split, CounterName.RESOLVED] for split in Split)
+        if self.by is None or not more:
+            return
+        insert = _insert_of(session)
+        row = insert(Progress).values(
+            dataset_id=dataset_id,
+            hour=now().replace(minute=0, second=0, microsecond=0),
+            user_id=self.by,
+            in_bulk=self.in_bulk,
+            resolved=more,
+        )
+        session.execute(
+            row.on_conflict_do_update(
+                index_elements=["dataset_id", "hour", "user_id", "in_bulk"],
+                set_={"resolved": Progress.resolved + row.excluded.resolved},
+            )
+        )
+
+
+def _insert_of(session: Session) -> Any:
+    """Return the database's own insert, which can add to a row that is there."""
+    return sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
 
 
 def _back_with_rows(more: int) -> sa.ColumnElement[int | None]:
@@ -97,7 +131,7 @@ def _back_with_rows(more: int) -> sa.ColumnElement[int | None]:
 
 def add_counters(session: Session, dataset_id: int, sums: Mapping[tuple[Split, CounterName], int]) -> None:
     """Add to a dataset's counters, making those that are not there."""
-    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+    insert = _insert_of(session)
     for (split, name), value in sorted(sums.items()):
         if value:
             row = insert(Counter).values(dataset_id=dataset_id, split=split, name=name, value=value)

@@ -19,6 +19,7 @@ from app.web import (
     experiments,
     exports,
     fine_tunes,
+    hints,
     history,
     imports,
     labels,
@@ -48,6 +49,7 @@ PAGES = (
     labels,
     scoring,
     runs,
+    hints,
 )
 
 
