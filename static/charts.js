@@ -23,6 +23,8 @@ document.addEventListener("click", async (event) => {
   }, "image/png");
 });
 
+const grouped = (count) => count.toLocaleString("en").replaceAll(",", "\u202f");
+
 // The cut below the histogram: its mark moves along, and the rows below it are counted.
 function showCut(slider) {
   const form = slider.form;
@@ -30,14 +32,15 @@ function showCut(slider) {
   const share = Number(slider.value);
   form.querySelector("output").textContent = share.toFixed(2);
   const rows = counts[Math.round(share * counts.length) - 1] ?? 0;
-  form.querySelector("[data-rows]").textContent = `${rows.toLocaleString("en").replaceAll(",", "\u202f")} in all`;
+  const says = form.querySelector("[data-rows]");
+  says.textContent = says.dataset.many.replace("{}", grouped(rows));
   const drawing = form.parentElement.querySelector("svg.drawn");
-  const axis = drawing.querySelector(".axis");
+  const axis = drawing.querySelector(".mark-axis");
   const [from, to] = [axis.x1.baseVal.value, axis.x2.baseVal.value];
-  let mark = drawing.querySelector(".cut");
+  let mark = drawing.querySelector(".mark-cut");
   if (!mark) {
     mark = document.createElementNS("http://www.w3.org/2000/svg", "line");
-    mark.setAttribute("class", "cut");
+    mark.setAttribute("class", "mark-cut");
     mark.setAttribute("y1", "12");
     mark.setAttribute("y2", axis.getAttribute("y1"));
     drawing.append(mark);
@@ -56,7 +59,7 @@ for (const form of document.querySelectorAll("form[data-cut]")) {
   const slider = form.querySelector("input[type=range]");
   let begun = null;
   const follow = (event) => {
-    const axis = drawing.querySelector(".axis").getBoundingClientRect();
+    const axis = drawing.querySelector(".mark-axis").getBoundingClientRect();
     const share = (event.clientX - axis.left) / axis.width;
     slider.value = String(share);
     showCut(slider);
@@ -74,4 +77,19 @@ for (const form of document.querySelectorAll("form[data-cut]")) {
     delete drawing.dataset.dragged;
   });
   drawing.addEventListener("gotpointercapture", () => { drawing.dataset.dragged = "1"; });
+}
+
+// The least probability of an auto-fix: slider and number are one, and say how many rows they mean.
+for (const group of document.querySelectorAll("[data-slide]")) {
+  const counts = group.dataset.slide.split(" ").map(Number);
+  const [slider, number] = group.querySelectorAll("input");
+  const says = group.parentElement.querySelector("[data-rows]");
+  const tell = () => {
+    const rows = counts[Math.min(Math.floor(Number(slider.value) * counts.length + 1e-6), counts.length - 1)];
+    says.textContent = says.dataset[rows === 1 ? "one" : "many"].replace("{}", grouped(rows));
+  };
+  const choose = () => { group.closest(".check").querySelector("[type=radio]").checked = true; };
+  slider.addEventListener("input", () => { number.value = slider.value; choose(); tell(); });
+  number.addEventListener("input", () => { slider.value = number.value; choose(); tell(); });
+  tell();
 }

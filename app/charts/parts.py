@@ -9,7 +9,7 @@ from dataclasses import dataclass
 Cell = str | int | float | None
 """One cell of the table behind a chart."""
 
-FONT = 12
+FONT = 13
 """Size of the letters, in the chart's own units."""
 # What no XML file may hold, and marks that would turn the text around them.
 _UNFIT = re.compile(

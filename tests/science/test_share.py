@@ -1,4 +1,4 @@
-"""The estimated share of right labels: known answers, coverage of the interval, honest where it cannot know."""
+"""The estimated share of right labels: known answers, and an interval that holds what it says."""
 
 import numpy as np
 import pytest
