@@ -16,6 +16,7 @@ from app.api import (
     issues,
     labels,
     me,
+    overview,
     scoring_runs,
     versions,
 )
@@ -23,6 +24,7 @@ from app.api import (
 NOUNS = (
     me,
     datasets,
+    overview,
     labels,
     imports,
     scoring_runs,

@@ -14,7 +14,6 @@ from app.services import autofix, batches, restoring, runs, undoing
 from app.services import relabelling as relabelling_rows
 
 CHUNK = 500
-PLANNED = 1000
 
 Find = Callable[[Session, Batch], list[int]]
 Change = Callable[..., int]
@@ -73,9 +72,9 @@ def _planned(
             found = find(session, batch)
         if not found:
             return
-        for start in range(0, len(found), PLANNED):
+        for start in range(0, len(found), CHUNK):
             with context.database.write() as session:
-                change(session, batch, found[start : start + PLANNED], actor=actor)
+                change(session, batch, found[start : start + CHUNK], actor=actor)
                 done, total = batches.how_far(session, batch)
             report("undoing" if batch.is_undo else "applying", done, max(total, done))
             context.pause()

@@ -1,7 +1,5 @@
 """Auto-fix: replacing given labels by suggested ones, within a bound, over the rows of a filter."""
 
-import datetime as dt
-from collections import Counter as Tally
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -21,6 +19,7 @@ from app.models.scoring import Score, ScoringRun
 from app.services import datasets, decisions, findings, review, reviewed, runs, samples, versions
 from app.services.autofix_rows import Fixed, Rule, RuleKind, chosen
 from app.services.counting import Standing, Sums
+from app.services.few_first import FewFirst
 from app.services.queue_filter import Preset, QueueFilter, conditions
 from app.services.review import QueueRow
 from app.services.reviewed import Evidence
@@ -171,7 +170,8 @@ def apply_chunk(session: Session, batch: Batch, example_ids: Sequence[int], *, a
     _check_run(dataset, fresh)
     rows = _lock_open(session, fresh, example_ids)
     if rows:
-        _change(session, dataset, fresh, rows, actor=actor)
+        _count(session, fresh, rows, actor=actor)
+        _change(session, fresh, rows, actor=actor)
     fresh.rows_changed += len(rows)
     fresh.done = fresh.rows_changed
 
@@ -183,51 +183,72 @@ def _check_run(dataset: Dataset, batch: Batch) -> None:
         )
 
 
-@dataclass(frozen=True)
-class _OpenRow:
-    """What a change of a row needs to know of it."""
-
-    example_id: int
-    before: Standing
-    suggested_id: int
-    previous_id: int | None
-
-
-def _lock_open(session: Session, batch: Batch, example_ids: Sequence[int]) -> list[_OpenRow]:
+def _lock_open(session: Session, batch: Batch, example_ids: Sequence[int]) -> list[int]:
+    """Return those of the rows that are still to be changed; nobody can change them before this is done."""
     found = session.execute(
-        sa.select(
-            Example.id, Example.split, Example.given_label_id, Example.label_id, Example.state,
-            Example.last_decision_id, Score.suggested_label_id, Score.is_issue, Score.kinds,
-        )
-        .join(Score, (Score.example_id == Example.id) & (Score.run_id == batch.run_id))
-        .where(Example.id.in_(example_ids))
+        sa.select(Example.id, Example.state, Example.split)
+        .select_from(_scored(batch))
+        .where(Example.id.in_(example_ids), Score.suggested_label_id.is_not(None))
         .order_by(Example.id)
         .with_for_update(of=Example)
-    )  # fmt: skip
+    )
     # Read under the lock: a colleague may have decided while this transaction waited for the row.
-    return [
-        _OpenRow(
-            example_id, Standing(split, given_id, label_id, state, is_issue, kinds), suggested_id, previous_id
-        )
-        for example_id, split, given_id, label_id, state, previous_id, suggested_id, is_issue, kinds in found
-        if state is ExampleState.OPEN and split is Split.TRAIN and suggested_id is not None
-    ]
+    return [row for row, state, split in found if state is ExampleState.OPEN and split is Split.TRAIN]
 
 
-def _change(
-    session: Session, dataset: Dataset, batch: Batch, rows: Sequence[_OpenRow], *, actor: Actor
-) -> None:
-    """Write decisions, rows and scores in one statement each: a hundred thousand rows are seconds."""
-    moment = now()
-    before_id = decisions.newest_id(session, dataset.id)
-    session.execute(sa.insert(Decision), [_decision(row, batch, actor, moment) for row in rows])
+def _scored(batch: Batch) -> FewFirst:
+    """Return examples with their scores; beginning with the scores, SQLite would read all of the run's."""
+    of_run = (Score.example_id == Example.id) & (Score.run_id == batch.run_id)
+    return FewFirst(Example.__table__, Score.__table__, of_run)
+
+
+def _count(session: Session, batch: Batch, rows: Sequence[int], *, actor: Actor) -> None:
+    alike = (
+        Example.split, Example.given_label_id, Example.label_id, Example.state,
+        Score.is_issue, Score.kinds, Score.suggested_label_id,
+    )  # fmt: skip
+    found = session.execute(
+        sa.select(*alike, sa.func.count())
+        .select_from(_scored(batch))
+        .where(Example.id.in_(rows))
+        .group_by(*alike)
+    )
+    sums, has_kinds = Sums(by=actor.user_id, in_bulk=True), False
+    for *facts, suggested_id, times in found:
+        before = Standing(*facts)
+        sums.add(before, -times)
+        sums.add(replace(before, label_id=suggested_id, state=ExampleState.AUTO_FIXED), times)
+        has_kinds = has_kinds or before.kinds > 0
+    if has_kinds:
+        findings.mark(session, batch.run_id or 0, rows, is_open=False)
+    sums.save(session, batch.dataset_id)
+
+
+def _change(session: Session, batch: Batch, rows: Sequence[int], *, actor: Actor) -> None:
+    """Write decisions, rows and scores by one statement each: a hundred thousand rows are seconds."""
+    moment, before_id = now(), decisions.newest_id(session, batch.dataset_id)
+    made = {
+        "dataset_id": sa.literal(batch.dataset_id),
+        "example_id": Example.id,
+        "user_id": sa.literal(actor.user_id),
+        "batch_id": sa.literal(batch.id),
+        "run_id": sa.literal(batch.run_id),
+        "verdict": sa.literal(Verdict.ACCEPT, Decision.verdict.type),
+        "old_label_id": Example.label_id,
+        "new_label_id": Score.suggested_label_id,
+        "old_state": Example.state,
+        "new_state": sa.literal(ExampleState.AUTO_FIXED, Example.state.type),
+        "previous_id": Example.last_decision_id,
+        "created_at": sa.literal(moment, Decision.created_at.type),
+    }
+    source = (
+        sa.select(*made.values()).select_from(_scored(batch)).where(Example.id.in_(rows)).order_by(Example.id)
+    )
+    unwatched = {"synchronize_session": False}
+    session.execute(sa.insert(Decision).from_select(list(made), source))
     session.execute(
         sa.update(Example)
-        .where(
-            Decision.batch_id == batch.id,
-            Decision.id > before_id,
-            Decision.example_id == Example.id,
-        )
+        .where(Example.id == Decision.example_id, Decision.batch_id == batch.id, Decision.id > before_id)
         .values(
             label_id=Decision.new_label_id,
             state=ExampleState.AUTO_FIXED,
@@ -235,44 +256,15 @@ def _change(
             decided_by_id=actor.user_id,
             decided_at=moment,
             version=Example.version + 1,
-        )
-        .execution_options(synchronize_session=False)
+        ),
+        execution_options=unwatched,
     )
-    changed = [row.example_id for row in rows]
     session.execute(
         sa.update(Score)
-        .where(Score.run_id == batch.run_id, Score.example_id.in_(changed))
-        .values(state=ExampleState.AUTO_FIXED, is_open=False)
-        .execution_options(synchronize_session=False)
+        .where(Score.run_id == batch.run_id, Score.example_id.in_(rows))
+        .values(state=ExampleState.AUTO_FIXED, is_open=False),
+        execution_options=unwatched,
     )
-    with_kinds = [row.example_id for row in rows if row.before.kinds]
-    findings.mark(session, dataset.current_run_id or 0, with_kinds, is_open=False)
-    _count(session, dataset, rows, actor=actor)
-
-
-def _decision(row: _OpenRow, batch: Batch, actor: Actor, moment: dt.datetime) -> dict[str, object]:
-    return {
-        "dataset_id": batch.dataset_id,
-        "example_id": row.example_id,
-        "user_id": actor.user_id,
-        "batch_id": batch.id,
-        "run_id": batch.run_id,
-        "verdict": Verdict.ACCEPT,
-        "old_label_id": row.before.label_id,
-        "new_label_id": row.suggested_id,
-        "old_state": row.before.state,
-        "new_state": ExampleState.AUTO_FIXED,
-        "previous_id": row.previous_id,
-        "created_at": moment,
-    }
-
-
-def _count(session: Session, dataset: Dataset, rows: Sequence[_OpenRow], *, actor: Actor) -> None:
-    sums = Sums(by=actor.user_id, in_bulk=True)
-    for (before, suggested_id), times in Tally((row.before, row.suggested_id) for row in rows).items():
-        sums.add(before, -times)
-        sums.add(replace(before, label_id=suggested_id, state=ExampleState.AUTO_FIXED), times)
-    sums.save(session, dataset.id)
 
 
 def _run(session: Session, dataset: Dataset) -> ScoringRun:

@@ -73,9 +73,9 @@ class Histogram:
 
 
 def class_rows(
-    session: Session, dataset: Dataset, run: ScoringRun | None, pairs: Sequence[PairRow]
+    session: Session, dataset: Dataset, run: ScoringRun | None, pairs: Sequence[PairRow] = ()
 ) -> list[ClassRow]:
-    """Return the classes of a dataset with their issues; `pairs` are all that are open."""
+    """Return the classes of a dataset with their issues; `pairs` say which of them are open."""
     found: dict[str, Any] = run.report.get("classes", {}) if run else {}
     open_issues: dict[int, int] = {}
     for pair in pairs:

@@ -3,7 +3,8 @@
 import datetime as dt
 from collections import Counter as Tally
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import sqlalchemy as sa
@@ -43,12 +44,18 @@ class _Standing:
     present: Standing
     version: int
 
-    @property
+    @cached_property
     def then(self) -> Standing:
         """What the row becomes. An undecided row's label follows its source, which may have changed since."""
         given_id = self.old_given_id if self.moves_given else self.present.given_label_id
         label_id = given_id if self.old_state is ExampleState.OPEN else self.old_label_id
-        return replace(self.present, given_label_id=given_id, label_id=label_id, state=self.old_state)
+        present = self.present
+        return Standing(present.split, given_id, label_id, self.old_state, present.is_issue, present.kinds)
+
+    @cached_property
+    def is_plain(self) -> bool:
+        """Whether the row was open before the batch, so that nothing of it is to be looked up."""
+        return self.old_state is ExampleState.OPEN and self.previous_id is None and not self.moves_given
 
 
 def decisions_left(session: Session, batch: Batch) -> list[int]:
@@ -66,8 +73,10 @@ def undo_chunk(session: Session, batch: Batch, decision_ids: Sequence[int], *, a
     rows = _lock(session, fresh, decision_ids, run_id=run_id)
     if rows:
         moment = now()
-        session.execute(sa.insert(Decision), [_taken_back(row, fresh, actor, moment) for row in rows])
-        _put_back(session, rows, moment)
+        table = Decision.__table__
+        session.execute(sa.insert(table), [_taken_back(row, fresh, actor, moment) for row in rows])
+        _open_again(session, [row.example_id for row in rows if row.is_plain], moment)
+        _put_back(session, [row for row in rows if not row.is_plain], moment)
         _follow(session, rows, run_id=run_id)
         sums = Sums(by=actor.user_id, in_bulk=True)
         for (present, then), times in Tally((row.present, row.then) for row in rows).items():
@@ -120,7 +129,28 @@ def _taken_back(row: _Standing, batch: Batch, actor: Actor, moment: dt.datetime)
     }
 
 
+def _open_again(session: Session, example_ids: Sequence[int], moment: dt.datetime) -> None:
+    """Make these rows what they were before anybody had decided them; their notes were nobody's."""
+    if example_ids:
+        session.execute(
+            sa.update(Example)
+            .where(Example.id.in_(example_ids))
+            .values(
+                label_id=Example.given_label_id,
+                state=ExampleState.OPEN,
+                last_decision_id=None,
+                decided_by_id=None,
+                note="",
+                decided_at=moment,
+                version=Example.version + 1,
+            )
+            .execution_options(synchronize_session=False)
+        )
+
+
 def _put_back(session: Session, rows: Sequence[_Standing], moment: dt.datetime) -> None:
+    if not rows:
+        return
     previous = {row.previous_id for row in rows if row.previous_id}
     found = session.scalars(sa.select(Decision).where(Decision.id.in_(previous))) if previous else ()
     verdicts = {decision.id: decision for decision in found}

@@ -25,6 +25,7 @@ from app.web import overview_charts as drawn
 from app.web.deps import CurrentActor, CurrentDatabase, CurrentSettings, Id, ReadSession, WriteSession
 from app.web.hints import open_hints
 from app.web.render import go_to, html, url
+from app.web.runs import spending
 
 router = APIRouter(prefix="/datasets/{dataset_id:int}")
 
@@ -105,6 +106,7 @@ def _status(session: Session, dataset: Dataset, run: ScoringRun | None, settings
         "run": run,
         "latest": latest,
         "worker_alive": alive,
+        "spending": spending(session, latest, settings) if latest else None,
         "stale": scoring.staleness(session, dataset, run) if run else None,
         "sent_to": estimating.sent_to(settings.embedder, settings),
     }

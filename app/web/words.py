@@ -1,6 +1,7 @@
 """How numbers, times and states are written on a page."""
 
 import datetime as dt
+from dataclasses import dataclass
 from typing import Any
 
 from app.db import now
@@ -53,6 +54,14 @@ PHASES = {
     "applying": "Changing rows",
     "undoing": "Putting rows back",
     "scoring": "Adding up the scores",
+}
+SCORING_STEPS = {
+    "embed": "Read the texts",
+    "predict": "Predict each row from the others",
+    "issues": "Find label issues",
+    "save": "Save the scores",
+    "neighbours": "Find similar rows",
+    "save_evidence": "Save the evidence",
 }
 EMBEDDERS = {"use": "multilingual sentence encoder", "tfidf": "words and their weights"}
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
@@ -154,6 +163,22 @@ def phase_name(phase: str) -> str:
     return PHASES.get(phase, phase.replace("_", " ").capitalize())
 
 
+@dataclass(frozen=True)
+class Step:
+    """One step of a job, and whether it is done, going on now, or to come."""
+
+    name: str
+    place: str
+
+
+def scoring_steps(phase: str) -> list[Step]:
+    """Return the steps of a scoring run by where it stands; in one that is not listed, the first goes on."""
+    names = list(SCORING_STEPS)
+    at = names.index(phase) if phase in names else 0 if phase else -1
+    places = ["done" if place < at else "now" if place == at else "next" for place in range(len(names))]
+    return [Step(*both) for both in zip(SCORING_STEPS.values(), places, strict=True)]
+
+
 BATCH_KINDS = {
     BatchKind.AUTO_FIX: "Auto-fix",
     BatchKind.MERGE: "Merge",
@@ -210,5 +235,6 @@ FILTERS = {
     "kind_meaning": kind_meaning,
     "kinds_of": kinds_of,
     "run_state": run_state,
+    "scoring_steps": scoring_steps,
 }
 """What templates may call on a value."""

@@ -8,9 +8,9 @@ from app.science.unlabelled import FEWEST, cut_of
 def test_the_lowest_cut_that_holds() -> None:
     found = cut_of([100, 100, 100, 1000], [10, 50, 96, 990])
     assert found is not None
-    assert found.minimum == 0.5
-    assert found.rows == 1100
-    assert found.agreement == pytest.approx(1086 / 1100)
+    assert found.minimum == 0.25
+    assert found.rows == 1200
+    assert found.agreement == pytest.approx(1136 / 1200)
     assert 0.9 <= found.low < found.agreement
 
 
