@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from app import events, queue
 from app.actor import Actor, Role
 from app.db import now
 from app.errors import Conflict, InvalidInput
 from app.models.columns import OPEN_STATES, Split
-from app.models.datasets import Dataset, Label
+from app.models.datasets import Dataset
 from app.models.examples import Example, ExampleState
 from app.models.review import Batch, BatchKind, Decision, Verdict
 from app.models.samples import Sample
@@ -83,7 +83,7 @@ def preview(
     run = _run(session, dataset)
     rule, sharper = reviewed.fix(session, dataset, queue_filter, rule)
     ids = chosen(dataset, queue_filter, rule)
-    pairs = _pairs(session, ids.subquery())
+    pairs = _pairs(session, dataset, ids)
     advice = run.report.get("advice", {})
     # What the run expected of its recommendation no longer speaks of rows that decisions chose.
     is_as_scored = rule.kind is RuleKind.RECOMMENDED and rule.fixed == Fixed()
@@ -273,20 +273,13 @@ def _run(session: Session, dataset: Dataset) -> ScoringRun:
     return session.get_one(ScoringRun, dataset.current_run_id)
 
 
-def _pairs(session: Session, chosen: sa.Subquery) -> list[Pair]:
-    given, suggested = aliased(Label), aliased(Label)
-    count = sa.func.count()
+def _pairs(session: Session, dataset: Dataset, rows: sa.Select[int]) -> list[Pair]:
+    alike = (Example.label_id, Score.suggested_label_id)
     found = session.execute(
-        sa.select(Example.label_id, suggested.id, given.name, suggested.name, count)
-        .join(Score, Score.example_id == Example.id)
-        .join(ScoringRun, ScoringRun.id == Score.run_id)
-        .join(Dataset, Dataset.current_run_id == ScoringRun.id)
-        .outerjoin(given, given.id == Example.label_id)
-        .join(suggested, suggested.id == Score.suggested_label_id)
-        .where(Example.id.in_(sa.select(chosen.c.id)))
-        .group_by(Example.label_id, suggested.id, given.name, suggested.name)
-    )
-    pairs = [Pair(old_id, new_id, old or "", new, rows) for old_id, new_id, old, new, rows in found]
+        rows.order_by(None).with_only_columns(*alike, sa.func.count()).group_by(*alike)
+    ).all()
+    names = datasets.label_names(session, dataset.id)
+    pairs = [Pair(old, new, names.get(old or 0, ""), names[new], many) for old, new, many in found]
     return sorted(pairs, key=lambda pair: (-pair.rows, pair.given, pair.suggested))
 
 
@@ -297,11 +290,13 @@ def _protected(session: Session, dataset: Dataset, wanted: QueueFilter) -> Prote
     if wanted.preset is Preset.ISSUES:
         everything = replace(wanted, preset=Preset.ALL, split=None)
         of_filter = [Score.is_issue.is_(True), *conditions(everything, scored=True)]
+    found = sa.select(Score.split, Score.state, may_change, sa.func.count())
+    if wanted.person is not None or wanted.search or wanted.preset is Preset.UNLABELLED:
+        found = found.join(Example, Example.id == Score.example_id)
     rows = session.execute(
-        sa.select(Score.split, Score.state, may_change, sa.func.count())
-        .join(Example, Example.id == Score.example_id)
-        .where(Score.run_id == dataset.current_run_id, *of_filter)
-        .group_by(Score.split, Score.state, may_change)
+        found.where(Score.run_id == dataset.current_run_id, Score.split.in_(Split), *of_filter).group_by(
+            Score.split, Score.state, may_change
+        )
     ).all()
     train = [(state, is_chosen, count) for split, state, is_chosen, count in rows if split is Split.TRAIN]
     return Protected(
@@ -314,17 +309,15 @@ def _protected(session: Session, dataset: Dataset, wanted: QueueFilter) -> Prote
 
 def _emptied(session: Session, dataset: Dataset, pairs: list[Pair]) -> list[str]:
     won = _won(pairs)
-    shrinking = [label_id for label_id, rows in won.items() if rows < 0]
-    there = _train_rows(session, dataset, shrinking)
-    lost = {label_id for label_id in shrinking if there.get(label_id, 0) + won[label_id] <= 0}
+    there = _train_rows(session, dataset, {label_id: -rows for label_id, rows in won.items() if rows < 0})
+    lost = {label_id for label_id, rows in there.items() if rows + won[label_id] <= 0}
     return [label.name for label in datasets.labels(session, dataset) if label.id in lost]
 
 
 def _doubled(session: Session, dataset: Dataset, pairs: list[Pair]) -> list[str]:
     won = _won(pairs)
-    growing = [label_id for label_id, rows in won.items() if rows > 0]
-    there = _train_rows(session, dataset, growing)
-    doubled = {label_id for label_id in growing if won[label_id] >= there.get(label_id, 0)}
+    there = _train_rows(session, dataset, {label_id: rows for label_id, rows in won.items() if rows > 0})
+    doubled = {label_id for label_id, rows in there.items() if won[label_id] >= rows}
     return [label.name for label in datasets.labels(session, dataset) if label.id in doubled]
 
 
@@ -338,17 +331,29 @@ def _won(pairs: list[Pair]) -> dict[int, int]:
     return won
 
 
-def _train_rows(session: Session, dataset: Dataset, label_ids: list[int]) -> dict[int | None, int]:
-    """Count the rows a training would see of these labels."""
+def _train_rows(session: Session, dataset: Dataset, moving: dict[int, int]) -> dict[int, int]:
+    """Count the rows a training would see of those labels that may have no more than are moving.
+
+    The labels' own counts have test rows and excluded ones among them; most labels are beyond doubt by these.
+    """
+    both, train = (datasets.counts(session, dataset.id, split=split) for split in (None, Split.TRAIN))
+    unseen = both.test + train.excluded
+    doubtful = [
+        label.id
+        for label in datasets.labels(session, dataset)
+        if label.id in moving and label.current_count - unseen <= moving[label.id]
+    ]
+    if not doubtful:
+        return {}
     found = session.execute(
         sa.select(Example.label_id, sa.func.count())
         .where(
             Example.dataset_id == dataset.id,
             Example.import_seq <= dataset.import_seq,
-            Example.label_id.in_(label_ids),
+            Example.label_id.in_(doubtful),
             Example.split == Split.TRAIN,
             Example.state != ExampleState.EXCLUDED,
         )
         .group_by(Example.label_id)
     )
-    return dict(found.all())
+    return dict.fromkeys(doubtful, 0) | {label_id: rows for label_id, rows in found if label_id is not None}

@@ -78,6 +78,8 @@ def chosen(dataset: Dataset, wanted: QueueFilter, rule: Rule) -> sa.Select[int]:
             Example.state == ExampleState.OPEN,
             *_suspect(),
             sa.func.coalesce(Example.label_id, 0) != Score.suggested_label_id,
+            # An open row has the label it was given; the scores have an index of that.
+            *([Score.given_label_id.is_(None)] if wanted.preset is Preset.UNLABELLED else []),
             *conditions(wanted, scored=True),
             *_of_rule(rule),
         )

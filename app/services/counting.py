@@ -83,20 +83,12 @@ class Sums:
         """Add everything to the database, in one fixed order so that two writers never wait in a ring."""
         add_counters(session, dataset_id, self.counters)
         self._save_progress(session, dataset_id)
-        for label_id in sorted(self.given.keys() | self.current.keys()):
-            given, current, resolved = self.given[label_id], self.current[label_id], self.resolved[label_id]
-            if given or current or resolved:
-                session.execute(
-                    sa.update(Label)
-                    .where(Label.id == label_id)
-                    .values(
-                        given_count=Label.given_count + given,
-                        current_count=Label.current_count + current,
-                        resolved_count=Label.resolved_count + resolved,
-                        retired_after=_back_with_rows(given + current),
-                    )
-                    .execution_options(synchronize_session=False)
-                )
+        labels = sorted(self.given.keys() | self.current.keys() | self.resolved.keys())
+        kept = (self.given, self.current, self.resolved)
+        sums = [(label_id, *(of[label_id] for of in kept)) for label_id in labels]
+        more = [dict(zip(_TO_LABEL, one, strict=True)) for one in sums if any(one[1:])]
+        if more:
+            session.connection().execute(_ADD_TO_LABEL, more)
 
     def _save_progress(self, session: Session, dataset_id: int) -> None:
         more = sum(self.counters[split, CounterName.RESOLVED] for split in Split)
@@ -123,10 +115,24 @@ def _insert_of(session: Session) -> Any:
     return sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
 
 
-def _back_with_rows(more: int) -> sa.ColumnElement[int | None]:
-    """Return the mark of a label's end; a deleted label that has rows again, by an undo say, is back."""
-    is_back = Label.merged_into_id.is_(None) if more > 0 else sa.false()
-    return sa.case((is_back, None), else_=Label.retired_after)
+def _add_to_label() -> sa.Update:
+    """Make the statement for many labels; a deleted one that has rows again, by an undo say, is back."""
+    given, current, resolved = (sa.bindparam(name, type_=sa.BigInteger) for name in _TO_LABEL[1:])
+    is_back = (given + current > 0) & Label.merged_into_id.is_(None)
+    return (
+        sa.update(Label.__table__)
+        .where(Label.id == sa.bindparam(_TO_LABEL[0]))
+        .values(
+            given_count=Label.given_count + given,
+            current_count=Label.current_count + current,
+            resolved_count=Label.resolved_count + resolved,
+            retired_after=sa.case((is_back, None), else_=Label.retired_after),
+        )
+    )
+
+
+_TO_LABEL = ("to_label", "more_given", "more_current", "more_resolved")
+_ADD_TO_LABEL = _add_to_label()
 
 
 def add_counters(session: Session, dataset_id: int, sums: Mapping[tuple[Split, CounterName], int]) -> None:

@@ -173,16 +173,18 @@ def _put_back(session: Session, rows: Sequence[_Standing], moment: dt.datetime) 
 
 
 def _follow(session: Session, rows: Sequence[_Standing], *, run_id: int) -> None:
-    """Repeat in the scores and findings what the rows have become, those of one kind at once."""
-    alike: dict[tuple[ExampleState, int | None], list[_Standing]] = {}
+    """Repeat in the scores and findings what the rows have become, those that are alike at once."""
+    alike: dict[tuple[ExampleState, bool, int | None], list[_Standing]] = {}
     for row in rows:
-        alike.setdefault((row.then.state, row.then.given_label_id), []).append(row)
-    for (state, given_id), some in alike.items():
+        given_id = row.then.given_label_id if row.moves_given else None
+        alike.setdefault((row.then.state, row.moves_given, given_id), []).append(row)
+    for (state, moves_given, given_id), some in alike.items():
         ids, is_open = [row.example_id for row in some], state is ExampleState.OPEN
+        moved = {"given_label_id": given_id} if moves_given else {}
         session.execute(
             sa.update(Score)
             .where(Score.run_id == run_id, Score.example_id.in_(ids))
-            .values(state=state, is_open=is_open, given_label_id=given_id)
+            .values(state=state, is_open=is_open, **moved)
             .execution_options(synchronize_session=False)
         )
         with_kinds = [row.example_id for row in some if row.present.kinds]

@@ -68,9 +68,9 @@ def test_progress_is_by_person_and_by_hand_or_in_bulk(any_database: Database, an
             last = progress.course(session, dataset).moments[-1]
             return people, (last.by_hand, last.in_bulk)
 
-    assert seen() == ([("local", 1, 3), ("ann", 1, 0)], (2, 3))
+    assert seen() == ([("local", 1, 3), ("Ann", 1, 0)], (2, 3))
     undo(any_database, batch.id)
-    assert seen() == ([("ann", 1, 0), ("local", 1, 0)], (2, 0))
+    assert seen() == ([("Ann", 1, 0), ("local", 1, 0)], (2, 0))
     check(any_database, made)
 
 
