@@ -1,5 +1,6 @@
 """Applying a batch and taking it back, chunk by chunk, so that people can go on deciding."""
 
+import time
 from collections.abc import Callable
 
 from sqlalchemy.orm import Session
@@ -74,10 +75,12 @@ def _planned(
             return
         for start in range(0, len(found), CHUNK):
             with context.database.write() as session:
+                began = time.perf_counter()
                 change(session, batch, found[start : start + CHUNK], actor=actor)
                 done, total = batches.how_far(session, batch)
+            held = time.perf_counter() - began
             report("undoing" if batch.is_undo else "applying", done, max(total, done))
-            context.pause()
+            context.pause(held=held)
 
 
 def _in_chunks(context: Context, batch: Batch, change: Change, report: Reporter, *, actor: Actor) -> None:

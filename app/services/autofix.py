@@ -170,8 +170,9 @@ def apply_chunk(session: Session, batch: Batch, example_ids: Sequence[int], *, a
     _check_run(dataset, fresh)
     rows = _lock_open(session, fresh, example_ids)
     if rows:
-        _count(session, fresh, rows, actor=actor)
-        _change(session, fresh, rows, actor=actor)
+        before_id = decisions.newest_id(session, dataset.id)
+        _change(session, fresh, rows, before_id, actor=actor)
+        _count(session, fresh, before_id, actor=actor)
     fresh.rows_changed += len(rows)
     fresh.done = fresh.rows_changed
 
@@ -202,31 +203,9 @@ def _scored(batch: Batch) -> FewFirst:
     return FewFirst(Example.__table__, Score.__table__, of_run)
 
 
-def _count(session: Session, batch: Batch, rows: Sequence[int], *, actor: Actor) -> None:
-    alike = (
-        Example.split, Example.given_label_id, Example.label_id, Example.state,
-        Score.is_issue, Score.kinds, Score.suggested_label_id,
-    )  # fmt: skip
-    found = session.execute(
-        sa.select(*alike, sa.func.count())
-        .select_from(_scored(batch))
-        .where(Example.id.in_(rows))
-        .group_by(*alike)
-    )
-    sums, has_kinds = Sums(by=actor.user_id, in_bulk=True), False
-    for *facts, suggested_id, times in found:
-        before = Standing(*facts)
-        sums.add(before, -times)
-        sums.add(replace(before, label_id=suggested_id, state=ExampleState.AUTO_FIXED), times)
-        has_kinds = has_kinds or before.kinds > 0
-    if has_kinds:
-        findings.mark(session, batch.run_id or 0, rows, is_open=False)
-    sums.save(session, batch.dataset_id)
-
-
-def _change(session: Session, batch: Batch, rows: Sequence[int], *, actor: Actor) -> None:
+def _change(session: Session, batch: Batch, rows: Sequence[int], before_id: int, *, actor: Actor) -> None:
     """Write decisions, rows and scores by one statement each: a hundred thousand rows are seconds."""
-    moment, before_id = now(), decisions.newest_id(session, batch.dataset_id)
+    moment = now()
     made = {
         "dataset_id": sa.literal(batch.dataset_id),
         "example_id": Example.id,
@@ -241,14 +220,12 @@ def _change(session: Session, batch: Batch, rows: Sequence[int], *, actor: Actor
         "previous_id": Example.last_decision_id,
         "created_at": sa.literal(moment, Decision.created_at.type),
     }
-    source = (
-        sa.select(*made.values()).select_from(_scored(batch)).where(Example.id.in_(rows)).order_by(Example.id)
-    )
+    source = sa.select(*made.values()).select_from(_scored(batch)).where(Example.id.in_(rows))
     unwatched = {"synchronize_session": False}
-    session.execute(sa.insert(Decision).from_select(list(made), source))
+    session.execute(sa.insert(Decision).from_select(list(made), source.order_by(Example.id)))
     session.execute(
         sa.update(Example)
-        .where(Example.id == Decision.example_id, Decision.batch_id == batch.id, Decision.id > before_id)
+        .where(Example.id == Decision.example_id, *_just_made(batch, before_id))
         .values(
             label_id=Decision.new_label_id,
             state=ExampleState.AUTO_FIXED,
@@ -259,12 +236,43 @@ def _change(session: Session, batch: Batch, rows: Sequence[int], *, actor: Actor
         ),
         execution_options=unwatched,
     )
+    changed = sa.select(Decision.example_id).where(*_just_made(batch, before_id))
     session.execute(
         sa.update(Score)
-        .where(Score.run_id == batch.run_id, Score.example_id.in_(rows))
+        .where(Score.run_id == batch.run_id, Score.example_id.in_(changed))
         .values(state=ExampleState.AUTO_FIXED, is_open=False),
         execution_options=unwatched,
     )
+
+
+def _just_made(batch: Batch, before_id: int) -> tuple[sa.ColumnElement[bool], ...]:
+    return Decision.batch_id == batch.id, Decision.id > before_id
+
+
+def _count(session: Session, batch: Batch, before_id: int, *, actor: Actor) -> None:
+    alike = (
+        Example.split, Example.given_label_id, Decision.old_label_id, Decision.old_state,
+        Score.is_issue, Score.kinds, Decision.new_label_id,
+    )  # fmt: skip
+    # One after the other in this order: each is looked up by the one before.
+    changed = FewFirst(Decision.__table__, Example.__table__, Example.id == Decision.example_id)
+    of_run = (Score.example_id == Decision.example_id) & (Score.run_id == batch.run_id)
+    found = session.execute(
+        sa.select(*alike, sa.func.count())
+        .select_from(FewFirst(changed, Score.__table__, of_run))
+        .where(*_just_made(batch, before_id))
+        .group_by(*alike)
+    )
+    sums, has_kinds = Sums(by=actor.user_id, in_bulk=True), False
+    for *facts, new_label_id, times in found:
+        before = Standing(*facts)
+        sums.add(before, -times)
+        sums.add(replace(before, label_id=new_label_id, state=ExampleState.AUTO_FIXED), times)
+        has_kinds = has_kinds or before.kinds > 0
+    if has_kinds:
+        rows = session.scalars(sa.select(Decision.example_id).where(*_just_made(batch, before_id))).all()
+        findings.mark(session, batch.run_id or 0, rows, is_open=False)
+    sums.save(session, batch.dataset_id)
 
 
 def _run(session: Session, dataset: Dataset) -> ScoringRun:

@@ -3,6 +3,7 @@
 from collections import Counter as Tally
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -28,23 +29,37 @@ class Standing:
     is_issue: bool
     kinds: int = 0
 
-    def names(self) -> set[CounterName]:
+    def names(self) -> frozenset[CounterName]:
         """Return the counters this row is counted in."""
-        facts = {
-            CounterName.ROWS: True,
-            CounterName.UNLABELLED: self.label_id is None,
-            CounterName.ISSUES: self.is_issue,
-            CounterName.OPEN_ISSUES: self.is_issue and self.state is ExampleState.OPEN,
-            CounterName.NEEDS_REVIEW: self.state is ExampleState.NEEDS_REVIEW,
-            CounterName.RESOLVED: self.state.is_resolved,
-            CounterName.EXCLUDED: self.state is ExampleState.EXCLUDED,
-            CounterName.CHANGED: self.label_id != self.given_label_id,
-            CounterName.AUTO_FIXED: self.state is ExampleState.AUTO_FIXED,
-        }
-        found = {name for name, is_true in facts.items() if is_true}
-        if self.state is ExampleState.OPEN:
-            found |= {open_counter(kind) for kind in kinds_of(self.kinds)}
-        return found
+        is_changed = self.label_id != self.given_label_id
+        return _names(
+            self.state,
+            self.kinds,
+            is_unlabelled=self.label_id is None,
+            is_issue=self.is_issue,
+            is_changed=is_changed,
+        )
+
+
+@cache
+def _names(
+    state: ExampleState, kinds: int, *, is_unlabelled: bool, is_issue: bool, is_changed: bool
+) -> frozenset[CounterName]:
+    facts = {
+        CounterName.ROWS: True,
+        CounterName.UNLABELLED: is_unlabelled,
+        CounterName.ISSUES: is_issue,
+        CounterName.OPEN_ISSUES: is_issue and state is ExampleState.OPEN,
+        CounterName.NEEDS_REVIEW: state is ExampleState.NEEDS_REVIEW,
+        CounterName.RESOLVED: state.is_resolved,
+        CounterName.EXCLUDED: state is ExampleState.EXCLUDED,
+        CounterName.CHANGED: is_changed,
+        CounterName.AUTO_FIXED: state is ExampleState.AUTO_FIXED,
+    }
+    found = {name for name, is_true in facts.items() if is_true}
+    if state is ExampleState.OPEN:
+        found |= {open_counter(kind) for kind in kinds_of(kinds)}
+    return frozenset(found)
 
 
 def open_counter(kind: IssueKind) -> CounterName:
