@@ -71,14 +71,14 @@ def bar_chart(
 
 def _row(bar: Bar, y: float, x_of: Scale, *, left: float) -> list[Mark]:
     name = words(left - 8, y + 17, bar.name, "name", anchor="end", room=MOST_NAME, link=bar.link)
-    middle = y + ROW / 2
+    middle, title = y + ROW / 2, bar.title or f"{bar.name}: {bar.text}"
     if bar.low is None or bar.high is None:
         width = max(x_of(bar.value) - left, 0)
-        return [name, rect(left, y + 5, width, ROW - 10, "bar", title=bar.title, link=bar.link)]
+        return [name, rect(left, y + 5, width, ROW - 10, "bar", title=title, link=bar.link)]
     ends = [line(x_of(end), middle - 4, x_of(end), middle + 4, "range") for end in (bar.low, bar.high)]
     return [
         name,
         line(x_of(bar.low), middle, x_of(bar.high), middle, "range"),
         *ends,
-        circle(x_of(bar.value), middle, 5, "dot", title=bar.title, link=bar.link),
+        circle(x_of(bar.value), middle, 5, "dot", title=title, link=bar.link),
     ]

@@ -21,6 +21,8 @@ from app.science.share import Share, Stratum, share_right
 from app.services import datasets, samples
 
 LEAST, MOST = 20, 1000
+MOST_SAMPLES = 20
+"""Newest samples that are looked at."""
 UNDECIDED = (ExampleState.OPEN, ExampleState.AUTO_FIXED)
 
 
@@ -94,6 +96,7 @@ def share_now(session: Session, dataset: Dataset, train: datasets.Counts) -> Sha
         sa.select(Sample)
         .where(Sample.dataset_id == dataset.id, Sample.purpose == Purpose.SHARE)
         .order_by(Sample.id.desc())
+        .limit(MOST_SAMPLES)
     ).all()
     states = [_state(session, sample) for sample in drawn]
     whole = [state.sample for state in states if not state.left]
@@ -130,6 +133,7 @@ _Kind = tuple[ExampleState, bool]
 def _seen(session: Session, dataset: Dataset, whole: Sequence[Sample]) -> Tally[tuple[_Kind, bool]]:
     """Count the rows of samples by what they were before and whether their label was right then."""
     seen: Tally[tuple[_Kind, bool]] = Tally()
+    classes = datasets.class_ids(session, dataset.id)  # a label may have been merged since
     final = (ExampleState.KEPT, ExampleState.ACCEPTED, ExampleState.OVERRIDDEN)
     for sample in whole:
         first = (
@@ -153,7 +157,7 @@ def _seen(session: Session, dataset: Dataset, whole: Sequence[Sample]) -> Tally[
         )
         for state, is_issue, old, label in rows:
             if state in UNDECIDED:
-                seen[(state, is_issue and state is ExampleState.OPEN), old == label] += 1
+                seen[(state, is_issue and state is ExampleState.OPEN), classes.get(old or 0, old) == label] += 1
     return seen
 
 
