@@ -157,7 +157,9 @@ def _seen(session: Session, dataset: Dataset, whole: Sequence[Sample]) -> Tally[
         )
         for state, is_issue, old, label in rows:
             if state in UNDECIDED:
-                seen[(state, is_issue and state is ExampleState.OPEN), classes.get(old or 0, old) == label] += 1
+                seen[
+                    (state, is_issue and state is ExampleState.OPEN), classes.get(old or 0, old) == label
+                ] += 1
     return seen
 
 

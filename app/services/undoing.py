@@ -3,7 +3,7 @@
 import datetime as dt
 from collections import Counter as Tally
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -17,14 +17,14 @@ from app.models.review import Batch, Decision, Verdict
 from app.models.scoring import Score
 from app.services import datasets, findings, runs
 from app.services.counting import Standing, Sums
+from app.services.few_first import FewFirst
 
 _OLD = (
     Decision.id, Decision.example_id, Decision.run_id, Decision.old_label_id, Decision.old_state,
     Decision.previous_id, Decision.moves_given, Decision.old_given_id, Decision.new_given_id,
 )  # fmt: skip
 _PRESENT = (
-    Example.split, Example.given_label_id, Example.label_id, Example.state, Example.version,
-    Score.is_issue, Score.kinds,
+    Example.split, Example.given_label_id, Example.label_id, Example.state, Score.is_issue, Score.kinds,
 )  # fmt: skip
 
 
@@ -52,11 +52,6 @@ class _Standing:
         present = self.present
         return Standing(present.split, given_id, label_id, self.old_state, present.is_issue, present.kinds)
 
-    @cached_property
-    def is_plain(self) -> bool:
-        """Whether the row was open before the batch, so that nothing of it is to be looked up."""
-        return self.old_state is ExampleState.OPEN and self.previous_id is None and not self.moves_given
-
 
 def decisions_left(session: Session, batch: Batch) -> list[int]:
     """Return the decisions of a batch that are still to be taken back: their rows stand as it left them."""
@@ -68,22 +63,23 @@ def undo_chunk(session: Session, batch: Batch, decision_ids: Sequence[int], *, a
     """Take back these decisions of a batch; a row that somebody has changed meanwhile is left."""
     fresh = runs.guard(session, batch)
     datasets.hold(session, fresh.dataset_id)
-    dataset = datasets.get(session, fresh.dataset_id)
-    run_id = dataset.current_run_id or 0
-    rows = _lock(session, fresh, decision_ids, run_id=run_id)
-    if rows:
-        moment = now()
-        table = Decision.__table__
-        session.execute(sa.insert(table), [_taken_back(row, fresh, actor, moment) for row in rows])
-        _open_again(session, [row.example_id for row in rows if row.is_plain], moment)
-        _put_back(session, [row for row in rows if not row.is_plain], moment)
+    run_id = datasets.get(session, fresh.dataset_id).current_run_id or 0
+    plain, others = _lock(session, fresh, decision_ids)
+    sums, moment = Sums(by=actor.user_id, in_bulk=True), now()
+    if plain:
+        _open_again(session, fresh, plain, moment, sums, run_id=run_id, actor=actor)
+    if others:
+        rows = _read(session, others, run_id=run_id)
+        session.execute(
+            sa.insert(Decision.__table__), [_taken_back(row, fresh, actor, moment) for row in rows]
+        )
+        _put_back(session, rows, moment)
         _follow(session, rows, run_id=run_id)
-        sums = Sums(by=actor.user_id, in_bulk=True)
         for (present, then), times in Tally((row.present, row.then) for row in rows).items():
             sums.add(present, -times)
             sums.add(then, times)
-        sums.save(session, dataset.id)
-    fresh.rows_undone += len(rows)
+    sums.save(session, fresh.dataset_id)
+    fresh.rows_undone += len(plain) + len(others)
     fresh.done = fresh.rows_undone
 
 
@@ -93,17 +89,108 @@ def _stands() -> tuple[sa.ColumnElement[bool], ...]:
     return (Example.last_decision_id == Decision.id, Decision.moves_given.is_(False) | is_there)
 
 
-def _lock(session: Session, batch: Batch, decision_ids: Sequence[int], *, run_id: int) -> list[_Standing]:
+def _lock(session: Session, batch: Batch, decision_ids: Sequence[int]) -> tuple[list[int], list[int]]:
+    """Return which of the decisions still stand, plain ones and others; their rows are locked.
+
+    Plain is one that changed an open row which nobody had decided before, as nearly all of an auto-fix did.
+    """
+    is_plain = (
+        (Decision.old_state == ExampleState.OPEN)
+        & Decision.previous_id.is_(None)
+        & Decision.moves_given.is_(False)
+    )
     found = session.execute(
-        sa.select(*_OLD, *_PRESENT)
+        sa.select(Decision.id, is_plain)
         .join(Example, Example.id == Decision.example_id)
-        .outerjoin(Score, (Score.example_id == Example.id) & (Score.run_id == run_id))
         .where(Decision.id.in_(decision_ids), Decision.batch_id == batch.id, *_stands())
         .order_by(Example.id)
         .with_for_update(of=Example)
+    ).all()
+    return [one for one, plain in found if plain], [one for one, plain in found if not plain]
+
+
+def _open_again(
+    session: Session,
+    batch: Batch,
+    decision_ids: Sequence[int],
+    moment: dt.datetime,
+    sums: Sums,
+    *,
+    run_id: int,
+    actor: Actor,
+) -> None:
+    """Make rows what they were before anybody had decided them, by one statement for each table."""
+    _count_open_again(session, decision_ids, sums, run_id=run_id)
+    made = {
+        "dataset_id": sa.literal(batch.dataset_id),
+        "example_id": Example.id,
+        "user_id": sa.literal(actor.user_id),
+        "run_id": Decision.run_id,
+        "verdict": sa.literal(Verdict.UNDO, Decision.verdict.type),
+        "undoes_id": Decision.id,
+        "old_label_id": Example.label_id,
+        "new_label_id": Example.given_label_id,
+        "old_state": Example.state,
+        "new_state": sa.literal(ExampleState.OPEN, Example.state.type),
+        "previous_id": Decision.id,
+        "created_at": sa.literal(moment, Decision.created_at.type),
+    }
+    source = (
+        sa.select(*made.values())
+        .select_from(FewFirst(Decision.__table__, Example.__table__, Example.id == Decision.example_id))
+        .where(Decision.id.in_(decision_ids))
+        .order_by(Example.id)
+    )
+    session.execute(sa.insert(Decision).from_select(list(made), source))
+    rows = list(session.scalars(sa.select(Decision.example_id).where(Decision.id.in_(decision_ids))))
+    again = {
+        "label_id": Example.given_label_id,
+        "state": ExampleState.OPEN,
+        "last_decision_id": None,
+        "decided_by_id": None,
+        "note": "",
+        "decided_at": moment,
+        "version": Example.version + 1,
+    }
+    unwatched = {"synchronize_session": False}
+    session.execute(sa.update(Example).where(Example.id.in_(rows)).values(again), execution_options=unwatched)
+    session.execute(
+        sa.update(Score)
+        .where(Score.run_id == run_id, Score.example_id.in_(rows))
+        .values(state=ExampleState.OPEN, is_open=True),
+        execution_options=unwatched,
+    )
+
+
+def _count_open_again(session: Session, decision_ids: Sequence[int], sums: Sums, *, run_id: int) -> None:
+    # One after the other in this order: each is looked up by the one before.
+    changed = FewFirst(Decision.__table__, Example.__table__, Example.id == Decision.example_id)
+    of_run = (Score.example_id == Example.id) & (Score.run_id == run_id)
+    found = session.execute(
+        sa.select(*_PRESENT, sa.func.count())
+        .select_from(changed.outerjoin(Score.__table__, of_run))
+        .where(Decision.id.in_(decision_ids))
+        .group_by(*_PRESENT)
+    ).all()
+    for split, given_id, label_id, state, is_issue, kinds, times in found:
+        present = Standing(split, given_id, label_id, state, bool(is_issue), kinds or 0)
+        sums.add(present, -times)
+        sums.add(replace(present, label_id=given_id, state=ExampleState.OPEN), times)
+    if any(kinds for *_, kinds, _ in found):
+        rows = session.scalars(sa.select(Decision.example_id).where(Decision.id.in_(decision_ids))).all()
+        findings.mark(session, run_id, rows, is_open=True)
+
+
+def _read(session: Session, decision_ids: Sequence[int], *, run_id: int) -> list[_Standing]:
+    found = session.execute(
+        sa.select(*_OLD, Example.version, *_PRESENT)
+        .join(Example, Example.id == Decision.example_id)
+        .outerjoin(Score, (Score.example_id == Example.id) & (Score.run_id == run_id))
+        .where(Decision.id.in_(decision_ids))
+        .order_by(Example.id)
     )
     rows = []
-    for *old, split, given_id, label_id, state, version, is_issue, kinds in found:
+    for *old, version, split, given_id, label_id, state, is_issue, kinds in found:
         present = Standing(split, given_id, label_id, state, bool(is_issue), kinds or 0)
         rows.append(_Standing(*old, present=present, version=version))
     return rows
@@ -129,28 +216,7 @@ def _taken_back(row: _Standing, batch: Batch, actor: Actor, moment: dt.datetime)
     }
 
 
-def _open_again(session: Session, example_ids: Sequence[int], moment: dt.datetime) -> None:
-    """Make these rows what they were before anybody had decided them; their notes were nobody's."""
-    if example_ids:
-        session.execute(
-            sa.update(Example)
-            .where(Example.id.in_(example_ids))
-            .values(
-                label_id=Example.given_label_id,
-                state=ExampleState.OPEN,
-                last_decision_id=None,
-                decided_by_id=None,
-                note="",
-                decided_at=moment,
-                version=Example.version + 1,
-            )
-            .execution_options(synchronize_session=False)
-        )
-
-
 def _put_back(session: Session, rows: Sequence[_Standing], moment: dt.datetime) -> None:
-    if not rows:
-        return
     previous = {row.previous_id for row in rows if row.previous_id}
     found = session.scalars(sa.select(Decision).where(Decision.id.in_(previous))) if previous else ()
     verdicts = {decision.id: decision for decision in found}
