@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from app import migrate
 from app.actor import LOCAL
@@ -159,7 +161,7 @@ def _write(
     dataset_id: int,
     run_id: int,
     label_ids: list[int],
-    own: "np.ndarray[tuple[int], np.dtype[np.float64]]",
+    own: npt.NDArray[np.float64],
     start: int,
     flagged: int,
 ) -> None:
@@ -192,7 +194,7 @@ def _renamed(values: dict[str, object]) -> dict[str, object]:
 
 
 def _report(
-    session: "sa.orm.Session", rows: int, flagged: int, own: "np.ndarray[tuple[int], np.dtype[np.float64]]",
+    session: Session, rows: int, flagged: int, own: npt.NDArray[np.float64],
     label_ids: list[int],
 ) -> dict[str, object]:  # fmt: skip
     pairs = session.execute(

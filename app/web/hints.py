@@ -11,7 +11,7 @@ from app.web.render import is_fragment, url
 router = APIRouter(prefix="/hints")
 
 COOKIE = "setright_hints"
-HINTS = ("overview", "auto-fix", "share")
+HINTS = ("overview", "auto-fix")
 FIVE_YEARS = 5 * 365 * 86_400
 
 
