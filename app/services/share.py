@@ -103,7 +103,8 @@ def share_now(session: Session, dataset: Dataset, train: datasets.Counts) -> Sha
     seen = _seen(session, dataset, whole)
     decided = max(train.resolved - train.auto_fixed - train.excluded, 0)
     strata = _strata(train, decided, seen)
-    found = share_right(decided, strata) if whole else None
+    is_known = whole or not any(stratum.rows for stratum in strata)
+    found = share_right(decided, strata) if is_known else None
     return ShareNow(
         estimate=found,
         newest=states[0] if states else None,

@@ -128,6 +128,11 @@ def moment(value: dt.datetime) -> str:
     return value.strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
+def day(value: dt.datetime) -> str:
+    """Write a point in time as its day."""
+    return f"{value:%d %b %Y}"
+
+
 def plural(count: int, one: str, many: str = "") -> str:
     """Write a count with its noun: 1 row, 2 rows."""
     return f"{number(count)} {one if count == 1 else many or one + 's'}"
@@ -229,6 +234,7 @@ FILTERS = {
     "duration": duration,
     "ago": ago,
     "moment": moment,
+    "day": day,
     "plural": plural,
     "state_name": state_name,
     "kind_name": kind_name,

@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 
 from app.actor import LOCAL, Role
 from app.db import Database, now
-from app.models import Label, ScoringRun
+from app.models import Example, Label, SampleRow, ScoringRun
 from app.models.columns import RunState
 from app.models.review import Verdict
 from app.services import decisions
@@ -116,20 +116,30 @@ def test_a_sample_tells_how_many_labels_are_right(
     page = browser.open(f"/datasets/{made}")
     assert "Nobody can tell yet" in page.text
     browser.scripts = scripts
-    after = browser.submit(page.form("/samples"), size="50")
+    after = browser.submit(page.form("/samples"), size="20")
     queue = after.headers["hx-redirect"] if scripts else after.url
     assert queue.endswith("/review?preset=all&state=open&sample=1")
     browser.scripts = False
-    decide(database, made, *(f"r{at}" for at in range(1, 4)), verdict=Verdict.ACCEPT)
+    first, *others = drawn(database)
+    decide(database, made, first)
     page = browser.open(f"/datasets/{made}")
-    assert "3 of the 30 rows drawn at random are reviewed" in page.text
-    assert page.links["Review the 27 open rows"].endswith("sample=1")
-    decide(database, made, *(f"r{at}" for at in range(4, 31)))
+    assert "1 of the 20 rows drawn at random are reviewed" in page.text
+    assert page.links["Review the 19 open rows"].endswith("sample=1")
+    decide(database, made, *others)
     done = browser.open(queue)
     assert "The sample is reviewed" in done.text
     page = browser.open(done.links["See the estimate"])
     assert page.url == f"/datasets/{made}"
-    assert "It rests on 30 rows drawn at random" in page.text
+    assert "It rests on 20 rows drawn at random" in page.text
+    assert "Draw a new sample" in page.text
+    decide(database, made, *(f"r{at}" for at in range(1, 31) if f"r{at}" not in {first, *others}))
+    assert "People have decided all 30 labelled train rows" in browser.open(f"/datasets/{made}").text
+
+
+def drawn(database: Database) -> list[str]:
+    with database.read() as session:
+        ids = [row.example_id for row in session.query(SampleRow)]
+        return [session.get_one(Example, row_id).external_id for row_id in ids]
 
 
 def test_who_may_draw_and_how_many(
