@@ -19,7 +19,7 @@ from tests import factories
 Schema = dict[str, Any]
 NOUNS = {
     "me", "datasets", "labels", "imports", "scoring_runs", "issues", "examples", "decisions", "batches",
-    "versions", "exports", "fine_tunes", "experiments", "events",
+    "versions", "exports", "fine_tunes", "experiments", "events", "overview",
 }  # fmt: skip
 
 

@@ -154,26 +154,26 @@ def test_rows_changed_in_bulk_since_are_unknown(any_database: Database) -> None:
 
 
 @pytest.mark.parametrize("size", [19, 1001, -1])
-def test_samples_have_bounds(any_database: Database, size: int) -> None:
-    made = make_dataset(any_database)
-    with any_database.write() as session, pytest.raises(InvalidInput, match="20 to 1000"):
+def test_samples_have_bounds(database: Database, size: int) -> None:
+    made = make_dataset(database)
+    with database.write() as session, pytest.raises(InvalidInput, match="20 to 1000"):
         share.draw(session, made, size=size, actor=LOCAL)
 
 
-def test_nothing_can_be_drawn(any_database: Database) -> None:
-    unscored = make_dataset(any_database, name="Fresh", scored=False)
-    with any_database.write() as session, pytest.raises(InvalidInput, match="no scores yet"):
+def test_nothing_can_be_drawn(database: Database) -> None:
+    unscored = make_dataset(database, name="Fresh", scored=False)
+    with database.write() as session, pytest.raises(InvalidInput, match="no scores yet"):
         share.draw(session, unscored, size=20, actor=LOCAL)
-    made = make_dataset(any_database, rows=[Row("one", "a")])
-    decide(any_database, made, "r1", Verdict.KEEP)
-    with any_database.write() as session, pytest.raises(InvalidInput, match="is decided"):
+    made = make_dataset(database, rows=[Row("one", "a")])
+    decide(database, made, "r1", Verdict.KEEP)
+    with database.write() as session, pytest.raises(InvalidInput, match="is decided"):
         share.draw(session, made, size=20, actor=LOCAL)
 
 
-def test_viewers_draw_nothing(any_database: Database) -> None:
-    made = make_dataset(any_database)
-    viewer = make_user(any_database, "vera", Role.VIEWER)
-    with any_database.write() as session, pytest.raises(Forbidden):
+def test_viewers_draw_nothing(database: Database) -> None:
+    made = make_dataset(database)
+    viewer = make_user(database, "vera", Role.VIEWER)
+    with database.write() as session, pytest.raises(Forbidden):
         share.draw(session, made, size=20, actor=viewer)
 
 
