@@ -14,7 +14,7 @@ from app.services import advice, datasets, overview, progress, scoring, share
 from app.services.overview import ClassRow, PairRow
 from app.web.deps import Id, ReadSession, WriteSession
 
-router = router_of("datasets")
+router = router_of("overview")
 
 
 class ClassOut(Out):
@@ -141,7 +141,7 @@ class ShareSampleOut(Out):
 
 @router.get(
     "/datasets/{dataset_id:int}/overview",
-    name="api.datasets.overview",
+    name="api.overview.get",
     summary="Show the overview of a dataset",
     response_model=OverviewOut,
 )
@@ -214,7 +214,7 @@ def _share(found: share.ShareNow) -> ShareOut | None:
 
 @router.post(
     "/datasets/{dataset_id:int}/samples",
-    name="api.datasets.sample",
+    name="api.overview.sample",
     summary="Draw rows to estimate how many labels are right",
     status_code=201,
     response_model=ShareSampleOut,

@@ -79,7 +79,6 @@ GONE = [
     ("POST", "/datasets/99/decisions/undo"),
     ("GET", "/datasets/99/batches"),
     ("GET", "/datasets/99/overview"),
-    ("POST", "/datasets/99/samples"),
     ("GET", "/datasets/99/batches/preview"),
     ("POST", "/datasets/99/batches"),
     ("GET", "/datasets/99/versions"),
