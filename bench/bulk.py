@@ -185,8 +185,8 @@ def _write(
             "kinds": 0, "pred_probs": b"", "split": Split.TRAIN, "given_label_id": label_id,
             "state": ExampleState.OPEN, "is_open": True,
         })  # fmt: skip
-    connection.execute(sa.insert(Example.__table__), [_renamed(one) for one in examples])
-    connection.execute(sa.insert(Score.__table__), scores)
+    connection.execute(sa.insert(Example), [_renamed(one) for one in examples])
+    connection.execute(sa.insert(Score), scores)
 
 
 def _renamed(values: dict[str, object]) -> dict[str, object]:

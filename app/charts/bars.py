@@ -44,7 +44,7 @@ def bar_chart(
     left = min(max((width_of(bar.name) for bar in bars), default=0), MOST_NAME) + 12
     right = RIGHT + max((width_of(bar.text) for bar in bars), default=0) + 8
     top = max((max(bar.value, bar.high or 0) for bar in bars), default=1)
-    steps = round_steps(most or top)
+    steps = round_steps(most or top, is_whole=not is_share and top == int(top))
     end = most or steps[-1]
     height = TOP + ROW * len(bars) + BOTTOM
     base = height - BOTTOM

@@ -7,9 +7,9 @@ from app.charts.parts import Cell, Chart, Mark, rect, short, width_of, words
 
 LEVELS = 5
 CELL_HEIGHT = 30
-LEAST_WIDE = 26.0
+LEAST_WIDE, MOST_WIDE = 26.0, 130.0
 MOST_LEFT = 170.0
-MOST_HEAD = 120.0
+MOST_HEAD = 150.0
 TURN = -40
 DARK = 5
 """From this level on the number is written in white."""
@@ -39,12 +39,14 @@ def heat_map(
     """Draw a table of coloured cells; `cells` has those that are not empty, by row and column.
 
     `own` names, for a row, the column that stands for the same thing. `heads` are those of the table behind
-    it: row, column, value. `table` are its rows where there are more than cells.
+    it: row, column, value. `width` is kept to as far as cells are neither too narrow to read nor too wide.
+    `table` are its rows where there are more than cells.
     """
     left = min(max(width_of(one) for one in row_names), MOST_LEFT) + 12
     head = min(max(width_of(one) for one in column_names), MOST_HEAD) * 0.68 + 22
-    wide = max((width - left - head * 0.55) / len(column_names), LEAST_WIDE)
-    width = max(width, left + wide * len(column_names) + head * 0.55)
+    wide = (width - left - head * 0.55) / len(column_names)
+    wide = min(max(wide, LEAST_WIDE), MOST_WIDE)
+    width = left + wide * len(column_names) + head * 0.55
     most = max((cell.value for cell in cells.values()), default=1)
     by_row: dict[int, list[int]] = {}
     for row, column in sorted(cells):

@@ -264,8 +264,8 @@ def _count(session: Session, batch: Batch, before_id: int, *, actor: Actor) -> N
         .group_by(*alike)
     )
     sums, has_kinds = Sums(by=actor.user_id, in_bulk=True), False
-    for *facts, new_label_id, times in found:
-        before = Standing(*facts)
+    for split, given_id, label_id, state, is_issue, kinds, new_label_id, times in found:
+        before = Standing(split, given_id, label_id, state, is_issue, kinds)
         sums.add(before, -times)
         sums.add(replace(before, label_id=new_label_id, state=ExampleState.AUTO_FIXED), times)
         has_kinds = has_kinds or before.kinds > 0
@@ -287,7 +287,11 @@ def _pairs(session: Session, dataset: Dataset, rows: sa.Select[int]) -> list[Pai
         rows.order_by(None).with_only_columns(*alike, sa.func.count()).group_by(*alike)
     ).all()
     names = datasets.label_names(session, dataset.id)
-    pairs = [Pair(old, new, names.get(old or 0, ""), names[new], many) for old, new, many in found]
+    pairs = [
+        Pair(old, new, names.get(old or 0, ""), names[new], many)
+        for old, new, many in found
+        if new is not None
+    ]
     return sorted(pairs, key=lambda pair: (-pair.rows, pair.given, pair.suggested))
 
 

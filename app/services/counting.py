@@ -135,7 +135,7 @@ def _add_to_label() -> sa.Update:
     given, current, resolved = (sa.bindparam(name, type_=sa.BigInteger) for name in _TO_LABEL[1:])
     is_back = (given + current > 0) & Label.merged_into_id.is_(None)
     return (
-        sa.update(Label.__table__)
+        sa.update(Label)
         .where(Label.id == sa.bindparam(_TO_LABEL[0]))
         .values(
             given_count=Label.given_count + given,

@@ -41,8 +41,8 @@ class _Standing:
     moves_given: bool
     old_given_id: int | None
     new_given_id: int | None
-    present: Standing
     version: int
+    present: Standing
 
     @cached_property
     def then(self) -> Standing:
@@ -70,9 +70,8 @@ def undo_chunk(session: Session, batch: Batch, decision_ids: Sequence[int], *, a
         _open_again(session, fresh, plain, moment, sums, run_id=run_id, actor=actor)
     if others:
         rows = _read(session, others, run_id=run_id)
-        session.execute(
-            sa.insert(Decision.__table__), [_taken_back(row, fresh, actor, moment) for row in rows]
-        )
+        made = [_taken_back(row, fresh, actor, moment) for row in rows]
+        session.connection().execute(sa.insert(Decision), made)
         _put_back(session, rows, moment)
         _follow(session, rows, run_id=run_id)
         for (present, then), times in Tally((row.present, row.then) for row in rows).items():
@@ -190,9 +189,11 @@ def _read(session: Session, decision_ids: Sequence[int], *, run_id: int) -> list
         .order_by(Example.id)
     )
     rows = []
-    for *old, version, split, given_id, label_id, state, is_issue, kinds in found:
+    for row in found:
+        split, given_id, label_id, state, is_issue, kinds = row[-len(_PRESENT) :]
         present = Standing(split, given_id, label_id, state, bool(is_issue), kinds or 0)
-        rows.append(_Standing(*old, present=present, version=version))
+        old: tuple[Any, ...] = tuple(row[: len(_OLD)])
+        rows.append(_Standing(*old, row[len(_OLD)], present))
     return rows
 
 

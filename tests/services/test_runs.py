@@ -111,7 +111,7 @@ def test_a_run_shows_when_it_is_published(any_database: Database, dataset_id: in
         assert last_event(session).name == "scoring.finished"
         assert not scoring.is_stale(session, dataset, scoring.get(session, run.id))
         current = scoring.current(session, dataset)
-        (pair,) = overview.pair_rows(session, dataset, current)
+        (pair,) = overview.pair_rows(session, dataset)
         assert (pair.given.name, pair.suggested.name, pair.rows) == ("a", "b", 3)
 
 
