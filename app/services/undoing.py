@@ -23,6 +23,11 @@ _OLD = (
     Decision.id, Decision.example_id, Decision.run_id, Decision.old_label_id, Decision.old_state,
     Decision.previous_id, Decision.moves_given, Decision.old_given_id, Decision.new_given_id,
 )  # fmt: skip
+_NAMES = (
+    "decision_id", "example_id", "run_id", "old_label_id", "old_state", "previous_id", "moves_given",
+    "old_given_id", "new_given_id", "version",
+)  # fmt: skip
+"""What the columns before the present ones are called."""
 _PRESENT = (
     Example.split, Example.given_label_id, Example.label_id, Example.state, Score.is_issue, Score.kinds,
 )  # fmt: skip
@@ -189,11 +194,12 @@ def _read(session: Session, decision_ids: Sequence[int], *, run_id: int) -> list
         .order_by(Example.id)
     )
     rows = []
-    for row in found:
-        split, given_id, label_id, state, is_issue, kinds = row[-len(_PRESENT) :]
+    for one in found:
+        row: tuple[Any, ...] = tuple(one)
+        split, given_id, label_id, state, is_issue, kinds = row[len(_NAMES) :]
         present = Standing(split, given_id, label_id, state, bool(is_issue), kinds or 0)
-        old: tuple[Any, ...] = tuple(row[: len(_OLD)])
-        rows.append(_Standing(*old, row[len(_OLD)], present))
+        facts: dict[str, Any] = dict(zip(_NAMES, row, strict=False))
+        rows.append(_Standing(**facts, present=present))
     return rows
 
 
