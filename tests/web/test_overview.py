@@ -222,7 +222,9 @@ def test_a_hint_closed_stays_closed(browser: Browser, dataset_id: int, *, script
         assert "hint-" not in browser.open(where).html
 
 
-@pytest.mark.parametrize("back", ["//evil.example", "/\\evil.example", "https://evil.example", ""])
+@pytest.mark.parametrize(
+    "back", ["//evil.example", "/\\evil.example", "https://evil.example", "/é", "/a\nb", ""]
+)
 def test_closing_a_hint_leads_nowhere_else(browser: Browser, dataset_id: int, back: str) -> None:
     form = browser.open(f"/datasets/{dataset_id}").form("/hints/close")
     assert browser.submit(form, back=back).url == "/"
