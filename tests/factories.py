@@ -175,6 +175,8 @@ def _report(rows: Sequence[Row], labels: dict[str, Label]) -> dict[str, object]:
         "estimated_noise": len(issues) / len(rows),
         "advice": {"reason": "The three surest are worth it.", "expected_precision": 0.8},
         "histogram": [len(issues), *[0] * 18, len(rows) - len(issues)],
+        "issue_histogram": [len(issues), *[0] * 19],
+        "agreement": [[0] * 18 + [100, 1000], [0] * 18 + [30, 970]],
         "classes": {
             str(label.id): {
                 "rows": sum(row.given == name and row.split is Split.TRAIN for row in rows),

@@ -13,6 +13,12 @@ from app.config import Settings
 from app.db import Base, Database
 from app.errors import Unavailable
 from app.models.people import User
+from app.models.review import Batch, Verdict
+from app.services import autofix, batches, decisions, runs
+from app.services.autofix import Rule
+from app.services.queue_filter import QueueFilter
+from tests.factories import make_dataset
+from tests.services.checking import check, example_of
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -104,3 +110,30 @@ def test_a_program_refuses_a_database_of_another_age(empty_database: Database) -
         session.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(Unavailable, match="9999"):
         migrate.check(empty_database)
+
+
+def test_progress_is_counted_from_what_was_decided_before(any_database: Database) -> None:
+    made = make_dataset(any_database)
+    with any_database.write() as session:
+        row = example_of(session, made, "r4")
+        decisions.decide(session, made, row.id, Verdict.ACCEPT, version=row.version, actor=LOCAL)
+    with any_database.write() as session:
+        batch_id = autofix.request(session, made, QueueFilter(), Rule(), actor=LOCAL).id
+    with any_database.write() as session:
+        batch = runs.begin(session, Batch, batch_id)
+        assert batch is not None
+        autofix.apply_chunk(session, batch, autofix.rows_left(session, batch), actor=LOCAL)
+        batches.finish(session, batch, actor=LOCAL)
+
+    def kept() -> tuple[list[tuple[bool, int]], list[int]]:
+        check(any_database, made)
+        with any_database.read() as session:
+            found = session.execute(sa.text("SELECT in_bulk, resolved FROM progress ORDER BY in_bulk"))
+            labels = session.scalars(sa.text("SELECT resolved_count FROM labels ORDER BY id"))
+            return [(bool(in_bulk), int(resolved)) for in_bulk, resolved in found], list(labels)
+
+    before = kept()
+    run(any_database, "downgrade", "0004")
+    run(any_database, "upgrade", "head")
+    assert kept() == before
+    assert before[0] == [(False, 1), (True, 3)]

@@ -18,6 +18,7 @@ from app.api import (
     labels,
     me,
     model_tests,
+    overview,
     providers,
     scoring_runs,
     versions,
@@ -26,6 +27,7 @@ from app.api import (
 NOUNS = (
     me,
     datasets,
+    overview,
     labels,
     imports,
     scoring_runs,

@@ -44,7 +44,7 @@ def bar_chart(
     left = min(max((width_of(bar.name) for bar in bars), default=0), MOST_NAME) + 12
     right = RIGHT + max((width_of(bar.text) for bar in bars), default=0) + 8
     top = max((max(bar.value, bar.high or 0) for bar in bars), default=1)
-    steps = round_steps(most or top)
+    steps = round_steps(most or top, is_whole=not is_share and top == int(top))
     end = most or steps[-1]
     height = TOP + ROW * len(bars) + BOTTOM
     base = height - BOTTOM
@@ -71,14 +71,14 @@ def bar_chart(
 
 def _row(bar: Bar, y: float, x_of: Scale, *, left: float) -> list[Mark]:
     name = words(left - 8, y + 17, bar.name, "name", anchor="end", room=MOST_NAME, link=bar.link)
-    middle = y + ROW / 2
+    middle, title = y + ROW / 2, bar.title or f"{bar.name}: {bar.text}"
     if bar.low is None or bar.high is None:
         width = max(x_of(bar.value) - left, 0)
-        return [name, rect(left, y + 5, width, ROW - 10, "bar", title=bar.title, link=bar.link)]
+        return [name, rect(left, y + 5, width, ROW - 10, "bar", title=title, link=bar.link)]
     ends = [line(x_of(end), middle - 4, x_of(end), middle + 4, "range") for end in (bar.low, bar.high)]
     return [
         name,
         line(x_of(bar.low), middle, x_of(bar.high), middle, "range"),
         *ends,
-        circle(x_of(bar.value), middle, 5, "dot", title=bar.title, link=bar.link),
+        circle(x_of(bar.value), middle, 5, "dot", title=title, link=bar.link),
     ]

@@ -1,9 +1,11 @@
 """Lines along a scale or through time, told apart by dashes and names as well as by colour."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from app.charts.parts import (
+    FONT,
     SERIES,
     Cell,
     Chart,
@@ -87,7 +89,7 @@ def line_chart(
             line(LEFT, y_of(step), width - right, y_of(step), "grid"),
             words(LEFT - 6, y_of(step) + 4, written, "tick", anchor="end"),
         ]
-    for place, written in ticks or _some(points):
+    for place, written in _apart(ticks, x_of) if ticks else _some(points):
         marks.append(words(x_of(place), base + 16, written, "tick", anchor="middle"))
     marks.append(line(LEFT, base, width - right, base, "axis"))
     for at, one in enumerate(shown, start=1):
@@ -110,6 +112,18 @@ def _some(points: Sequence[Point]) -> list[tuple[float, str]]:
     places = sorted({point.x for point in points})
     step = -(-len(places) // MOST_TICKS)
     return [(place, f"{place:g}") for place in places[::step]]
+
+
+def _apart(ticks: Sequence[tuple[float, str]], x_of: Scale) -> list[tuple[float, str]]:
+    """Leave out what would lie on what stands before it."""
+    shown: list[tuple[float, str]] = []
+    free = -math.inf
+    for place, written in ticks:
+        half = width_of(written) / 2
+        if x_of(place) - half >= free:
+            shown.append((place, written))
+            free = x_of(place) + half + FONT
+    return shown
 
 
 def _stepped(placed: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 Cell = str | int | float | None
 """One cell of the table behind a chart."""
 
-FONT = 12
+FONT = 13
 """Size of the letters, in the chart's own units."""
+WIDE = 1200
 # What no XML file may hold, and marks that would turn the text around them.
 _UNFIT = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff\u202a-\u202e\u2066-\u2069\u200e\u200f]"
@@ -115,6 +116,11 @@ class Chart:
     marks: Sequence[Mark]
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether it is wider than a page, so that a page lets it be moved."""
+        return self.width > WIDE
 
 
 def rect(

@@ -1,6 +1,9 @@
 """Applying a batch and taking it back, chunk by chunk, so that people can go on deciding."""
 
+import time
 from collections.abc import Callable
+
+from sqlalchemy.orm import Session
 
 from app.actor import Actor
 from app.jobs import relabelling
@@ -8,14 +11,15 @@ from app.jobs.context import Context, Reporter
 from app.jobs.durable import step, workflow
 from app.models.review import Batch, BatchKind
 from app.queue import Job
-from app.services import adopting, autofix, batches, restoring, runs
+from app.services import adopting, autofix, batches, restoring, runs, undoing
 from app.services import relabelling as relabelling_rows
 
 CHUNK = 500
 
+Find = Callable[[Session, Batch], list[int]]
 Change = Callable[..., int]
+ChangeThese = Callable[..., None]
 CHANGES: dict[BatchKind, Change] = {
-    BatchKind.AUTO_FIX: autofix.apply_chunk,
     BatchKind.MERGE: relabelling_rows.move_chunk,
     BatchKind.SPLIT: relabelling_rows.move_chunk,
     BatchKind.RESTORE: restoring.restore_chunk,
@@ -41,9 +45,11 @@ def carry_out(context: Context, batch: Batch) -> None:
     with context.database.read() as session:
         actor = runs.requester(session, batch)
     if batch.is_undo:
-        _in_chunks(context, batch, batches.undo_chunk, report, actor=actor)
+        _planned(context, batch, undoing.decisions_left, undoing.undo_chunk, report, actor=actor)
         if batch.kind is BatchKind.MERGE:
             relabelling.end_separation(context, batch)
+    elif batch.kind is BatchKind.AUTO_FIX:
+        _planned(context, batch, autofix.rows_left, autofix.apply_chunk, report, actor=actor)
     else:
         _apply(context, batch, report, actor=actor)
     with context.database.write() as session:
@@ -59,11 +65,30 @@ def _apply(context: Context, batch: Batch, report: Reporter, *, actor: Actor) ->
         )
 
 
+def _planned(
+    context: Context, batch: Batch, find: Find, change: ChangeThese, report: Reporter, *, actor: Actor
+) -> None:
+    """Look for all that is to be changed at once, while nobody has to wait, then change it bit by bit."""
+    while True:
+        with context.database.read() as session:
+            found = find(session, batch)
+        if not found:
+            return
+        for start in range(0, len(found), CHUNK):
+            with context.database.write() as session:
+                began = time.perf_counter()
+                change(session, batch, found[start : start + CHUNK], actor=actor)
+                done, total = batches.how_far(session, batch)
+            held = time.perf_counter() - began
+            report("undoing" if batch.is_undo else "applying", done, max(total, done))
+            context.pause(held=held)
+
+
 def _in_chunks(context: Context, batch: Batch, change: Change, report: Reporter, *, actor: Actor) -> None:
     changed = 1
     while changed:
         with context.database.write() as session:
             changed = change(session, batch, limit=CHUNK, actor=actor)
             done, total = batches.how_far(session, batch)
-        report("undoing" if batch.is_undo else "applying", done, max(total, done))
+        report("applying", done, max(total, done))
         context.pause()

@@ -8,6 +8,8 @@ from app.db import Database
 from app.services import runs
 from app.services.runs import AnyRun
 
+LONGEST_PAUSE = 0.05
+
 
 @dataclass(frozen=True)
 class Context:
@@ -16,9 +18,13 @@ class Context:
     settings: Settings
     database: Database
 
-    def pause(self) -> None:
-        """Let others write between two chunks of bulk work."""
-        time.sleep(self.settings.pause_ms / 1000)
+    def pause(self, *, held: float = 0) -> None:
+        """Let others write between two chunks of bulk work; longer where they had to wait longer.
+
+        `held` are the seconds for which the chunk kept them out. Whoever waits for SQLite looks now and then
+        whether it is free: a pause that is short beside the chunks would be missed time and again.
+        """
+        time.sleep(max(self.settings.pause_ms / 1000, min(held / 2, LONGEST_PAUSE)))
 
 
 class Reporter:

@@ -12,6 +12,7 @@ from app.models.learning import FrontRow, Learning
 from app.models.model_tests import ModelAnswer, ModelTest
 from app.models.openai_api import ApiFile, TrainedModel, TrainingJob
 from app.models.people import DatasetRole, LoginSession, SignInLink, Token, User
+from app.models.progress import Progress
 from app.models.providers import Provider
 from app.models.review import Batch, Decision
 from app.models.samples import Sample, SampleRow
@@ -42,6 +43,7 @@ __all__ = [
     "LoginSession",
     "ModelAnswer",
     "ModelTest",
+    "Progress",
     "Provider",
     "RejectedRow",
     "Sample",

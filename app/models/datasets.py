@@ -75,6 +75,7 @@ class Label(Base):
     import_seq: Mapped[int] = mapped_column(default=0)
     given_count: Mapped[int] = mapped_column(sa.BigInteger, default=0)
     current_count: Mapped[int] = mapped_column(sa.BigInteger, default=0)
+    resolved_count: Mapped[int] = mapped_column(sa.BigInteger, default=0)  # train rows given it, resolved
 
 
 class LabelRename(Base):

@@ -57,6 +57,14 @@ class Score(Base):
             "run_id", "split", "given_label_id", "suggested_label_id", "rank_key", "example_id",
         ),
         sa.Index("ix_scores_example", "example_id"),
+        # Small, as it holds the open issues alone: counting them by pair reads nothing else.
+        sa.Index(
+            "ix_scores_open_pairs",
+            "run_id", "split", "given_label_id", "suggested_label_id", "rank_key", "example_id",
+            "is_recommended",
+            sqlite_where=sa.text("is_issue IS 1 AND is_open IS 1"),
+            postgresql_where=sa.text("is_issue IS true AND is_open IS true"),
+        ),
     )  # fmt: skip
 
     run_id: Mapped[int] = mapped_column(

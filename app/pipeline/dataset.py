@@ -170,6 +170,12 @@ def _assemble(
     )
 
 
+def _agreement(pred_probs: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> list[list[int]]:
+    """Count, for each range of the suggestion's probability, the labelled rows and those that carry it."""
+    surest, agrees = pred_probs.max(axis=1), pred_probs.argmax(axis=1) == labels
+    return [np.histogram(surest[of], bins=BINS, range=(0, 1))[0].tolist() for of in (slice(None), agrees)]
+
+
 def _report(scoring: Scoring, labels: npt.NDArray[np.int64], *, n_rows: int) -> dict[str, Any]:
     issues, advice = scoring.issues, scoring.advice
     flagged = issues.is_issue
@@ -195,6 +201,8 @@ def _report(scoring: Scoring, labels: npt.NDArray[np.int64], *, n_rows: int) -> 
         ],
         "advice": {"reason": advice.reason, "expected_precision": advice.expected_precision},
         "histogram": np.histogram(issues.self_confidence, bins=BINS, range=(0, 1))[0].tolist(),
+        "issue_histogram": np.histogram(issues.self_confidence[flagged], bins=BINS, range=(0, 1))[0].tolist(),
+        "agreement": _agreement(scoring.pred_probs, labels),
         "classes": classes,
         "pairs": [[*pairs[at].tolist(), int(counts[at])] for at in order],
         "warnings": list(scoring.warnings),

@@ -19,6 +19,7 @@ LEAST_NOISE = 0.02
 # With more of the labels wrong, model and labels are too far apart for either to judge the other.
 MOST_NOISE = 0.35
 TINY = 1e-12
+CANNOT_TELL = "wrong labels cannot be told from the model's own mistakes without a person who looks"
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def recommend(
     """
     n_examples = len(labels)
     if n_examples < FEWEST_EXAMPLES:
-        return _abstain(n_examples, f"Fewer than {FEWEST_EXAMPLES} rows are too little evidence.")
+        return _abstain(n_examples, f"With fewer than {FEWEST_EXAMPLES} labelled rows, {CANNOT_TELL}.")
     if not is_issue.any():
         return _abstain(n_examples, "There are no label issues.")
     scores = np.log(np.maximum(pred_probs, TINY))
@@ -80,7 +81,7 @@ def recommend(
     if wrong > MOST_NOISE:
         return _abstain(n_examples, f"The model contradicts too many labels: some {wrong:.0%} look random.")
     if found.evidence < LEAST_EVIDENCE or wrong < LEAST_NOISE:
-        return _abstain(n_examples, "The flagged rows cannot be told from the model's own mistakes.")
+        return _abstain(n_examples, f"On these rows {CANNOT_TELL}.")
     true_probs = softmax(scores, sharpness=found.sharpness)
     chance = suggestion_is_right(true_probs, labels, noise=found.noise)
     mask = is_issue & (chance >= LEAST_PRECISION) & (np.bincount(labels)[labels] >= FEWEST_IN_CLASS)

@@ -4,26 +4,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from app import events, queue
 from app.actor import Actor, Role
 from app.db import now
 from app.errors import Conflict, InvalidInput
 from app.models.columns import OPEN_STATES, Split
-from app.models.datasets import Dataset, Label
+from app.models.datasets import Dataset
 from app.models.examples import Example, ExampleState
 from app.models.review import Batch, BatchKind, Decision, Verdict
 from app.models.samples import Sample
 from app.models.scoring import Score, ScoringRun
-from app.services import datasets, findings, review, reviewed, runs, samples, versions
+from app.services import datasets, decisions, findings, review, reviewed, runs, samples, versions
 from app.services.autofix_rows import Fixed, Rule, RuleKind, chosen
 from app.services.counting import Standing, Sums
+from app.services.few_first import FewFirst
 from app.services.queue_filter import Preset, QueueFilter, conditions
 from app.services.review import QueueRow
 from app.services.reviewed import Evidence
 
-__all__ = ["AutofixPreview", "Rule", "RuleKind", "apply_chunk", "preview", "request", "sample"]
+__all__ = ["AutofixPreview", "Rule", "RuleKind", "apply_chunk", "preview", "request", "rows_left", "sample"]
 
 SAMPLE = 20
 
@@ -82,7 +83,7 @@ def preview(
     run = _run(session, dataset)
     rule, sharper = reviewed.fix(session, dataset, queue_filter, rule)
     ids = chosen(dataset, queue_filter, rule)
-    pairs = _pairs(session, ids.subquery())
+    pairs = _pairs(session, dataset, ids)
     advice = run.report.get("advice", {})
     # What the run expected of its recommendation no longer speaks of rows that decisions chose.
     is_as_scored = rule.kind is RuleKind.RECOMMENDED and rule.fixed == Fixed()
@@ -153,77 +154,125 @@ def request(
     return batch
 
 
-def apply_chunk(session: Session, batch: Batch, *, limit: int, actor: Actor) -> int:
-    """Change the next rows of a batch; return how many. Rows changed before no longer fit the rule."""
+def rows_left(session: Session, batch: Batch) -> list[int]:
+    """Return the rows that an auto-fix has still to change, worst first; rows decided since no longer fit."""
+    dataset = datasets.get(session, batch.dataset_id)
+    _check_run(dataset, batch)
+    rule, wanted = Rule.from_json(batch.rule), QueueFilter.from_json(batch.filter)
+    return list(session.scalars(chosen(dataset, wanted, rule)))
+
+
+def apply_chunk(session: Session, batch: Batch, example_ids: Sequence[int], *, actor: Actor) -> None:
+    """Give these rows their suggested labels; a row that somebody has decided meanwhile is left."""
     fresh = runs.guard(session, batch)
     datasets.hold(session, fresh.dataset_id)
     dataset = session.get_one(Dataset, fresh.dataset_id, populate_existing=True)
-    if dataset.current_run_id != fresh.run_id:
+    _check_run(dataset, fresh)
+    rows = _lock_open(session, fresh, example_ids)
+    if rows:
+        before_id = decisions.newest_id(session, dataset.id)
+        _change(session, fresh, rows, before_id, actor=actor)
+        _count(session, fresh, before_id, actor=actor)
+    fresh.rows_changed += len(rows)
+    fresh.done = fresh.rows_changed
+
+
+def _check_run(dataset: Dataset, batch: Batch) -> None:
+    if dataset.current_run_id != batch.run_id:
         raise Conflict(
             "A newer scoring run has replaced the one this auto-fix was planned on. Plan it again."
         )
-    rule, wanted = Rule.from_json(fresh.rule), QueueFilter.from_json(fresh.filter)
-    ids = chosen(dataset, wanted, rule).limit(limit)
-    rows = session.execute(
-        sa.select(Example, Score)
-        .join(Score, Score.example_id == Example.id)
-        .where(Score.run_id == dataset.current_run_id, Example.id.in_(ids.scalar_subquery()))
+
+
+def _lock_open(session: Session, batch: Batch, example_ids: Sequence[int]) -> list[int]:
+    """Return those of the rows that are still to be changed; nobody can change them before this is done."""
+    found = session.execute(
+        sa.select(Example.id, Example.state, Example.split)
+        .select_from(_scored(batch))
+        .where(Example.id.in_(example_ids), Score.suggested_label_id.is_not(None))
         .order_by(Example.id)
         .with_for_update(of=Example)
-    ).all()
+    )
     # Read under the lock: a colleague may have decided while this transaction waited for the row.
-    open_rows = [(example, score) for example, score in rows if example.state is ExampleState.OPEN]
-    _change(session, dataset, fresh, open_rows, actor=actor)
-    fresh.rows_changed += len(open_rows)
-    fresh.done = fresh.rows_changed
-    return len(rows)
+    return [row for row, state, split in found if state is ExampleState.OPEN and split is Split.TRAIN]
 
 
-def _change(
-    session: Session,
-    dataset: Dataset,
-    batch: Batch,
-    rows: Sequence[tuple[Example, Score]],
-    *,
-    actor: Actor,
-) -> None:
-    sums, moment = Sums(), now()
-    decisions = [
-        Decision(
-            dataset_id=dataset.id,
-            example_id=example.id,
-            user_id=actor.user_id,
-            batch_id=batch.id,
-            run_id=batch.run_id,
-            verdict=Verdict.ACCEPT,
-            old_label_id=example.label_id,
-            new_label_id=score.suggested_label_id,
-            old_state=example.state,
-            new_state=ExampleState.AUTO_FIXED,
-            previous_id=example.last_decision_id,
-            created_at=moment,
-        )
-        for example, score in rows
-    ]
-    session.add_all(decisions)
-    session.flush()
-    for (example, score), decision in zip(rows, decisions, strict=True):
-        before = Standing(
-            example.split,
-            example.given_label_id,
-            example.label_id,
-            example.state,
-            score.is_issue,
-            score.kinds,
-        )
-        example.label_id, example.state = score.suggested_label_id, ExampleState.AUTO_FIXED
-        example.last_decision_id, example.decided_by_id = decision.id, actor.user_id
-        example.decided_at, example.version = moment, example.version + 1
-        score.state, score.is_open = example.state, False
-        sums.move(before, replace(before, label_id=example.label_id, state=example.state))
-    session.flush()
-    findings.follow(session, [score for _, score in rows])
-    sums.save(session, dataset.id)
+def _scored(batch: Batch) -> FewFirst:
+    """Return examples with their scores; beginning with the scores, SQLite would read all of the run's."""
+    of_run = (Score.example_id == Example.id) & (Score.run_id == batch.run_id)
+    return FewFirst(Example.__table__, Score.__table__, of_run)
+
+
+def _change(session: Session, batch: Batch, rows: Sequence[int], before_id: int, *, actor: Actor) -> None:
+    """Write decisions, rows and scores by one statement each: a hundred thousand rows are seconds."""
+    moment = now()
+    made = {
+        "dataset_id": sa.literal(batch.dataset_id),
+        "example_id": Example.id,
+        "user_id": sa.literal(actor.user_id),
+        "batch_id": sa.literal(batch.id),
+        "run_id": sa.literal(batch.run_id),
+        "verdict": sa.literal(Verdict.ACCEPT, Decision.verdict.type),
+        "old_label_id": Example.label_id,
+        "new_label_id": Score.suggested_label_id,
+        "old_state": Example.state,
+        "new_state": sa.literal(ExampleState.AUTO_FIXED, Example.state.type),
+        "previous_id": Example.last_decision_id,
+        "created_at": sa.literal(moment, Decision.created_at.type),
+    }
+    source = sa.select(*made.values()).select_from(_scored(batch)).where(Example.id.in_(rows))
+    unwatched = {"synchronize_session": False}
+    session.execute(sa.insert(Decision).from_select(list(made), source.order_by(Example.id)))
+    session.execute(
+        sa.update(Example)
+        .where(Example.id == Decision.example_id, *_just_made(batch, before_id))
+        .values(
+            label_id=Decision.new_label_id,
+            state=ExampleState.AUTO_FIXED,
+            last_decision_id=Decision.id,
+            decided_by_id=actor.user_id,
+            decided_at=moment,
+            version=Example.version + 1,
+        ),
+        execution_options=unwatched,
+    )
+    changed = sa.select(Decision.example_id).where(*_just_made(batch, before_id))
+    session.execute(
+        sa.update(Score)
+        .where(Score.run_id == batch.run_id, Score.example_id.in_(changed))
+        .values(state=ExampleState.AUTO_FIXED, is_open=False),
+        execution_options=unwatched,
+    )
+
+
+def _just_made(batch: Batch, before_id: int) -> tuple[sa.ColumnElement[bool], ...]:
+    return Decision.batch_id == batch.id, Decision.id > before_id
+
+
+def _count(session: Session, batch: Batch, before_id: int, *, actor: Actor) -> None:
+    alike = (
+        Example.split, Example.given_label_id, Decision.old_label_id, Decision.old_state,
+        Score.is_issue, Score.kinds, Decision.new_label_id,
+    )  # fmt: skip
+    # One after the other in this order: each is looked up by the one before.
+    changed = FewFirst(Decision.__table__, Example.__table__, Example.id == Decision.example_id)
+    of_run = (Score.example_id == Decision.example_id) & (Score.run_id == batch.run_id)
+    found = session.execute(
+        sa.select(*alike, sa.func.count())
+        .select_from(FewFirst(changed, Score.__table__, of_run))
+        .where(*_just_made(batch, before_id))
+        .group_by(*alike)
+    )
+    sums, has_kinds = Sums(by=actor.user_id, in_bulk=True), False
+    for split, given_id, label_id, state, is_issue, kinds, new_label_id, times in found:
+        before = Standing(split, given_id, label_id, state, is_issue, kinds)
+        sums.add(before, -times)
+        sums.add(replace(before, label_id=new_label_id, state=ExampleState.AUTO_FIXED), times)
+        has_kinds = has_kinds or before.kinds > 0
+    if has_kinds:
+        rows = session.scalars(sa.select(Decision.example_id).where(*_just_made(batch, before_id))).all()
+        findings.mark(session, batch.run_id or 0, rows, is_open=False)
+    sums.save(session, batch.dataset_id)
 
 
 def _run(session: Session, dataset: Dataset) -> ScoringRun:
@@ -232,20 +281,17 @@ def _run(session: Session, dataset: Dataset) -> ScoringRun:
     return session.get_one(ScoringRun, dataset.current_run_id)
 
 
-def _pairs(session: Session, chosen: sa.Subquery) -> list[Pair]:
-    given, suggested = aliased(Label), aliased(Label)
-    count = sa.func.count()
+def _pairs(session: Session, dataset: Dataset, rows: sa.Select[int]) -> list[Pair]:
+    alike = (Example.label_id, Score.suggested_label_id)
     found = session.execute(
-        sa.select(Example.label_id, suggested.id, given.name, suggested.name, count)
-        .join(Score, Score.example_id == Example.id)
-        .join(ScoringRun, ScoringRun.id == Score.run_id)
-        .join(Dataset, Dataset.current_run_id == ScoringRun.id)
-        .outerjoin(given, given.id == Example.label_id)
-        .join(suggested, suggested.id == Score.suggested_label_id)
-        .where(Example.id.in_(sa.select(chosen.c.id)))
-        .group_by(Example.label_id, suggested.id, given.name, suggested.name)
-    )
-    pairs = [Pair(old_id, new_id, old or "", new, rows) for old_id, new_id, old, new, rows in found]
+        rows.order_by(None).with_only_columns(*alike, sa.func.count()).group_by(*alike)
+    ).all()
+    names = datasets.label_names(session, dataset.id)
+    pairs = [
+        Pair(old, new, names.get(old or 0, ""), names[new], many)
+        for old, new, many in found
+        if new is not None
+    ]
     return sorted(pairs, key=lambda pair: (-pair.rows, pair.given, pair.suggested))
 
 
@@ -256,11 +302,13 @@ def _protected(session: Session, dataset: Dataset, wanted: QueueFilter) -> Prote
     if wanted.preset is Preset.ISSUES:
         everything = replace(wanted, preset=Preset.ALL, split=None)
         of_filter = [Score.is_issue.is_(True), *conditions(everything, scored=True)]
+    found = sa.select(Score.split, Score.state, may_change, sa.func.count())
+    if wanted.person is not None or wanted.search or wanted.preset is Preset.UNLABELLED:
+        found = found.join(Example, Example.id == Score.example_id)
     rows = session.execute(
-        sa.select(Score.split, Score.state, may_change, sa.func.count())
-        .join(Example, Example.id == Score.example_id)
-        .where(Score.run_id == dataset.current_run_id, *of_filter)
-        .group_by(Score.split, Score.state, may_change)
+        found.where(Score.run_id == dataset.current_run_id, Score.split.in_(Split), *of_filter).group_by(
+            Score.split, Score.state, may_change
+        )
     ).all()
     train = [(state, is_chosen, count) for split, state, is_chosen, count in rows if split is Split.TRAIN]
     return Protected(
@@ -273,17 +321,15 @@ def _protected(session: Session, dataset: Dataset, wanted: QueueFilter) -> Prote
 
 def _emptied(session: Session, dataset: Dataset, pairs: list[Pair]) -> list[str]:
     won = _won(pairs)
-    shrinking = [label_id for label_id, rows in won.items() if rows < 0]
-    there = _train_rows(session, dataset, shrinking)
-    lost = {label_id for label_id in shrinking if there.get(label_id, 0) + won[label_id] <= 0}
+    there = _train_rows(session, dataset, {label_id: -rows for label_id, rows in won.items() if rows < 0})
+    lost = {label_id for label_id, rows in there.items() if rows + won[label_id] <= 0}
     return [label.name for label in datasets.labels(session, dataset) if label.id in lost]
 
 
 def _doubled(session: Session, dataset: Dataset, pairs: list[Pair]) -> list[str]:
     won = _won(pairs)
-    growing = [label_id for label_id, rows in won.items() if rows > 0]
-    there = _train_rows(session, dataset, growing)
-    doubled = {label_id for label_id in growing if won[label_id] >= there.get(label_id, 0)}
+    there = _train_rows(session, dataset, {label_id: rows for label_id, rows in won.items() if rows > 0})
+    doubled = {label_id for label_id, rows in there.items() if won[label_id] >= rows}
     return [label.name for label in datasets.labels(session, dataset) if label.id in doubled]
 
 
@@ -297,17 +343,29 @@ def _won(pairs: list[Pair]) -> dict[int, int]:
     return won
 
 
-def _train_rows(session: Session, dataset: Dataset, label_ids: list[int]) -> dict[int | None, int]:
-    """Count the rows a training would see of these labels."""
+def _train_rows(session: Session, dataset: Dataset, moving: dict[int, int]) -> dict[int, int]:
+    """Count the rows a training would see of those labels that may have no more than are moving.
+
+    The labels' own counts have test rows and excluded ones among them; most labels are beyond doubt by these.
+    """
+    both, train = (datasets.counts(session, dataset.id, split=split) for split in (None, Split.TRAIN))
+    unseen = both.test + train.excluded
+    doubtful = [
+        label.id
+        for label in datasets.labels(session, dataset)
+        if label.id in moving and label.current_count - unseen <= moving[label.id]
+    ]
+    if not doubtful:
+        return {}
     found = session.execute(
         sa.select(Example.label_id, sa.func.count())
         .where(
             Example.dataset_id == dataset.id,
             Example.import_seq <= dataset.import_seq,
-            Example.label_id.in_(label_ids),
+            Example.label_id.in_(doubtful),
             Example.split == Split.TRAIN,
             Example.state != ExampleState.EXCLUDED,
         )
         .group_by(Example.label_id)
     )
-    return dict(found.all())
+    return dict.fromkeys(doubtful, 0) | {label_id: rows for label_id, rows in found if label_id is not None}

@@ -30,13 +30,15 @@ class Fixed:
     """What a rule means at the moment it is asked for; decisions made since change nothing about it.
 
     `key` and `example_id` name the last of the worst rows. The recommended rows are those the run recommends
-    (unless `keeps_recommended` is false) and flagged rows whose suggestion is at least `minimum` sure.
+    (unless `keeps_recommended` is false) and flagged rows whose suggestion is at least `minimum` sure. Rows
+    without a label are among them where `unlabelled` says how sure their suggestion must be.
     """
 
     key: float | None = None
     example_id: int | None = None
     keeps_recommended: bool = True
     minimum: float | None = None
+    unlabelled: float | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,8 @@ def chosen(dataset: Dataset, wanted: QueueFilter, rule: Rule) -> sa.Select[int]:
             Example.state == ExampleState.OPEN,
             *_suspect(),
             sa.func.coalesce(Example.label_id, 0) != Score.suggested_label_id,
+            # An open row has the label it was given; the scores have an index of that.
+            *([Score.given_label_id.is_(None)] if wanted.preset is Preset.UNLABELLED else []),
             *conditions(wanted, scored=True),
             *_of_rule(rule),
         )
@@ -88,12 +92,14 @@ def chosen(dataset: Dataset, wanted: QueueFilter, rule: Rule) -> sa.Select[int]:
 def reviewed(dataset: Dataset, wanted: QueueFilter, rule: Rule) -> tuple[sa.ColumnElement[bool], ...]:
     """Return the condition on rows that the rule would have changed if no person had decided them."""
     others = replace(wanted, preset=Preset.ALL, state=None, person=None, sample=None)
+    unlabelled = [Score.given_label_id.is_(None)] if wanted.preset is Preset.UNLABELLED else []
     return (
         Score.run_id == dataset.current_run_id,
         Score.split == Split.TRAIN,
         Score.state.in_((ExampleState.KEPT, ExampleState.ACCEPTED, ExampleState.OVERRIDDEN)),
         *_suspect(),
         sa.func.coalesce(Score.given_label_id, 0) != Score.suggested_label_id,
+        *unlabelled,
         *conditions(others, scored=True),
         *_of_rule(rule),
     )
@@ -111,6 +117,9 @@ def _of_rule(rule: Rule) -> list[sa.ColumnElement[bool]]:
             ways += [Score.is_recommended.is_(True)] if fixed.keeps_recommended else []
             if fixed.minimum is not None:
                 ways.append(Score.is_issue.is_(True) & (Score.suggested_confidence >= fixed.minimum))
+            if fixed.unlabelled is not None:
+                is_sure = Score.suggested_confidence >= fixed.unlabelled
+                ways.append(Score.given_label_id.is_(None) & is_sure)
             return [sa.or_(*ways) if ways else sa.false()]
         case RuleKind.MIN_CONFIDENCE:
             return [Score.suggested_confidence >= rule.value]

@@ -1,7 +1,5 @@
 """Batches: following a bulk action and taking it back as one."""
 
-from dataclasses import replace
-
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
@@ -11,13 +9,11 @@ from app.db import now
 from app.errors import Conflict
 from app.models.columns import OPEN_STATES, RunState
 from app.models.datasets import Dataset, Label
-from app.models.examples import Example, ExampleState
 from app.models.imports import Import
 from app.models.people import User
-from app.models.review import Batch, BatchKind, Decision, Verdict
-from app.models.scoring import Score, ScoringRun
-from app.services import datasets, findings, runs, versions
-from app.services.counting import Standing, Sums
+from app.models.review import Batch, BatchKind
+from app.models.scoring import ScoringRun
+from app.services import datasets, runs, versions
 
 
 def get(session: Session, batch_id: int) -> Batch:
@@ -121,95 +117,6 @@ def _separate(session: Session, batch: Batch) -> None:
         raise Conflict(f"{into.name} was itself merged or deleted since: bring that back first.")
     if label.merged_into_id == into.id:
         label.merged_into_id = label.retired_after = None
-
-
-def undo_chunk(session: Session, batch: Batch, *, limit: int, actor: Actor) -> int:
-    """Take back the next rows of a batch; return how many still stood as the batch left them."""
-    fresh = runs.guard(session, batch)
-    datasets.hold(session, fresh.dataset_id)
-    dataset = datasets.get(session, fresh.dataset_id)
-    rows = session.execute(
-        sa.select(Decision, Example, Score)
-        .join(Example, Example.id == Decision.example_id)
-        .outerjoin(Score, (Score.example_id == Example.id) & (Score.run_id == (dataset.current_run_id or 0)))
-        .where(Decision.batch_id == batch.id, *_stands())
-        .order_by(Decision.id)
-        .limit(limit)
-        .with_for_update(of=Example)
-    ).all()
-    verdicts = _previous(session, [decision for decision, _, _ in rows])
-    sums, moment = Sums(), now()
-    for decision, example, score in rows:
-        before = Standing(
-            example.split, example.given_label_id, example.label_id, example.state,
-            score is not None and score.is_issue, score.kinds if score is not None else 0,
-        )  # fmt: skip
-        previous = verdicts.get(decision.previous_id or 0)
-        session.add(_taken_back(decision, example, actor=actor))
-        _put_back(decision, example, previous)
-        example.decided_at, example.version = moment, example.version + 1
-        if score is not None:
-            score.state, score.is_open = example.state, example.state is ExampleState.OPEN
-            score.given_label_id = example.given_label_id
-        sums.move(
-            before,
-            replace(
-                before,
-                given_label_id=example.given_label_id,
-                label_id=example.label_id,
-                state=example.state,
-            ),
-        )
-    session.flush()
-    findings.follow(session, [score for _, _, score in rows if score is not None])
-    sums.save(session, dataset.id)
-    fresh.rows_undone += len(rows)
-    fresh.done = fresh.rows_undone
-    return len(rows)
-
-
-def _stands() -> tuple[sa.ColumnElement[bool], ...]:
-    """Return the condition that a row is as the batch left it."""
-    is_there = Example.given_label_id.is_not_distinct_from(Decision.new_given_id)
-    return (Example.last_decision_id == Decision.id, Decision.moves_given.is_(False) | is_there)
-
-
-def _previous(session: Session, decisions: list[Decision]) -> dict[int, Decision]:
-    ids = {decision.previous_id for decision in decisions if decision.previous_id}
-    found = session.scalars(sa.select(Decision).where(Decision.id.in_(ids)))
-    return {decision.id: decision for decision in found}
-
-
-def _put_back(decision: Decision, example: Example, previous: Decision | None) -> None:
-    if decision.moves_given:
-        example.given_label_id = decision.old_given_id
-    is_open = decision.old_state is ExampleState.OPEN
-    # An undecided row's label follows its source, which an import may have changed since.
-    example.label_id = example.given_label_id if is_open else decision.old_label_id
-    example.state, example.last_decision_id = decision.old_state, decision.previous_id
-    example.decided_by_id = None if is_open or previous is None else previous.decider_id
-    example.note = "" if previous is None else previous.note
-
-
-def _taken_back(decision: Decision, example: Example, *, actor: Actor) -> Decision:
-    is_open = decision.old_state is ExampleState.OPEN
-    given_id = decision.old_given_id if decision.moves_given else example.given_label_id
-    return Decision(
-        dataset_id=decision.dataset_id,
-        example_id=decision.example_id,
-        user_id=actor.user_id,
-        run_id=decision.run_id,
-        verdict=Verdict.UNDO,
-        undoes_id=decision.id,
-        old_label_id=example.label_id,
-        new_label_id=given_id if is_open else decision.old_label_id,
-        old_state=example.state,
-        new_state=decision.old_state,
-        previous_id=decision.id,
-        moves_given=decision.moves_given,
-        old_given_id=decision.new_given_id,
-        new_given_id=decision.old_given_id,
-    )
 
 
 def how_far(session: Session, batch: Batch) -> tuple[int, int]:

@@ -3,15 +3,19 @@
 from collections import Counter as Tally
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from app.db import now
 from app.models.columns import Split
 from app.models.datasets import Counter, CounterName, Label
 from app.models.evidence import IssueKind, kinds_of
 from app.models.examples import ExampleState
+from app.models.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -25,23 +29,37 @@ class Standing:
     is_issue: bool
     kinds: int = 0
 
-    def names(self) -> set[CounterName]:
+    def names(self) -> frozenset[CounterName]:
         """Return the counters this row is counted in."""
-        facts = {
-            CounterName.ROWS: True,
-            CounterName.UNLABELLED: self.label_id is None,
-            CounterName.ISSUES: self.is_issue,
-            CounterName.OPEN_ISSUES: self.is_issue and self.state is ExampleState.OPEN,
-            CounterName.NEEDS_REVIEW: self.state is ExampleState.NEEDS_REVIEW,
-            CounterName.RESOLVED: self.state.is_resolved,
-            CounterName.EXCLUDED: self.state is ExampleState.EXCLUDED,
-            CounterName.CHANGED: self.label_id != self.given_label_id,
-            CounterName.AUTO_FIXED: self.state is ExampleState.AUTO_FIXED,
-        }
-        found = {name for name, is_true in facts.items() if is_true}
-        if self.state is ExampleState.OPEN:
-            found |= {open_counter(kind) for kind in kinds_of(self.kinds)}
-        return found
+        is_changed = self.label_id != self.given_label_id
+        return _names(
+            self.state,
+            self.kinds,
+            is_unlabelled=self.label_id is None,
+            is_issue=self.is_issue,
+            is_changed=is_changed,
+        )
+
+
+@cache
+def _names(
+    state: ExampleState, kinds: int, *, is_unlabelled: bool, is_issue: bool, is_changed: bool
+) -> frozenset[CounterName]:
+    facts = {
+        CounterName.ROWS: True,
+        CounterName.UNLABELLED: is_unlabelled,
+        CounterName.ISSUES: is_issue,
+        CounterName.OPEN_ISSUES: is_issue and state is ExampleState.OPEN,
+        CounterName.NEEDS_REVIEW: state is ExampleState.NEEDS_REVIEW,
+        CounterName.RESOLVED: state.is_resolved,
+        CounterName.EXCLUDED: state is ExampleState.EXCLUDED,
+        CounterName.CHANGED: is_changed,
+        CounterName.AUTO_FIXED: state is ExampleState.AUTO_FIXED,
+    }
+    found = {name for name, is_true in facts.items() if is_true}
+    if state is ExampleState.OPEN:
+        found |= {open_counter(kind) for kind in kinds_of(kinds)}
+    return frozenset(found)
 
 
 def open_counter(kind: IssueKind) -> CounterName:
@@ -52,10 +70,13 @@ def open_counter(kind: IssueKind) -> CounterName:
 class Sums:
     """Changes of counters and of labels' row counts, collected and then added at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, by: int | None = None, in_bulk: bool = False) -> None:
+        """Begin at nothing; `by` is the person whose progress rows that become resolved are."""
+        self.by, self.in_bulk = by, in_bulk
         self.counters: Tally[tuple[Split, CounterName]] = Tally()
         self.given: Tally[int] = Tally()
         self.current: Tally[int] = Tally()
+        self.resolved: Tally[int] = Tally()
 
     def add(self, standing: Standing, times: int = 1) -> None:
         """Count a row (or, with negative `times`, stop counting it)."""
@@ -63,6 +84,8 @@ class Sums:
             self.counters[standing.split, name] += times
         if standing.given_label_id is not None:
             self.given[standing.given_label_id] += times
+            if standing.state.is_resolved and standing.split is Split.TRAIN:
+                self.resolved[standing.given_label_id] += times
         if standing.label_id is not None:
             self.current[standing.label_id] += times
 
@@ -74,30 +97,62 @@ class Sums:
     def save(self, session: Session, dataset_id: int) -> None:
         """Add everything to the database, in one fixed order so that two writers never wait in a ring."""
         add_counters(session, dataset_id, self.counters)
-        for label_id in sorted(self.given.keys() | self.current.keys()):
-            given, current = self.given[label_id], self.current[label_id]
-            if given or current:
-                session.execute(
-                    sa.update(Label)
-                    .where(Label.id == label_id)
-                    .values(
-                        given_count=Label.given_count + given,
-                        current_count=Label.current_count + current,
-                        retired_after=_back_with_rows(given + current),
-                    )
-                    .execution_options(synchronize_session=False)
-                )
+        self._save_progress(session, dataset_id)
+        labels = sorted(self.given.keys() | self.current.keys() | self.resolved.keys())
+        kept = (self.given, self.current, self.resolved)
+        sums = [(label_id, *(of[label_id] for of in kept)) for label_id in labels]
+        more = [dict(zip(_TO_LABEL, one, strict=True)) for one in sums if any(one[1:])]
+        if more:
+            session.connection().execute(_ADD_TO_LABEL, more)
+
+    def _save_progress(self, session: Session, dataset_id: int) -> None:
+        more = sum(self.counters[split, CounterName.RESOLVED] for split in Split)
+        if self.by is None or not more:
+            return
+        insert = _insert_of(session)
+        row = insert(Progress).values(
+            dataset_id=dataset_id,
+            hour=now().replace(minute=0, second=0, microsecond=0),
+            user_id=self.by,
+            in_bulk=self.in_bulk,
+            resolved=more,
+        )
+        session.execute(
+            row.on_conflict_do_update(
+                index_elements=["dataset_id", "hour", "user_id", "in_bulk"],
+                set_={"resolved": Progress.resolved + row.excluded.resolved},
+            )
+        )
 
 
-def _back_with_rows(more: int) -> sa.ColumnElement[int | None]:
-    """Return the mark of a label's end; a deleted label that has rows again, by an undo say, is back."""
-    is_back = Label.merged_into_id.is_(None) if more > 0 else sa.false()
-    return sa.case((is_back, None), else_=Label.retired_after)
+def _insert_of(session: Session) -> Any:
+    """Return the database's own insert, which can add to a row that is there."""
+    return sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+
+
+def _add_to_label() -> sa.Update:
+    """Make the statement for many labels; a deleted one that has rows again, by an undo say, is back."""
+    given, current, resolved = (sa.bindparam(name, type_=sa.BigInteger) for name in _TO_LABEL[1:])
+    is_back = (given + current > 0) & Label.merged_into_id.is_(None)
+    return (
+        sa.update(Label)
+        .where(Label.id == sa.bindparam(_TO_LABEL[0]))
+        .values(
+            given_count=Label.given_count + given,
+            current_count=Label.current_count + current,
+            resolved_count=Label.resolved_count + resolved,
+            retired_after=sa.case((is_back, None), else_=Label.retired_after),
+        )
+    )
+
+
+_TO_LABEL = ("to_label", "more_given", "more_current", "more_resolved")
+_ADD_TO_LABEL = _add_to_label()
 
 
 def add_counters(session: Session, dataset_id: int, sums: Mapping[tuple[Split, CounterName], int]) -> None:
     """Add to a dataset's counters, making those that are not there."""
-    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+    insert = _insert_of(session)
     for (split, name), value in sorted(sums.items()):
         if value:
             row = insert(Counter).values(dataset_id=dataset_id, split=split, name=name, value=value)

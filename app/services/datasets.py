@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from app import events, queue
 from app.actor import Actor, Role
 from app.errors import Conflict, InvalidInput, NotFound
-from app.models.columns import OPEN_STATES, RunState, Split
+from app.models.columns import RunState, Split
 from app.models.datasets import Counter, CounterName, Dataset, Label
 from app.models.evidence import IssueKind
 from app.models.examples import Example
@@ -75,6 +75,7 @@ class DatasetCard:
     labels: int
     run: ScoringRun | None
     open_run: bool
+    failed: bool  # it has no scores, and the last attempt failed
 
 
 def get(session: Session, dataset_id: int) -> Dataset:
@@ -103,15 +104,19 @@ def list_datasets(session: Session) -> list[DatasetCard]:
 
 def _card(session: Session, dataset: Dataset) -> DatasetCard:
     in_use = sa.select(sa.func.count()).where(*visible_labels(dataset))
-    is_open = sa.select(ScoringRun.id).where(
-        ScoringRun.dataset_id == dataset.id, ScoringRun.state.in_(OPEN_STATES)
+    last = session.scalar(
+        sa.select(ScoringRun.state)
+        .where(ScoringRun.dataset_id == dataset.id, ScoringRun.state != RunState.DRAFT)
+        .order_by(ScoringRun.id.desc())
+        .limit(1)
     )
     return DatasetCard(
         dataset=dataset,
         counts=counts(session, dataset.id, split=Split.TRAIN),
         labels=session.scalar(in_use) or 0,
         run=session.get(ScoringRun, dataset.current_run_id) if dataset.current_run_id else None,
-        open_run=session.scalar(is_open) is not None,
+        open_run=last is not None and last.is_open,
+        failed=last is RunState.FAILED and dataset.current_run_id is None,
     )
 
 

@@ -215,7 +215,7 @@ def _write(
     if score is not None:
         score.state, score.is_open = outcome.state, outcome.state is ExampleState.OPEN
         findings.follow(session, [score])
-    sums = Sums()
+    sums = Sums(by=actor.user_id)
     sums.move(before, after)
     sums.save(session, dataset.id)
 

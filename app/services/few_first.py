@@ -23,6 +23,5 @@ def _cross(join: FewFirst, compiler: SQLCompiler, **options: Any) -> str:
     options["asfrom"] = True
     left, right = compiler.process(join.left, **options), compiler.process(join.right, **options)
     options.pop("asfrom")
-    options.pop("from_linter", None)
     condition = compiler.process(cast("sa.ColumnElement[bool]", join.onclause), **options)
     return f"{left} CROSS JOIN {right} ON {condition}"

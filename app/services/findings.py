@@ -157,6 +157,17 @@ def follow(session: Session, scores: Sequence[Score]) -> None:
         )
 
 
+def mark(session: Session, run_id: int, example_ids: Sequence[int], *, is_open: bool) -> None:
+    """Say in the findings of some rows whether these are open still."""
+    if example_ids:
+        session.execute(
+            sa.update(Finding)
+            .where(Finding.run_id == run_id, Finding.example_id.in_(example_ids))
+            .values(is_open=is_open)
+            .execution_options(synchronize_session=False)
+        )
+
+
 def set_counters(session: Session, dataset_id: int, run_id: int) -> None:
     """Count the open rows of each kind anew, as a new run needs it."""
     rows = session.execute(

@@ -242,13 +242,18 @@ def report(session: Session, batch: Batch, run_id: int) -> dict[str, Any]:
     run, parent = session.get_one(ScoringRun, run_id), session.get_one(ScoringRun, batch.run_id)
     issues = _count(session, run_id, Score.is_issue)
     rows = [Score.run_id == run_id, Score.split == Split.TRAIN, Score.self_confidence.is_not(None)]
-    own = np.fromiter(session.scalars(sa.select(Score.self_confidence).where(*rows)), dtype=np.float64)
+    flagged = [*rows, Score.is_issue.is_(True)]
+    own, of_issues = (
+        np.fromiter(session.scalars(sa.select(Score.self_confidence).where(*which)), dtype=np.float64)
+        for which in (rows, flagged)
+    )
     noise = parent.report.get("estimated_noise")
     found: dict[str, Any] = {
         **parent.report,
         "issues": issues,
         "recommended": _count(session, run_id, Score.is_recommended),
         "histogram": np.histogram(own, bins=BINS, range=(0, 1))[0].tolist(),
+        "issue_histogram": np.histogram(of_issues, bins=BINS, range=(0, 1))[0].tolist(),
         "classes": _classes(session, rows),
         "pairs": _pairs(session, run_id),
         # What was estimated to be wrong between the two labels is not wrong any more.

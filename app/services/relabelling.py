@@ -270,7 +270,7 @@ def _move(
     actor: Actor,
 ) -> None:
     """Move rows to another label, and the label they came with along; what was decided stands."""
-    moment, sums = now(), Sums()
+    moment, sums = now(), Sums(by=actor.user_id, in_bulk=True)
     decisions = [
         Decision(
             dataset_id=batch.dataset_id,

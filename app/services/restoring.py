@@ -206,7 +206,7 @@ def _bring_back(
     *,
     actor: Actor,
 ) -> None:
-    moment, sums = now(), Sums()
+    moment, sums = now(), Sums(by=actor.user_id, in_bulk=True)
     before_it = [due[one.example.id].previous_id for one in rows]
     previous = {
         one.id: one

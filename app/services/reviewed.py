@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from app.models.datasets import Dataset
 from app.models.examples import Example
-from app.models.scoring import Score
+from app.models.scoring import Score, ScoringRun
 from app.science.reviewed import (
     FEWEST,
     GIVEN,
@@ -21,9 +21,10 @@ from app.science.reviewed import (
     estimate,
     sharpen,
 )
+from app.science.unlabelled import cut_of
 from app.services import samples
 from app.services.autofix_rows import Fixed, Rule, RuleKind, chosen, reviewed
-from app.services.queue_filter import QueueFilter
+from app.services.queue_filter import Preset, QueueFilter
 
 MOST_REVIEWED = 5000
 """Newest decisions that are looked at."""
@@ -45,9 +46,30 @@ def fix(session: Session, dataset: Dataset, wanted: QueueFilter, rule: Rule) -> 
         return Rule(rule.kind, rule.value, _last_of_top(session, dataset, wanted, rule)), ""
     if rule.kind is not RuleKind.RECOMMENDED:
         return rule, ""
+    if wanted.preset is Preset.UNLABELLED:
+        return _fix_unlabelled(session, dataset)
     advice = sharpened(session, dataset)
     fixed = Fixed(keeps_recommended=advice.keeps_recommended, minimum=advice.minimum)
     return Rule(rule.kind, fixed=fixed), advice.reason
+
+
+def _fix_unlabelled(session: Session, dataset: Dataset) -> tuple[Rule, str]:
+    """Take as the bound what the model's suggestions are worth on rows that have a label."""
+    run = session.get_one(ScoringRun, dataset.current_run_id)
+    rows, agreeing = run.report.get("agreement", ([], []))
+    cut = cut_of(rows, agreeing)
+    if cut is None:
+        return Rule(RuleKind.RECOMMENDED, fixed=Fixed(keeps_recommended=False)), (
+            "On rows that have a label the model suggests it too seldom, however sure it is: decide by hand."
+            if rows
+            else "The scores are of an older version of Setright: score again to get a recommendation."
+        )
+    fixed = Fixed(keeps_recommended=False, unlabelled=cut.minimum)
+    return Rule(RuleKind.RECOMMENDED, fixed=fixed), (
+        f"Rows are labelled where the model gives a label at least {cut.minimum:.2f} probability. Of the "
+        f"{cut.rows:,} labelled rows about which it is as sure, {cut.agreement:.0%} carry the label that it "
+        "suggests; some of the others are themselves wrong."
+    )
 
 
 def _last_of_top(session: Session, dataset: Dataset, wanted: QueueFilter, rule: Rule) -> Fixed:

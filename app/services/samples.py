@@ -9,9 +9,9 @@ from app import events
 from app.actor import Actor, Role
 from app.errors import InvalidInput, NotFound
 from app.models.datasets import Dataset
-from app.models.samples import Sample, SampleRow
+from app.models.samples import Purpose, Sample, SampleRow
 from app.services import datasets
-from app.services.autofix_rows import Rule
+from app.services.autofix_rows import Fixed, Rule
 from app.services.queue_filter import QueueFilter
 
 SIZE = 20
@@ -79,7 +79,11 @@ def get(session: Session, dataset_id: int, sample_id: int) -> Sample:
 def drawn_for(session: Session, dataset: Dataset, queue_filter: QueueFilter, rule: Rule) -> set[int]:
     """Return the rows of samples that were drawn from just such rows: what they show is unbiased."""
     found = session.scalars(
-        sa.select(Sample).where(Sample.dataset_id == dataset.id, Sample.run_id == dataset.current_run_id)
+        sa.select(Sample).where(
+            Sample.dataset_id == dataset.id,
+            Sample.run_id == dataset.current_run_id,
+            Sample.purpose == Purpose.RULE,
+        )
     )
     same = [one.id for one in found if _is_same(one, queue_filter, rule)]
     rows = sa.select(SampleRow.example_id).where(SampleRow.sample_id.in_(same))
@@ -90,8 +94,9 @@ def _is_same(sample: Sample, queue_filter: QueueFilter, rule: Rule) -> bool:
     drawn = Rule.from_json(sample.rule)
     # The last of the worst rows moves on with every decision; the rows before it are the same.
     is_same_rule = (drawn.kind, drawn.value) == (rule.kind, rule.value)
-    is_same_advice = (drawn.fixed and drawn.fixed.minimum, drawn.fixed and drawn.fixed.keeps_recommended) == (
-        rule.fixed and rule.fixed.minimum,
-        rule.fixed and rule.fixed.keeps_recommended,
-    )
+    is_same_advice = _advice(drawn.fixed) == _advice(rule.fixed)
     return is_same_rule and is_same_advice and sample.filter == queue_filter.to_json()
+
+
+def _advice(fixed: Fixed | None) -> tuple[object, ...] | None:
+    return (fixed.minimum, fixed.keeps_recommended, fixed.unlabelled) if fixed else None

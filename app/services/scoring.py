@@ -110,6 +110,33 @@ def latest(session: Session, dataset_id: int) -> ScoringRun | None:
     )
 
 
+@dataclass(frozen=True)
+class Staleness:
+    """What has changed since a run read the dataset, so that its scores no longer fit."""
+
+    has_new_rows: bool
+    new_labels: list[str]
+    decided: int
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether some rows or labels have no scores. Decisions alone only make the next run better."""
+        return self.has_new_rows or bool(self.new_labels)
+
+
+def staleness(session: Session, dataset: Dataset, run: ScoringRun) -> Staleness:
+    """Say what has changed since a run read the dataset."""
+    known = set(run.label_ids)
+    decided = session.scalar(
+        sa.select(sa.func.count()).where(Decision.dataset_id == dataset.id, Decision.id > run.decision_id)
+    )
+    return Staleness(
+        has_new_rows=is_stale(session, dataset, run),
+        new_labels=[label.name for label in datasets.labels(session, dataset) if label.id not in known],
+        decided=decided or 0,
+    )
+
+
 def is_stale(session: Session, dataset: Dataset, run: ScoringRun) -> bool:
     """Say whether rows were imported since a run read the dataset."""
     later = sa.select(Import.id).where(

@@ -21,6 +21,7 @@ from app.web import (
     experiments,
     exports,
     fine_tunes,
+    hints,
     history,
     imports,
     labels,
@@ -62,6 +63,7 @@ PAGES = (
     account,
     people,
     dataset_people,
+    hints,
 )
 
 

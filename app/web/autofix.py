@@ -7,15 +7,21 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from app.errors import InvalidInput
+from app.models.columns import Split
 from app.models.examples import ExampleState
-from app.services import autofix, datasets, samples, scoring
+from app.models.samples import Purpose
+from app.services import advice, autofix, datasets, samples, scoring
 from app.services.autofix import Rule, RuleKind
 from app.services.queue_filter import Preset, QueueFilter
 from app.web.deps import CurrentActor, CurrentSettings, Id, ReadSession, WriteSession
+from app.web.hints import open_hints
 from app.web.render import go_to, html, target, url
 from app.web.review import status
 
 router = APIRouter(prefix="/datasets/{dataset_id:int}/auto-fix")
+
+
+UNLABELLED = QueueFilter(preset=Preset.UNLABELLED)
 
 
 class RuleForm(BaseModel):
@@ -83,7 +89,11 @@ def show(
         preview=preview,
         run=scoring.current(session, dataset),
         labels=labels,
-        is_filtered=wanted != QueueFilter(preset=Preset.ISSUES),
+        is_filtered=wanted not in {QueueFilter(), UNLABELLED},
+        is_unlabelled=wanted.preset is Preset.UNLABELLED,
+        train=datasets.counts(session, dataset_id, split=Split.TRAIN),
+        at_least=advice.by_confidence(session, dataset, wanted),
+        hints=open_hints(request),
         **values,
     )
 
@@ -119,8 +129,10 @@ def sample(
 
 @router.get("/samples/{sample_id:int}", name="autofix.sampled")
 def sampled(request: Request, dataset_id: Id, sample_id: Id, session: ReadSession) -> Response:
-    """Go back from a sample to the preview it was drawn for."""
+    """Go back from a sample to what it was drawn for: the preview of a rule, or the overview."""
     drawn = samples.get(session, dataset_id, sample_id)
+    if drawn.purpose is Purpose.SHARE:
+        return go_to(request, url(request, "overview.show", dataset_id=dataset_id))
     query = {
         **QueueFilter.from_json(drawn.filter).to_query(),
         **RuleForm.of(Rule.from_json(drawn.rule)).to_query(),

@@ -7,8 +7,10 @@ from fastapi import APIRouter, Query, Request
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
+from app.config import Settings
 from app.models import Batch, Experiment, Export, FineTune, Import, ScoringRun
-from app.services import runs
+from app.services import estimating, runs
+from app.services.estimating import Estimate
 from app.services.runs import AnyRun
 from app.web.deps import CurrentActor, CurrentSettings, Id, ReadSession, WriteSession
 from app.web.render import after_write, html, url
@@ -58,8 +60,17 @@ def progress(
         title=TITLES[kind],
         worker_alive=alive,
         refresh=refresh,
+        spending=spending(session, run, settings) if isinstance(run, ScoringRun) else None,
     )
     return _refreshed(response, run) if refresh else response
+
+
+def spending(session: Session, run: ScoringRun, settings: Settings) -> Estimate | None:
+    """Return what a service is still to be paid for by a run on its way; nothing where none is asked."""
+    is_paid = run.state.is_open and not run.embeddings_path and not run.pred_probs_path
+    if not is_paid or estimating.sent_to(run.embedder, settings) is None:
+        return None
+    return estimating.estimate(session, run.dataset_id, embedder=run.embedder, settings=settings)
 
 
 def _refreshed(response: Response, run: AnyRun) -> Response:

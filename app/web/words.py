@@ -1,6 +1,7 @@
 """How numbers, times and states are written on a page."""
 
 import datetime as dt
+from dataclasses import dataclass
 from typing import Any
 
 from app.db import now
@@ -57,6 +58,14 @@ PHASES = {
     "undoing": "Putting rows back",
     "scoring": "Adding up the scores",
     "train": "Training models",
+}
+SCORING_STEPS = {
+    "embed": "Read the texts",
+    "predict": "Predict each row from the others",
+    "issues": "Find label issues",
+    "save": "Save the scores",
+    "neighbours": "Find similar rows",
+    "save_evidence": "Save the evidence",
 }
 EMBEDDERS = {"use": "multilingual sentence encoder", "tfidf": "words and their weights"}
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
@@ -128,6 +137,11 @@ def epoch(seconds: int) -> str:
     return moment(dt.datetime.fromtimestamp(seconds, dt.UTC))
 
 
+def day(value: dt.datetime) -> str:
+    """Write a point in time as its day."""
+    return f"{value:%d %b %Y}"
+
+
 def plural(count: int, one: str, many: str = "") -> str:
     """Write a count with its noun: 1 row, 2 rows."""
     return f"{number(count)} {one if count == 1 else many or one + 's'}"
@@ -161,6 +175,22 @@ def embedder_name(name: str) -> str:
 def phase_name(phase: str) -> str:
     """Write what a job is at."""
     return PHASES.get(phase, phase.replace("_", " ").capitalize())
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a job, and whether it is done, going on now, or to come."""
+
+    name: str
+    place: str
+
+
+def scoring_steps(phase: str) -> list[Step]:
+    """Return the steps of a scoring run by where it stands; in one that is not listed, the first goes on."""
+    names = list(SCORING_STEPS)
+    at = names.index(phase) if phase in names else 0 if phase else -1
+    places = ["done" if place < at else "now" if place == at else "next" for place in range(len(names))]
+    return [Step(*both) for both in zip(SCORING_STEPS.values(), places, strict=True)]
 
 
 BATCH_KINDS = {
@@ -216,6 +246,7 @@ FILTERS = {
     "duration": duration,
     "ago": ago,
     "moment": moment,
+    "day": day,
     "plural": plural,
     "epoch": epoch,
     "state_name": state_name,
@@ -223,5 +254,6 @@ FILTERS = {
     "kind_meaning": kind_meaning,
     "kinds_of": kinds_of,
     "run_state": run_state,
+    "scoring_steps": scoring_steps,
 }
 """What templates may call on a value."""

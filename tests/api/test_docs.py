@@ -20,7 +20,7 @@ Schema = dict[str, Any]
 NOUNS = {
     "annotators",
     "me", "datasets", "labels", "imports", "scoring_runs", "issues", "examples", "decisions", "batches",
-    "versions", "exports", "fine_tunes", "experiments", "events", "model_tests", "providers",
+    "versions", "exports", "fine_tunes", "experiments", "events", "model_tests", "providers", "overview",
 }  # fmt: skip
 
 

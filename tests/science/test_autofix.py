@@ -71,7 +71,7 @@ def test_bayes_by_hand() -> None:
 
 def test_few_rows_and_no_issues_abstain_with_the_reason() -> None:
     _, given, pred_probs = trained(499, noise=0.15)
-    assert "Fewer than 500" in recommend(given, pred_probs, np.ones(499, dtype=bool)).reason
+    assert "fewer than 500" in recommend(given, pred_probs, np.ones(499, dtype=bool)).reason
     _, given, pred_probs = trained(500, noise=0.15)
     assert recommend(given, pred_probs, np.zeros(500, dtype=bool)).reason == "There are no label issues."
 

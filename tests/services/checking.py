@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.db import Database
-from app.models import Counter, Dataset, Decision, Event, Example, Finding, Label, Score
+from app.models import Counter, Dataset, Decision, Event, Example, Finding, Label, Progress, Score
 from app.models.columns import Split
 from app.models.datasets import CounterName
 from app.models.evidence import kinds_of
@@ -23,6 +23,7 @@ def assert_counters(session: Session, dataset_id: int) -> None:
     counters: Tally[tuple[Split, CounterName]] = Tally()
     given: Tally[int | None] = Tally()
     current: Tally[int | None] = Tally()
+    resolved: Tally[int | None] = Tally()
     for example, score in _rows(session, dataset):
         _assert_sound(session, example, score)
         standing = Standing(
@@ -36,10 +37,14 @@ def assert_counters(session: Session, dataset_id: int) -> None:
         counters.update((example.split, name) for name in standing.names())
         given[example.given_label_id] += 1
         current[example.label_id] += 1
+        resolved[example.given_label_id] += example.state.is_resolved and example.split is Split.TRAIN
     assert _kept(session, dataset_id) == {key: value for key, value in counters.items() if value}
     for label in session.scalars(sa.select(Label).where(Label.dataset_id == dataset_id)):
-        kept = label.name, label.given_count, label.current_count
-        assert kept == (label.name, given[label.id], current[label.id])
+        kept = label.name, label.given_count, label.current_count, label.resolved_count
+        assert kept == (label.name, given[label.id], current[label.id], resolved[label.id])
+    all_resolved = sum(counters[split, CounterName.RESOLVED] for split in Split)
+    by_hour = sa.select(sa.func.sum(Progress.resolved)).where(Progress.dataset_id == dataset_id)
+    assert (session.scalar(by_hour) or 0) == all_resolved
 
 
 def _rows(session: Session, dataset: Dataset) -> list[tuple[Example, Score | None]]:

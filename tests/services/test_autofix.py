@@ -12,7 +12,7 @@ from app.models import Batch, Dataset, Example
 from app.models.columns import RunState, Split
 from app.models.examples import ExampleState
 from app.models.review import Verdict
-from app.services import autofix, batches, datasets, decisions, leftovers, runs, versions
+from app.services import autofix, batches, datasets, decisions, leftovers, runs, undoing, versions
 from app.services.autofix import Rule, RuleKind
 from app.services.queue_filter import Preset, QueueFilter
 from tests.factories import Row, make_dataset
@@ -55,11 +55,15 @@ def begun(database: Database, batch_id: int) -> Batch:
 def run(database: Database, batch_id: int, *, limit: int = 2, chunks: int = 99) -> Batch:
     """Do what the job does, in small chunks; fewer than needed leave the batch as a dead worker would."""
     batch = begun(database, batch_id)
-    change = batches.undo_chunk if batch.is_undo else autofix.apply_chunk
+    find = undoing.decisions_left if batch.is_undo else autofix.rows_left
+    change = undoing.undo_chunk if batch.is_undo else autofix.apply_chunk
     for _ in range(chunks):
+        with database.read() as session:
+            found = find(session, batch)
+        if not found:
+            break
         with database.write() as session:
-            if not change(session, batch, limit=limit, actor=LOCAL):
-                break
+            change(session, batch, found[:limit], actor=LOCAL)
     else:
         return batch
     with database.write() as session:
@@ -182,7 +186,7 @@ def test_a_batch_goes_on_after_its_worker_died(
     assert batch.rows_changed == (3 if rule.kind is RuleKind.TOP else 5)
     assert len(fixed(any_database, dataset_id)) == batch.rows_changed
     with any_database.write() as session, pytest.raises(runs.Overtaken):
-        autofix.apply_chunk(session, left, limit=9, actor=LOCAL)
+        autofix.apply_chunk(session, left, [1], actor=LOCAL)
     with any_database.write() as session:
         batches.request_undo(session, batch_id, actor=LOCAL)
     run(any_database, batch_id, limit=1, chunks=chunks)
@@ -215,7 +219,7 @@ def test_a_cancelled_undo_can_be_asked_for_again(any_database: Database, dataset
     with any_database.write() as session:
         runs.request_cancel(session, batches.get(session, batch.id), actor=LOCAL)
     with any_database.write() as session, pytest.raises(Cancelled):
-        batches.undo_chunk(session, half, limit=2, actor=LOCAL)
+        undoing.undo_chunk(session, half, [1], actor=LOCAL)
     with any_database.write() as session:
         runs.end(session, Batch, batch.id, state=RunState.CANCELLED, error="Stopped on request.")
     check(any_database, dataset_id)
@@ -266,7 +270,7 @@ def test_a_batch_stopped_half_way_can_be_undone(any_database: Database, dataset_
     with any_database.write() as session:
         runs.request_cancel(session, batches.get(session, batch_id), actor=LOCAL)
     with any_database.write() as session, pytest.raises(Cancelled):
-        autofix.apply_chunk(session, half, limit=2, actor=LOCAL)
+        autofix.apply_chunk(session, half, [1], actor=LOCAL)
     with any_database.write() as session:
         runs.end(session, Batch, batch_id, state=RunState.CANCELLED, error="Stopped on request.")
         assert last_event(session).name == "batch.cancelled"
@@ -308,7 +312,7 @@ def test_a_newer_run_voids_the_plan(any_database: Database, dataset_id: int) -> 
     with any_database.write() as session:
         session.get_one(Dataset, dataset_id).current_run_id = 10**6
     with any_database.write() as session, pytest.raises(Conflict, match="Plan it again"):
-        autofix.apply_chunk(session, batch, limit=9, actor=LOCAL)
+        autofix.apply_chunk(session, batch, [1], actor=LOCAL)
 
 
 def test_who_may_and_where(any_database: Database, dataset_id: int, ann: Actor) -> None:

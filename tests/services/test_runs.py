@@ -110,9 +110,9 @@ def test_a_run_shows_when_it_is_published(any_database: Database, dataset_id: in
         assert (version.name, version.run_id) == (f"before scoring {run.id}", first)
         assert last_event(session).name == "scoring.finished"
         assert not scoring.is_stale(session, dataset, scoring.get(session, run.id))
-        current = scoring.current(session, dataset)
-        (pair,) = overview.pair_rows(session, dataset, current)
-        assert (pair.given.name, pair.suggested.name, pair.rows) == ("a", "b", 3)
+        pairs = overview.pair_rows(session, dataset)
+        assert {pair.suggested.name for pair in pairs} == {"a"}
+        assert sum(pair.rows for pair in pairs) == 6
 
 
 def test_a_second_attempt_starts_from_nothing(any_database: Database, dataset_id: int) -> None:

@@ -125,8 +125,8 @@ def test_chips_tell_what_else_is_the_matter(browser: Browser, dataset_id: int) -
 
 def test_the_overview_says_why_there_are_so_many(browser: Browser, dataset_id: int) -> None:
     page = browser.open(f"/datasets/{dataset_id}")
-    assert "Why 1 issue" in page.text
-    assert "Wilson's 95" in page.text
+    assert "Class by class" in page.text
+    assert "The interval is Wilson's" in page.text
     assert "the same text has different labels" in page.text
     there = f"/datasets/{dataset_id}/review?preset=conflict"
     assert there in [link["href"] for link in page.elements("a")]
