@@ -118,9 +118,7 @@ def ask_for_everything(database: Database, dataset_id: int, folder: Path) -> lis
             scoring.request(session, dataset_id, embedder="tfidf", actor=LOCAL),
             autofix.request(session, dataset_id, QueueFilter(), Rule(RuleKind.ALL), actor=LOCAL),
             export,
-            experiments.request(
-                session, dataset_id, trainer="linear", seeds=[0], embedder="tfidf", actor=LOCAL
-            ),
+            experiments.request(session, dataset_id, experiments.Wanted(seeds=[0]), actor=LOCAL),
             fine_tunes.request(
                 session, export.id, provider="openai", base_url="http://127.0.0.1:9", model="m", actor=LOCAL
             ),
