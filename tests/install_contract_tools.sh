@@ -7,7 +7,8 @@ there=.venv/contract
 
 if ! command -v llmock >/dev/null && [[ ! -x $there/llmock/bin/llmock ]]; then
     if ! { .venv/bin/python -m venv "$there/llmock" &&
-        timeout 120 "$there/llmock/bin/python" -m pip install --quiet --disable-pip-version-check llmock==0.2.2; } \
+        timeout 60 "$there/llmock/bin/python" -m pip install --quiet --disable-pip-version-check --retries 1 \
+            --timeout 10 llmock==0.2.2; } \
         >/dev/null 2>&1; then
         rm -rf "$there/llmock"
         echo "llmock cannot be installed: the tests against it will be skipped."
@@ -16,7 +17,7 @@ fi
 
 [[ -f ${SETRIGHT_OPENAI_SPEC:-} ]] || exit 0
 if ! command -v prism >/dev/null && [[ ! -x $there/prism/node_modules/.bin/prism ]]; then
-    if ! { command -v npm && timeout 300 npm install --silent --no-audit --no-fund --prefix "$there/prism" \
+    if ! { command -v npm && timeout 120 npm install --silent --no-audit --no-fund --prefix "$there/prism" \
         @stoplight/prism-cli@5.14.2; } >/dev/null 2>&1; then
         rm -rf "$there/prism"
         echo "Prism cannot be installed: the tests of the contract will be skipped."

@@ -6,7 +6,7 @@ Only workers load this: it needs scipy.
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.actor import Actor
+from app.actor import Actor, Role
 from app.models.columns import RunState
 from app.models.experiments import Experiment
 from app.models.model_tests import ModelTest
@@ -15,10 +15,12 @@ from app.services.experiment_results import MAX_MODEL_NAME, OtherModel, unpack_i
 
 
 def join_last_experiment(session: Session, test: ModelTest, *, actor: Actor) -> int | None:
-    """Add a test's answers to the newest finished experiment; nothing where that has other test rows.
+    """Add a test's answers to the newest finished experiment; return its number.
 
-    Returns the experiment's number.
+    Nothing is added where that has other test rows, or for somebody whose role was lowered meanwhile.
     """
+    if not actor.may(Role.LEAD, test.dataset_id):
+        return None
     experiment = session.scalar(
         sa.select(Experiment)
         .where(Experiment.dataset_id == test.dataset_id, Experiment.state == RunState.DONE)

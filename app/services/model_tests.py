@@ -80,8 +80,12 @@ def request(
 
 
 def request_for(session: Session, fine_tune: FineTune, *, actor: Actor) -> ModelTest | None:
-    """Ask a tuned model for every test row, as its training file put them; nothing without test rows."""
-    if not fine_tune.fine_tuned_model or not datasets.counts(session, fine_tune.dataset_id).test:
+    """Ask a tuned model for every test row, as its training file put them.
+
+    Nothing is asked without test rows, or for somebody whose role was lowered meanwhile.
+    """
+    has_rows = datasets.counts(session, fine_tune.dataset_id).test
+    if not fine_tune.fine_tuned_model or not has_rows or not actor.may(Role.LEAD, fine_tune.dataset_id):
         return None
     dataset = datasets.get(session, fine_tune.dataset_id)
     export = session.get_one(Export, fine_tune.export_id)
