@@ -8,7 +8,8 @@ import typer
 from app.errors import plain_sentence
 
 ROOMS = (
-    "serving", "importing", "auditing", "scoring", "reviewing", "exporting", "proving", "administration",
+    "serving", "importing", "auditing", "scoring", "annotators", "reviewing", "exporting", "proving",
+    "administration",
 )  # fmt: skip
 """Modules of `app.commands`; each adds its commands."""
 # Loading every room takes longer than judging a small file.

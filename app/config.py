@@ -123,6 +123,9 @@ class Settings(BaseSettings):
         10, ge=0, description="Pause between two chunks of bulk work, so that people can write in between."
     )
     log_level: str = Field("INFO", description="Least level that is logged: DEBUG, INFO, WARNING, ERROR.")
+    metrics: bool = Field(
+        False, description="Give figures for Prometheus at /metrics, to whoever can reach this port."
+    )
     log_json: bool = Field(False, description="Log one JSON object a line instead of plain text.")
     allowed_hosts: Annotated[list[str], NoDecode] = Field(
         default_factory=lambda: ["127.0.0.1", "localhost", "[::1]"],

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from app.actor import Role
-from app.db import Database, ExactText, JsonText, UtcDateTime, escape, now, unescape
+from app.db import Database, ExactText, JsonText, UtcDateTime, escape, insert_rows, now, unescape
 from app.errors import Conflict
 from app.models.people import Token, User
 
@@ -37,6 +37,8 @@ class Kept(Trial):
     text: Mapped[str | None] = mapped_column(ExactText)
     value: Mapped[object] = mapped_column(JsonText, nullable=True)
     at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
+    blob: Mapped[bytes | None] = mapped_column(sa.LargeBinary)
+    count: Mapped[int] = mapped_column(default=7)
 
 
 @pytest.fixture
@@ -183,3 +185,36 @@ def test_a_snapshot_sees_one_state(any_database: Database) -> None:
         add_user(any_database, "Ann")
         assert session.scalar(sa.select(sa.func.count()).select_from(User)) == before
     assert count_users(any_database, "Ann") == 1
+
+
+@many
+@given(
+    rows=st.lists(
+        st.tuples(any_text | st.none(), json_values, st.none() | st.binary(max_size=40)),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_rows_stored_in_bulk_come_back_exactly(
+    trial: Database, rows: list[tuple[str | None, object, bytes | None]]
+) -> None:
+    with trial.write() as session:
+        session.execute(sa.delete(Kept))
+        insert_rows(session, Kept.__table__, ("text", "value", "blob"), rows)
+    with trial.read() as session:
+        found = session.execute(
+            sa.select(Kept.text, Kept.value, Kept.blob, Kept.count).order_by(Kept.id)
+        ).all()
+    assert [tuple(row) for row in found] == [(*row, 7) for row in rows]
+
+
+def test_a_clash_in_a_bulk_is_a_conflict_and_leaves_nothing(trial: Database) -> None:
+    with pytest.raises(Conflict), trial.write() as session:
+        insert_rows(session, Kept.__table__, ("id", "text"), [(901, "one"), (901, "two")])
+    with trial.read() as session:
+        assert session.get(Kept, 901) is None
+
+
+def test_no_rows_in_bulk_are_nothing(trial: Database) -> None:
+    with trial.write() as session:
+        insert_rows(session, Kept.__table__, ("id", "text"), [])

@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 
 from app.api import (
+    annotators,
     batches,
     datasets,
     decisions,
@@ -26,6 +27,7 @@ NOUNS = (
     labels,
     imports,
     scoring_runs,
+    annotators,
     issues,
     examples,
     decisions,

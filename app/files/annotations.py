@@ -9,9 +9,19 @@ from app.files.reading import preview, read_records
 from app.files.rows import Columns, JsonValue, Layout, Limits, Record
 from app.files.values import to_text
 
+MERGED = Columns(text="text", label="label", id="id", metadata=("annotators", "agreement", "ratings"))
+"""What the columns of a merged file are."""
+
 
 def merge_annotations(
-    file: Path, texts: Path | None, *, columns: Columns, layout: Layout, out: Path, limits: Limits
+    file: Path,
+    texts: Path | None,
+    *,
+    columns: Columns,
+    layout: Layout,
+    out: Path,
+    limits: Limits,
+    name: str | None = None,
 ) -> int:
     """Write one JSONL row for each id that was rated.
 
@@ -29,6 +39,8 @@ def merge_annotations(
         Written: `id, text, label, annotators, agreement, ratings`. The label has the most votes; of equally
         many the first by code point. `agreement` is its share of the votes, in [0, 1].
     limits : Limits
+    name : str, optional
+        What to call the file in sentences; its own name by default.
 
     Returns
     -------
@@ -40,35 +52,41 @@ def merge_annotations(
     InvalidInput
         When a column is missing or no rating can be read.
     """
-    seen = preview(file, name=file.name, limits=limits, layout=layout)
+    name = name or file.name
+    seen = preview(file, name=name, limits=limits, layout=layout)
     guess = seen.guess
     id_column, label = columns.id or guess.id, columns.label or guess.label
     annotator = columns.annotator
-    missing = [name for name in (id_column, label, annotator) if name not in seen.columns]
+    missing = [column for column in (id_column, label, annotator) if column not in seen.columns]
     if missing or id_column is None or label is None or annotator is None:
         raise InvalidInput(
-            f"{file.name} needs columns for id, annotator and label; it has {', '.join(seen.columns)}."
+            f"{name} needs columns for id, annotator and label; it has {', '.join(seen.columns)}."
         )
-    text_of = _texts(texts or file, columns if texts is None else Columns(text=None, label=None), limits)
+    if texts is None:
+        text_of = _texts(file, columns, seen.layout, limits, name=name)
+    else:
+        text_of = _texts(texts, Columns(text=None, label=None), None, limits, name=texts.name)
     ratings: dict[str, dict[str, str]] = {}
     for record in read_records(file, seen.layout, limits=limits):
         if isinstance(record, Record):
-            key, who, what = (_cell(record, name) for name in (id_column, annotator, label))
+            key, who, what = (_cell(record, column) for column in (id_column, annotator, label))
             if key and what:
                 ratings.setdefault(key, {})[who] = what
     if not ratings:
-        raise InvalidInput(f"No rating of {file.name} can be used.")
+        raise InvalidInput(f"No rating of {name} can be used.")
     with out.open("w", encoding="utf-8") as lines:
         for key, given in ratings.items():
             lines.write(json.dumps(_row(key, text_of.get(key), given)) + "\n")
     return len(ratings)
 
 
-def _texts(file: Path, columns: Columns, limits: Limits) -> dict[str, str]:
-    seen = preview(file, name=file.name, limits=limits)
+def _texts(
+    file: Path, columns: Columns, layout: Layout | None, limits: Limits, *, name: str
+) -> dict[str, str]:
+    seen = preview(file, name=name, limits=limits, layout=layout)
     id_column, text = columns.id or seen.guess.id, columns.text or seen.guess.text
     if id_column is None or text is None:
-        raise InvalidInput(f"{file.name} needs columns for id and text; it has {', '.join(seen.columns)}.")
+        raise InvalidInput(f"{name} needs columns for id and text; it has {', '.join(seen.columns)}.")
     records = read_records(file, seen.layout, limits=limits)
     return {_cell(one, id_column): _cell(one, text) for one in records if isinstance(one, Record)}
 

@@ -6,8 +6,9 @@ from itertools import islice
 from pathlib import Path
 
 from app.errors import DiskFull, InvalidInput
+from app.files.annotations import MERGED, merge_annotations
 from app.files.reading import read_rows
-from app.files.rows import Columns, Layout, Rejected, Row
+from app.files.rows import Columns, Layout, Limits, Rejected, Row
 from app.jobs.context import Context, Reporter, current
 from app.jobs.durable import Ended, step, workflow
 from app.models.columns import RunState
@@ -77,11 +78,15 @@ def stage(context: Context, import_: Import) -> None:
     path = Path(import_.path)
     if not path.exists():
         raise InvalidInput(f"The uploaded file of {import_.file_name} is gone; upload it again.")
+    limits = limits_of(context.settings)
+    layout, columns = Layout.from_json(import_.layout), Columns.from_json(import_.columns)
+    if columns.annotator is not None:
+        path, layout, columns = _merged(path, layout, columns, limits, name=import_.file_name)
     found = read_rows(
         path,
-        Layout.from_json(import_.layout),
-        Columns.from_json(import_.columns),
-        limits=limits_of(context.settings),
+        layout,
+        columns,
+        limits=limits,
         allow_unlabelled=import_.allow_unlabelled,
         on_bytes=on_bytes,
         name=import_.file_name,
@@ -93,6 +98,19 @@ def stage(context: Context, import_: Import) -> None:
             staging.store_chunk(session, import_, rows, refused, last_line=chunk[-1][1].line, bounds=bounds)
         report("reading", min(read, import_.bytes), import_.bytes)
         context.pause()
+
+
+def _merged(
+    path: Path, layout: Layout, columns: Columns, limits: Limits, *, name: str
+) -> tuple[Path, Layout, Columns]:
+    """Make one row of all ratings of an id; a restart makes the same file again."""
+    merged = _merged_path(path)
+    merge_annotations(path, None, columns=columns, layout=layout, out=merged, limits=limits, name=name)
+    return merged, Layout("jsonl", "utf-8"), MERGED
+
+
+def _merged_path(upload: Path) -> Path:
+    return upload.with_suffix(".merged")
 
 
 def _chunks(
@@ -129,5 +147,6 @@ def publish(context: Context, import_: Import) -> None:
 
 
 def _delete(upload: Path) -> None:
-    with suppress(OSError):  # a file that cannot be deleted is no reason to fail a finished import
-        upload.unlink(missing_ok=True)
+    for path in (upload, _merged_path(upload)):
+        with suppress(OSError):  # a file that cannot be deleted is no reason to fail a finished import
+            path.unlink(missing_ok=True)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from app import __version__
 from app.db import now
 from app.errors import Unavailable
-from app.jobs import brought
+from app.jobs import annotators, brought
 from app.jobs.context import Context, Reporter
 from app.jobs.durable import step, workflow
 from app.jobs.embedding import Plan, embed_shards, hashes_of, vectors_of
@@ -123,12 +123,13 @@ def compute(context: Context, run: ScoringRun, plan: Plan | None) -> dict[str, A
         label_ids = scoring.note_start(session, run, up_to_seq=seq)
     _clear(context, run)
     facts = _facts(context, run)
+    given = _positions(facts.label_ids, label_ids)
     started = time.perf_counter()
     vectors, pred_probs, origin = _numbers(context, run, plan, seq, facts, label_ids)
     embed_seconds += time.perf_counter() - started
     found = score_dataset(
         facts.groups,
-        _positions(facts.label_ids, label_ids),
+        given,
         facts.is_train,
         n_classes=len(label_ids),
         vectors=vectors,
@@ -149,8 +150,13 @@ def compute(context: Context, run: ScoringRun, plan: Plan | None) -> dict[str, A
         context,
         run,
         example_ids=facts.example_ids,
-        labels=np.where(facts.is_train, _positions(facts.label_ids, label_ids), UNLABELLED),
+        labels=np.where(facts.is_train, given, UNLABELLED),
         pred_probs=found.pred_probs,
+    )
+    found.report.update(
+        annotators.report_on(
+            context, run, seq=seq, label_ids=label_ids, given=given, pred_probs=found.pred_probs
+        )
     )
     found.report.update(brought.spent(context, run, lambda: _hashes(context, run, seq)))
     return _with_label_ids(found.report, label_ids)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from app import events, queue
 from app.actor import Actor, Role
+from app.db import insert_rows
 from app.errors import Conflict, InvalidInput
 from app.models.columns import OPEN_STATES, RunState, Split
 from app.models.datasets import CounterName, Dataset
@@ -26,9 +26,9 @@ DECIDED = (ExampleState.KEPT, ExampleState.ACCEPTED, ExampleState.OVERRIDDEN)
 """States in which a person has found a label right, so that the next run learns from it."""
 SCORED = (
     "example_id", "self_confidence", "rank_key", "suggested_label_id", "suggested_confidence", "is_issue",
-    "is_recommended", "issue_rank", "kinds", "pred_probs", "given_label_id",
+    "is_recommended", "issue_rank", "kinds", "pred_probs", "given_label_id", "split", "state",
 )  # fmt: skip
-"""Columns that a run stores for each row, besides its own id and what follows from split and state."""
+"""Columns that a run stores for each row, besides its own id and what follows from the state."""
 
 
 @dataclass(frozen=True)
@@ -207,19 +207,8 @@ def save_scores(session: Session, run: ScoringRun, rows: Sequence[dict[str, Any]
     read; what people decide since is repeated when the run is published.
     """
     runs.guard(session, run)
-    if not rows:
-        return
-    scored = itemgetter(*SCORED)
-    values = [
-        (run.id, row["split"].value, row["state"].value, row["state"] is ExampleState.OPEN, *scored(row))
-        for row in rows
-    ]
-    # Straight to the driver: for a million rows SQLAlchemy's own conversions cost as much as storing them.
-    connection = session.connection()
-    mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
-    names = ("run_id", "split", "state", "is_open", *SCORED)
-    into = f"scores ({', '.join(names)}) VALUES ({', '.join(mark for _ in names)})"
-    connection.exec_driver_sql(f"INSERT INTO {into}", values)
+    values = [(run.id, row["state"] is ExampleState.OPEN, *map(row.__getitem__, SCORED)) for row in rows]
+    insert_rows(session, Score.__table__, ("run_id", "is_open", *SCORED), values)
 
 
 def publish(session: Session, run: ScoringRun, report: dict[str, Any], *, actor: Actor) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from app.db import insert_rows
 from app.errors import InvalidInput
 from app.files.building import too_many_labels
 from app.files.decided import DECIDED
@@ -23,6 +24,11 @@ from app.services import datasets, runs
 
 HOW_TO_UPDATE = "To change rows that exist, tick “Update rows that exist” (for the command: --update)."
 """The end of the sentence by which an import fails on a row that is there already."""
+STORED = (
+    "dataset_id", "external_id", "import_seq", "position", "split", "text",
+    "text_hash", "source_label_id", "given_label_id", "label_id", "metadata", "context",
+)  # fmt: skip
+"""What an import stores of a new example; the rest has its default."""
 
 
 @dataclass(frozen=True)
@@ -183,7 +189,7 @@ class _Chunk:
         taken = self._by_id() if self.import_.update and not self.import_.columns.get("id") else {}
         if self.new:
             values = [self._values(item, labels, classes, taken) for item in self.new]
-            self.session.execute(sa.insert(Example), values)
+            insert_rows(self.session, Example.__table__, STORED, values)
         if self.matches:
             self.session.execute(
                 sa.insert(ImportMatch), [self._match(example, item, labels) for example, item in self.matches]
@@ -199,27 +205,18 @@ class _Chunk:
         labels: dict[str, int],
         classes: dict[int, int],
         taken: dict[str, Example],
-    ) -> dict[str, Any]:
-        source_id = labels[item.row.label] if item.row.label is not None else None
+    ) -> tuple[Any, ...]:
+        row = item.row
+        source_id = labels[row.label] if row.label is not None else None
         label_id = classes.get(source_id, source_id) if source_id is not None else None
         external_id = self.external_id(item)
         if external_id in taken:
             # An inserted line shifts the numbers of all that follow; ids of examples never change.
             external_id = f"{external_id}:{self.import_.seq}"
-        return {
-            "dataset_id": self.dataset.id,
-            "external_id": external_id,
-            "import_seq": self.import_.seq,
-            "position": item.number,
-            "split": self.split(item),
-            "text": item.row.text,
-            "text_hash": text_hash(item.row.text),
-            "source_label_id": source_id,
-            "given_label_id": label_id,
-            "label_id": label_id,
-            "details": item.row.metadata,
-            "context": item.row.context,
-        }
+        return (
+            self.dataset.id, external_id, self.import_.seq, item.number, self.split(item), row.text,
+            text_hash(row.text), source_id, label_id, label_id, row.metadata, row.context,
+        )  # fmt: skip
 
     def _match(self, example: Example, item: NumberedRow, labels: dict[str, int]) -> dict[str, Any]:
         changes = self._changes(example, item, labels)

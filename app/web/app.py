@@ -2,16 +2,15 @@
 
 from fastapi import Depends, FastAPI
 from fastapi.staticfiles import StaticFiles
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 from starlette.types import Scope
 
 from app import __version__, api
 from app.config import Settings
 from app.db import Database
 from app.resources import folder
-from app.services import people as people_service
 from app.web import (
+    annotators,
     autofix,
     batches,
     datasets,
@@ -22,6 +21,7 @@ from app.web import (
     history,
     imports,
     labels,
+    monitoring,
     overview,
     people,
     review,
@@ -37,6 +37,7 @@ PAGES = (
     datasets,
     imports,
     overview,
+    annotators,
     review,
     autofix,
     batches,
@@ -68,20 +69,14 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
         app.include_router(noun.router, include_in_schema=False, dependencies=[Depends(current_actor)])
     app.include_router(people.router, include_in_schema=False)
     app.include_router(api.router)
-    app.add_api_route("/healthz", health, include_in_schema=False)
+    app.include_router(monitoring.router, include_in_schema=False)
     app.mount("/static", StaticAssets(directory=folder("static")), name="static")
     errors.add_handlers(app)
     app.add_middleware(BodyLimit, max_bytes=MAX_FORM_BYTES)
     app.add_middleware(Guard, allowed_hosts=settings.allowed_hosts)
+    app.state.requests = monitoring.Requests()
+    app.add_middleware(monitoring.Measured, requests=app.state.requests)
     return app
-
-
-def health(request: Request) -> Response:
-    """Say that this process answers and reaches its database."""
-    database: Database = request.app.state.database
-    with database.read() as session:
-        people_service.has_logins(session)
-    return PlainTextResponse("ok")
 
 
 class StaticAssets(StaticFiles):

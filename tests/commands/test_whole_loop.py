@@ -104,6 +104,28 @@ def test_several_annotators_become_one_label(terminal: Terminal, tmp_path: Path)
     ]
 
 
+def test_annotators_are_judged(terminal: Terminal, tmp_path: Path) -> None:
+    ratings, rows = tmp_path / "ratings.csv", tmp_path / "consensus.csv"
+    said = {0: ("polite", "thank you so much"), 1: ("rude", "go away now")}
+    with ratings.open("w", encoding="utf-8") as file:
+        file.write("id,text,who,label\n")
+        for row in range(40):
+            label, text = said[row % 2]
+            wrong = said[1 - row % 2][0]
+            for who, given in (("ann", label), ("bob", label), ("cy", wrong if row % 3 else label)):
+                file.write(f"{row},{text} {row},{who},{given}\n")
+    terminal.run("import", ratings, "--dataset", "d", "--annotator", "who")
+    assert "Nothing is known" in terminal.fails("annotators", "d")
+    terminal.run("score", "d", "--embedder", "tfidf")
+    told = json.loads(terminal.run("annotators", "d", "--rows", rows, "--json"))
+    assert (told["rows"], told["ratings"], told["annotators"]) == (40, 120, 3)
+    assert told["people"][0]["name"] == "cy"
+    with rows.open(encoding="utf-8", newline="") as file:
+        found = list(csv.DictReader(file))
+    assert [row["consensus_label"] for row in found] == [said[row % 2][0] for row in range(40)]
+    assert found[1]["ratings"] == "ann=rude bob=rude cy=polite"
+
+
 @pytest.mark.slow
 def test_the_original_experiment_by_commands(terminal: Terminal) -> None:
     terminal = replace(terminal, own_process=True)
