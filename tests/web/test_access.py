@@ -50,6 +50,9 @@ GONE = [
     "/exports/99",
     "/exports/99/file",
     "/exports/99/manifest.json",
+    "/exports/99/validation",
+    "/exports/99/faults.csv",
+    "/datasets/99/export/file",
     "/fine-tunes/99",
     "/runs/scoring/99",
     "/runs/nothing/1",
@@ -72,6 +75,7 @@ WRITES = [
     ("/datasets/1/labels/1/merge", {"into": "2"}),
     ("/datasets/1/labels/split", {"label": "1", "into": "2"}),
     ("/imports", {}),
+    ("/imports/1/decisions", {}),
     ("/runs/scoring/1/cancel", {}),
 ]
 
