@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, load_only
 
 from app.files.exporting import Evidence
 from app.files.writing import ExportRow
@@ -18,6 +18,19 @@ from app.services import imports, label_names, versions
 from app.services.versions import Frozen
 
 CHUNK = 2000
+_USED = (
+    Example.external_id,
+    Example.split,
+    Example.text,
+    Example.text_hash,
+    Example.source_label_id,
+    Example.given_label_id,
+    Example.label_id,
+    Example.state,
+    Example.details,
+    Example.context,
+)
+"""What is read of each row: the rest would cost a tenth of the time."""
 
 
 def read_rows(
@@ -91,6 +104,7 @@ def read_frozen(
             )
             .order_by(Example.id)
             .limit(CHUNK)
+            .options(load_only(*_USED, raiseload=True))
         ).all()
         if not chunk:
             return
