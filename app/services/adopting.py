@@ -63,8 +63,8 @@ def start_if_idle(session: Session, import_: Import, *, actor: Actor) -> Batch |
 
 def request(session: Session, import_id: int, *, actor: Actor) -> Batch:
     """Ask to take over the decisions of an import that is in."""
-    import_ = imports.get(session, import_id)
     actor.require(Role.LEAD)
+    import_ = imports.get(session, import_id)
     if not is_waiting(session, import_):
         raise Conflict(f"No decisions of {import_.file_name} wait to be taken over.")
     dataset = datasets.lock(session, import_.dataset_id or 0)

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, load_only
 
 from app.files.exporting import Evidence
 from app.files.writing import ExportRow
-from app.models.columns import RunState
+from app.models.columns import RunState, Split
 from app.models.datasets import Dataset
 from app.models.examples import Example, ExampleState
 from app.models.exports import Variant
@@ -18,6 +18,19 @@ from app.services import imports, label_names, versions
 from app.services.versions import Frozen
 
 CHUNK = 2000
+_USED = (
+    Example.external_id,
+    Example.split,
+    Example.text,
+    Example.text_hash,
+    Example.source_label_id,
+    Example.given_label_id,
+    Example.label_id,
+    Example.state,
+    Example.details,
+    Example.context,
+)
+"""What is read of each row: the rest would cost a tenth of the time."""
 
 
 def read_rows(
@@ -40,7 +53,8 @@ def read_rows(
     dataset = session.get_one(Dataset, version.dataset_id)
     names = label_names.names_at(session, version)
     sources = label_names.source_names(session, dataset.id)
-    for frozen in read_frozen(session, version, with_evidence=reviewed):
+    between = _ids_of_test(session, version, dataset) if split == "test" else None
+    for frozen in read_frozen(session, version, with_evidence=reviewed, between=between):
         if split not in {"all", frozen.split}:
             if on_other_split:
                 on_other_split(_export_row(frozen, names, sources, variant))
@@ -55,9 +69,30 @@ def read_rows(
             on_left_out(row.state)
 
 
-def read_frozen(session: Session, version: Version, *, with_evidence: bool = False) -> Iterator[Frozen]:
-    """Yield every example of a version as it was; flagged ones are marked by `flagged_ids`."""
-    last_id = 0
+def _ids_of_test(session: Session, version: Version, dataset: Dataset) -> tuple[int, int] | None:
+    """Return the first and last id of the test rows: a few after a million others are found at once."""
+    if version.import_seq != dataset.import_seq:  # a later file may have moved rows
+        return None
+    ids = sa.select(sa.func.min(Example.id), sa.func.max(Example.id)).where(
+        Example.dataset_id == dataset.id, Example.split == Split.TEST
+    )
+    first, last = session.execute(ids).one()
+    return (first or 0, last or 0)
+
+
+def read_frozen(
+    session: Session,
+    version: Version,
+    *,
+    with_evidence: bool = False,
+    between: tuple[int, int] | None = None,
+) -> Iterator[Frozen]:
+    """Yield every example of a version as it was; flagged ones are marked by `flagged_ids`.
+
+    `between` are the first and last id of those that are wanted.
+    """
+    last_id = between[0] - 1 if between else 0
+    bounds = [Example.id <= between[1]] if between else []
     while True:
         chunk = session.scalars(
             sa.select(Example)
@@ -65,9 +100,11 @@ def read_frozen(session: Session, version: Version, *, with_evidence: bool = Fal
                 Example.dataset_id == version.dataset_id,
                 Example.import_seq <= version.import_seq,
                 Example.id > last_id,
+                *bounds,
             )
             .order_by(Example.id)
             .limit(CHUNK)
+            .options(load_only(*_USED, raiseload=True))
         ).all()
         if not chunk:
             return

@@ -4,6 +4,8 @@ import json
 import zipfile
 from pathlib import Path
 
+import pytest
+
 from tests.commands.terminal import Terminal
 from tests.jobs.test_adopting import STUDIO
 
@@ -50,11 +52,14 @@ def test_an_export_for_fine_tuning_is_checked(terminal: Terminal) -> None:
     )
 
 
-def test_a_fine_tune_that_would_be_refused_sends_nothing(terminal: Terminal) -> None:
+def test_a_fine_tune_that_would_be_refused_sends_nothing(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = terminal.folder / "few.csv"
     file.write_text("text,label\na b,x\nc d,y\n")
     terminal.run("import", file, "--dataset", "few")
     words = ("finetune", "few", "--provider", "openai", "--model", "m")
     assert "refuse it for one fault." in terminal.run(*words, "--dry-run")
-    sentence = terminal.fails(*words, SETRIGHT_OPENAI_API_KEY="sk-none")
+    monkeypatch.setenv("SETRIGHT_OPENAI_API_KEY", "sk-none")
+    sentence = terminal.fails(*words)
     assert "2 rows; services ask for at least 10" in sentence

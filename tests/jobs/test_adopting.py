@@ -165,7 +165,7 @@ def test_a_reviewed_dataset_goes_out_and_comes_in_the_same(
         assert isinstance(export, Export)
         data = Path(export.path).read_bytes()
         import_ = bring(settings, database, data, Path(export.path).name, dataset="after")
-        assert working.done(database, import_).rows_new == 11  # type: ignore[union-attr]
+        assert working.done(database, import_).rows_new == 11
         taken_over(database, import_)
     assert states(database, "after") == states(database, "before")
 

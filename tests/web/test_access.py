@@ -52,6 +52,9 @@ GONE = [
     "/exports/99",
     "/exports/99/file",
     "/exports/99/manifest.json",
+    "/exports/99/validation",
+    "/exports/99/faults.csv",
+    "/datasets/99/export/file",
     "/fine-tunes/99",
     "/fine-tunes/99/live",
     "/fine-tunes/99/loss.svg",
@@ -81,6 +84,7 @@ WRITES = [
     ("/datasets/1/labels/split", {"label": "1", "into": "2"}),
     ("/providers", {"name": "other", "base_url": "https://127.0.0.1/v1"}),
     ("/imports", {}),
+    ("/imports/1/decisions", {}),
     ("/runs/scoring/1/cancel", {}),
 ]
 
