@@ -21,7 +21,7 @@ from app.models.exports import Variant
 from app.models.review import Verdict
 from app.services import datasets, decisions, experiments, review, scoring
 from app.services.queue_filter import QueueFilter
-from app.services.review import QueueRow
+from app.services.queue_rows import QueueRow
 from bench import report
 
 SETS = ("politeness", "vader_tweets", "noisy_agnews")

@@ -55,6 +55,8 @@ class ImportIn(LayoutIn):
     """Column that says train or test."""
     metadata: list[str] | None = None
     """Other columns to keep; all of them if not said."""
+    filterable: list[str] = []  # noqa: RUF012 — pydantic copies it
+    """Those of the other columns that rows can be filtered by."""
     split: Split = Split.TRAIN
     """Split of all rows, unless a column says it."""
     update: bool = False
@@ -76,6 +78,7 @@ class ImportIn(LayoutIn):
             id=self.id,
             split=self.split_column,
             metadata=rest if self.metadata is None else tuple(self.metadata),
+            filterable=tuple(self.filterable),
         )
 
 
@@ -157,6 +160,8 @@ class ColumnsOut(Out):
     """Column of who labelled."""
     metadata: list[Exact]
     """Other columns."""
+    filterable: list[Exact]
+    """Those of them that rows can be filtered by."""
 
 
 class FilePreviewOut(Out):

@@ -125,6 +125,7 @@ def _columns(wanted: Wanted, guess: Columns) -> Columns:
         label=said.label or (guess.label if guess.label not in named else None),
         id=said.id,
         split=said.split,
+        filterable=said.filterable,
     )
     taken = {chosen.text, chosen.label, chosen.id, chosen.split, *wanted.without}
     every = (guess.text, guess.label, guess.id, guess.split, guess.annotator, *guess.metadata)

@@ -46,6 +46,9 @@ def import_(
     texts: Annotated[
         Path | None, typer.Option(help="File of the texts, where FILE has ratings only.")
     ] = None,
+    filter_: Annotated[
+        list[str] | None, typer.Option("--filter", help="Other column to filter rows by; may be repeated.")
+    ] = None,
     update: Annotated[bool, typer.Option("--update", help="Change rows that exist; keep decisions.")] = False,
     unlabelled: Annotated[
         bool, typer.Option("--allow-unlabelled", help="Keep rows without a label.")
@@ -60,7 +63,14 @@ def import_(
     if texts is not None and annotator is None:
         raise typer.BadParameter("--texts goes with --annotator")
     wanted = Wanted(
-        columns=Columns(text=text, label=label, id=id_, split=split_column, annotator=annotator),
+        columns=Columns(
+            text=text,
+            label=label,
+            id=id_,
+            split=split_column,
+            annotator=annotator,
+            filterable=tuple(filter_ or ()),
+        ),
         layout=Layout(format_ or "", encoding=encoding, delimiter=delimiter),
         split=split or Split.TRAIN,
         texts=texts,

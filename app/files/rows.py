@@ -79,6 +79,7 @@ class Columns:
     split: str | None = None
     annotator: str | None = None
     metadata: tuple[str, ...] = ()
+    filterable: tuple[str, ...] = ()  # those of the metadata that rows can be filtered by
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -88,6 +89,7 @@ class Columns:
             "split": self.split,
             "annotator": self.annotator,
             "metadata": list(self.metadata),
+            "filterable": list(self.filterable),
         }
 
     @classmethod
@@ -99,6 +101,7 @@ class Columns:
             split=stored.get("split"),
             annotator=stored.get("annotator"),
             metadata=tuple(stored.get("metadata") or ()),
+            filterable=tuple(stored.get("filterable") or ()),
         )
 
 

@@ -9,11 +9,13 @@ from app.models.exports import Export
 from app.models.fine_tunes import FineTune
 from app.models.imports import Import, ImportMatch, RejectedRow
 from app.models.learning import FrontRow, Learning
+from app.models.metadata import MetadataColumn, MetadataValue
 from app.models.people import LoginSession, Token, User
 from app.models.review import Batch, Decision
 from app.models.samples import Sample, SampleRow
 from app.models.scoring import Score, ScoringRun
 from app.models.versions import Version
+from app.models.views import Preference, SavedView
 from app.models.workers import Worker
 
 __all__ = [
@@ -35,9 +37,13 @@ __all__ = [
     "LabelRename",
     "Learning",
     "LoginSession",
+    "MetadataColumn",
+    "MetadataValue",
+    "Preference",
     "RejectedRow",
     "Sample",
     "SampleRow",
+    "SavedView",
     "Score",
     "ScoringRun",
     "Token",

@@ -39,6 +39,9 @@ UNSCORED = 3.0
 """The rank key of a row that was imported after the run: it is listed, and has no suggestion."""
 
 
+_HAS_RANK = sa.text("issue_rank IS NOT NULL")
+
+
 class Score(Base):
     """What a run says of one example.
 
@@ -57,6 +60,11 @@ class Score(Base):
             "run_id", "split", "given_label_id", "suggested_label_id", "rank_key", "example_id",
         ),
         sa.Index("ix_scores_example", "example_id"),
+        sa.Index(
+            "ix_scores_rank",
+            "run_id", "split", "issue_rank",
+            sqlite_where=_HAS_RANK, postgresql_where=_HAS_RANK,
+        ),
     )  # fmt: skip
 
     run_id: Mapped[int] = mapped_column(

@@ -20,7 +20,7 @@ from app.services import datasets, findings, review, reviewed, runs, samples, ve
 from app.services.autofix_rows import Fixed, Rule, RuleKind, chosen
 from app.services.counting import Standing, Sums
 from app.services.queue_filter import Preset, QueueFilter, conditions
-from app.services.review import QueueRow
+from app.services.queue_rows import QueueRow
 from app.services.reviewed import Evidence
 
 __all__ = ["AutofixPreview", "Rule", "RuleKind", "apply_chunk", "preview", "request", "sample"]

@@ -21,6 +21,7 @@ from app.web import (
     fine_tunes,
     history,
     imports,
+    keys,
     labels,
     overview,
     people,
@@ -28,6 +29,7 @@ from app.web import (
     runs,
     scoring,
     versions,
+    views,
 )
 from app.web.deps import current_actor
 from app.web.middleware import BodyLimit, Guard
@@ -48,6 +50,8 @@ PAGES = (
     labels,
     scoring,
     runs,
+    keys,
+    views,
 )
 
 

@@ -38,7 +38,7 @@ from app.web.uploads import Upload
 
 router = APIRouter()
 
-ROLES = ("text", "label", "id", "split", "annotator", "metadata", "")
+ROLES = ("text", "label", "id", "split", "annotator", "metadata", "filter", "")
 SINGLE_ROLES = ("text", "label", "id", "split", "annotator")
 SHOWN_REJECTED = 100
 NO_QUOTES = "none"
@@ -82,8 +82,9 @@ class ConfirmForm(BaseModel):
             if len(names) > 1:
                 raise InvalidInput(f"Only one column can be the {role}: {' and '.join(names)} are.")
             single[role] = names[0] if names else None
-        metadata = tuple(name for name, role in chosen if role == "metadata")
-        return Columns(**single, metadata=metadata)
+        metadata = tuple(name for name, role in chosen if role in {"metadata", "filter"})
+        filterable = tuple(name for name, role in chosen if role == "filter")
+        return Columns(**single, metadata=metadata, filterable=filterable)
 
     def choices(self) -> ImportChoices:
         """Return what was chosen, or say what makes no sense in it."""
@@ -221,7 +222,8 @@ def _roles(seen: Preview, form: ConfirmForm) -> list[str]:
         return form.role
     guess = seen.guess
     named = {getattr(guess, role): role for role in SINGLE_ROLES if getattr(guess, role) is not None}
-    return [named.get(name) or ("metadata" if name in guess.metadata else "") for name in seen.columns]
+    named |= dict.fromkeys(guess.metadata, "metadata") | dict.fromkeys(guess.filterable, "filter")
+    return [named.get(name, "") for name in seen.columns]
 
 
 def _delimiters(found: str | None) -> list[tuple[str, str]]:
