@@ -14,7 +14,7 @@ from app.models.evidence import IssueKind, kinds_of
 from app.models.examples import ExampleState
 from app.models.scoring import Score, ScoringRun
 from app.services import datasets, review, scoring, search
-from app.services.queue_filter import MAX_SEARCH_CHARS, Preset, QueueFilter
+from app.services.queue_filter import MAX_SEARCH_CHARS, Preset, QueueFilter, Sort
 from app.services.queue_rows import QueueRow
 from app.web.deps import RowId
 
@@ -51,6 +51,9 @@ class FilterIn(In):
     metadata: Annotated[list[MetadataIs], Field(max_length=20)] = []  # noqa: RUF012 — pydantic copies it
     """What columns of metadata hold, each as `NAME=VALUE`; columns that were chosen for that at an import."""
 
+    sort: Sort = Sort.SUSPECT
+    """Whether the most suspect row comes first or the least."""
+
     def queue_filter(self) -> QueueFilter:
         """Return the filter as services take it."""
         return QueueFilter(
@@ -64,6 +67,7 @@ class FilterIn(In):
             max_confidence=self.max_confidence,
             search=search.read(self.search),
             sample=self.sample,
+            sort=self.sort,
             metadata=tuple(sorted((name, value) for name, _, value in map(_parted, self.metadata))),
         )
 

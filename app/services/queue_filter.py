@@ -17,10 +17,17 @@ from app.models.scoring import Score
 from app.services import search
 from app.services.search import MAX_SEARCH_CHARS
 
-__all__ = ["MAX_SEARCH_CHARS", "Preset", "QueueFilter", "conditions"]
+__all__ = ["MAX_SEARCH_CHARS", "Preset", "QueueFilter", "Sort", "conditions"]
 
 METADATA = "meta."
 """What the names of fields begin with that ask for metadata."""
+
+
+class Sort(StrEnum):
+    """In which direction the queue's order is read."""
+
+    SUSPECT = "suspect"  # the most suspect row first
+    SURE = "sure"  # the least suspect row first, in the run's own order
 
 
 class Preset(StrEnum):
@@ -62,10 +69,18 @@ class QueueFilter:
     search: str = ""
     sample: int | None = None  # rows drawn at random, see services/samples
     metadata: tuple[tuple[str, str], ...] = ()  # columns and what stands in them
+    sort: Sort = Sort.SUSPECT
+
+    @property
+    def is_learned(self) -> bool:
+        """Whether the order is one that decisions may renew."""
+        return self.preset.kind is None and self.sort is Sort.SUSPECT
 
     def to_json(self) -> dict[str, Any]:
         fields = {**asdict(self), "split": self.split or "both"}
         del fields["metadata"]
+        if self.sort is Sort.SUSPECT:  # as in filters that were stored before there was another
+            del fields["sort"]
         return fields | {f"{METADATA}{name}": value for name, value in self.metadata}
 
     def to_query(self) -> dict[str, str]:
@@ -127,6 +142,7 @@ _READERS: dict[str, Any] = {
     "max_confidence": _confidence,
     "search": search.read,
     "sample": _identifier,
+    "sort": Sort,
 }
 
 

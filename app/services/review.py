@@ -16,7 +16,7 @@ from app.models.scoring import Score, ScoringRun
 from app.science.probabilities import unpack
 from app.services import datasets, evidence, narrowing, queue_order
 from app.services.evidence import Why
-from app.services.queue_filter import QueueFilter
+from app.services.queue_filter import QueueFilter, Sort
 from app.services.queue_order import Place
 from app.services.queue_rows import QueueRow, queue_row, rows, rows_of
 
@@ -91,14 +91,16 @@ def list_queue(
     scored, kind = dataset.current_run_id is not None, queue_filter.preset.kind
     border = Place.read(cursor, scored=scored) if cursor else None
     wanted = border.order if border else order
-    order = queue_order.resolve(session, dataset, wanted, kind=kind)
+    order = queue_order.resolve(session, dataset, wanted, is_learned=queue_filter.is_learned)
     if border and border.order != order:  # an order that is no longer kept: begin anew
         border, backwards = None, False
     narrowed = narrowing.narrow(session, dataset, queue_filter)
+    is_flipped = queue_filter.sort is Sort.SURE
     read = queue_order.read(
         session, rows(dataset, queue_filter, narrowed=narrowed),
         rows(dataset, queue_filter, order=order, narrowed=narrowed), scored=scored,
-        kind=kind, order=order, border=border, backwards=backwards, limit=limit + 1,
+        kind=kind, order=order, border=border, backwards=backwards != is_flipped,
+        limit=limit + 1,
     )  # fmt: skip
     found = [queue_row(place, *columns) for place, columns in read]
     more, found = len(found) > limit, found[:limit]
@@ -134,16 +136,18 @@ def place_at(session: Session, dataset: Dataset, queue_filter: QueueFilter, rank
     In the tab of a kind of issue ranks are the kind's, else those of label issues.
     """
     kind, split = queue_filter.preset.kind, queue_filter.split or Split.TRAIN
+    is_flipped = queue_filter.sort is Sort.SURE
     if dataset.current_run_id is None:
         return None
-    order = queue_order.newest(dataset, kind)
+    order = queue_order.newest(dataset, is_learned=queue_filter.is_learned)
     if kind is not None:
-        return str(Place(rank - 1, queue_order.MAX_ID - 1))
+        return str(Place(rank + 1, 1) if is_flipped else Place(rank - 1, queue_order.MAX_ID - 1))
     at = sa.select(Score.rank_key, Score.example_id).where(
         Score.run_id == dataset.current_run_id, Score.split == split, Score.issue_rank <= rank
     )
     found = session.execute(at.order_by(Score.issue_rank.desc()).limit(1)).one_or_none()
-    return str(Place(found.rank_key, found.example_id - 1, order)) if found else None
+    before = 1 if is_flipped else -1
+    return str(Place(found.rank_key, found.example_id + before, order)) if found else None
 
 
 def next_row(
@@ -159,7 +163,7 @@ def next_row(
 
     Rows in `but` are passed over: what was decided about them is on its way.
     """
-    order = queue_order.resolve(session, dataset, order, kind=queue_filter.preset.kind)
+    order = queue_order.resolve(session, dataset, order, is_learned=queue_filter.is_learned)
     cursor = _cursor_in(session, dataset, queue_filter, after, order) if after else None
     limit = len(but) + 1
     page = list_queue(session, dataset, queue_filter, cursor=cursor, order=order, limit=limit)
@@ -192,7 +196,7 @@ def previous_row(
     order: int | None = None,
 ) -> QueueRow | None:
     """Return the row that precedes in an order."""
-    order = queue_order.resolve(session, dataset, order, kind=queue_filter.preset.kind)
+    order = queue_order.resolve(session, dataset, order, is_learned=queue_filter.is_learned)
     cursor = _cursor_in(session, dataset, queue_filter, before, order)
     if cursor is None:
         return None

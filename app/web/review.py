@@ -142,7 +142,9 @@ def following(
         else None
     )
     if first is not None:
-        place = Page(cursor=None, backwards=False, order=queue_order.newest(dataset, wanted.preset.kind))
+        place = Page(
+            cursor=None, backwards=False, order=queue_order.newest(dataset, is_learned=wanted.is_learned)
+        )
     else:
         place = replace(place, order=place.order or 0)
         first = review.next_row(session, dataset, wanted, after=row, order=place.order, but=left_out)
@@ -249,7 +251,7 @@ def decide(
 
 def _is_outdated(place: Page, dataset: Dataset, wanted: QueueFilter) -> bool:
     """Say whether the queue was put in another order since the page was made, which names its order."""
-    return (place.order or 0) != queue_order.newest(dataset, wanted.preset.kind)
+    return (place.order or 0) != queue_order.newest(dataset, is_learned=wanted.is_learned)
 
 
 def _said(decision: Decision, row: QueueRow) -> str:
@@ -285,7 +287,7 @@ def _sent(
         to=url(request, "review.queue", base["query"], dataset_id=dataset.id),
         flash=flash,
         quiet=True,
-        newest_order=queue_order.newest(dataset, wanted.preset.kind),
+        newest_order=queue_order.newest(dataset, is_learned=wanted.is_learned),
         row=row,
         selected_id=None,
         presets=presets(request, session, dataset, wanted),

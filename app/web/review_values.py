@@ -80,7 +80,7 @@ def shared(
 ) -> dict[str, Any]:
     """Return what every part of the review needs."""
     query = wanted.to_query()
-    order = queue_order.newest(dataset, wanted.preset.kind) if place.order is None else place.order
+    order = queue_order.newest(dataset, is_learned=wanted.is_learned) if place.order is None else place.order
     cursor = {"cursor": place.cursor or "", "back": "true" if place.backwards else "", "order": order or ""}
     return {
         "learning": learning.get(session, order) if order else None,

@@ -215,7 +215,7 @@ def test_an_order_that_is_gone_gives_way_to_the_newest(any_database: Database, d
         session.execute(sa.delete(Learning).where(Learning.id == old))
     with any_database.read() as session:
         dataset = datasets.get(session, dataset_id)
-        assert queue_order.resolve(session, dataset, old, kind=None) == new
+        assert queue_order.resolve(session, dataset, old, is_learned=True) == new
         page = review.list_queue(session, dataset, ALL, cursor=cursor, limit=1)
         assert (page.order, page.rows[0].example.external_id, page.before) == (new, "r7", None)
 

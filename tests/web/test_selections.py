@@ -131,3 +131,17 @@ def test_what_was_searched_for_is_marked(browser: Browser, database: Database) -
     assert page.html.count("<mark>lamp</mark>s") == 2
     assert "<b>dim" not in page.html
     assert "<i>" not in page.html
+
+
+def test_the_queue_is_read_the_other_way_round(browser: Browser, database: Database) -> None:
+    rows = [Row(f"text {n}", "a", "b", n / 1000) for n in range(120)]
+    made = factories.make_dataset(database, name="Big", rows=rows)
+    page = browser.open(f"/datasets/{made}/review")
+    page = browser.open(page.links["Conf. ↑"])
+    assert ids(page) == [f"row-{n}" for n in range(120, 70, -1)]
+    page = browser.open(page.links["Next rows →"])
+    assert ids(page) == [f"row-{n}" for n in range(70, 20, -1)]
+    assert ids(browser.open(page.links["← Previous rows"])) == [f"row-{n}" for n in range(120, 70, -1)]
+    assert ids(browser.open(f"/datasets/{made}/review?sort=sure&rank=3")) == ["row-3", "row-2", "row-1"]
+    shown = browser.open(f"/datasets/{made}/review/120/next?sort=sure").elements("section")[0]
+    assert shown["data-row"] == "row-119"
