@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -72,8 +73,13 @@ class Keys:
 
 def get(session: Session, *, actor: Actor) -> Keys:
     """Return the actor's keys."""
-    kept = preferences.get(session, _NAME, actor=actor) or {}
-    return _named(USUAL | {action: key for action, key in kept.items() if action in ACTIONS})
+    return of_preferences(preferences.all_of(session, actor=actor))
+
+
+def of_preferences(kept: Mapping[str, Any]) -> Keys:
+    """Return the keys of somebody with these preferences."""
+    changed = kept.get(_NAME, {})
+    return _named(USUAL | {action: key for action, key in changed.items() if action in ACTIONS})
 
 
 def _named(keys: dict[str, str]) -> Keys:

@@ -1,5 +1,6 @@
 """Preferences: what a person likes to have in another way than usual, kept with the person."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,10 +17,10 @@ OTHER_COLUMNS = ("id", "split", "suggested_confidence")
 _COLUMNS = "columns"
 
 
-def get(session: Session, name: str, *, actor: Actor) -> Any:
-    """Return a preference, or nothing."""
-    is_it = (Preference.user_id == actor.user_id, Preference.name == name)
-    return session.scalar(sa.select(Preference.value).where(*is_it))
+def all_of(session: Session, *, actor: Actor) -> dict[str, Any]:
+    """Return everything that a person likes to have in another way than usual, by name."""
+    of_actor = Preference.user_id == actor.user_id
+    return dict(session.execute(sa.select(Preference.name, Preference.value).where(of_actor)).all())
 
 
 def put(session: Session, name: str, value: Any, *, actor: Actor) -> None:
@@ -33,10 +34,9 @@ def put(session: Session, name: str, value: Any, *, actor: Actor) -> None:
         session.add(Preference(user_id=actor.user_id, name=name, value=value))
 
 
-def columns(session: Session, *, actor: Actor) -> tuple[str, ...]:
-    """Return the columns of the queue's table that the actor wants to see."""
-    chosen = get(session, _COLUMNS, actor=actor)
-    return COLUMNS if chosen is None else tuple(chosen)
+def columns(kept: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the columns of the queue's table that somebody with these preferences wants to see."""
+    return tuple(kept.get(_COLUMNS, COLUMNS))
 
 
 def choose_columns(session: Session, names: list[str], *, actor: Actor) -> None:

@@ -28,7 +28,8 @@ _MARKS = (
     "\u0900-\u0903\u093a-\u094f\u0951-\u0957\u0962\u0963\u0981-\u0983\u09bc-\u09d7"
     "\u0a01-\u0a51\u0a70-\u0d83\u0dca-\u0df3"
 )
-_WORD = re.compile(f"[{_ALONE}{_SIGNS}]|(?:(?![{_ALONE}])[^\\W_]|[{_MARKS}]){{1,{LONGEST_WORD}}}")
+_WORD = re.compile(f"[{_ALONE}{_SIGNS}]|(?:[^\\W_{_ALONE}]|[{_MARKS}]){{1,{LONGEST_WORD}}}")
+_ASCII_WORD = re.compile(f"[a-z0-9]{{1,{LONGEST_WORD}}}|[+#$%&@]")
 _PIECE = re.compile(
     '["\u201c\u201d\u201e]([^"\u201c\u201d\u201e]*)["\u201c\u201d\u201e]|([^\\s"\u201c\u201d\u201e]+)'
 )
@@ -61,7 +62,7 @@ def fold(text: str) -> str:
 
 def words_of(text: str) -> list[str]:
     """Return the words of a text, in its order."""
-    return _WORD.findall(fold(text))
+    return (_ASCII_WORD if text.isascii() else _WORD).findall(fold(text))
 
 
 def prepared(text: str) -> str:

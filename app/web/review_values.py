@@ -80,6 +80,7 @@ def shared(
 ) -> dict[str, Any]:
     """Return what every part of the review needs."""
     query = wanted.to_query()
+    kept = preferences.all_of(session, actor=actor)
     order = queue_order.newest(dataset, is_learned=wanted.is_learned) if place.order is None else place.order
     cursor = {"cursor": place.cursor or "", "back": "true" if place.backwards else "", "order": order or ""}
     return {
@@ -90,8 +91,8 @@ def shared(
         "query": query,
         "cursor_query": {**query, **cursor},
         "is_filtered": wanted != QueueFilter(preset=wanted.preset),
-        "keys": keys.get(session, actor=actor),
-        "columns": preferences.columns(session, actor=actor),
+        "keys": keys.of_preferences(kept),
+        "columns": preferences.columns(kept),
     }
 
 

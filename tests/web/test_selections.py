@@ -80,6 +80,7 @@ def test_the_next_row_is_given_before_this_one_is_decided(
     assert 'data-row="row-3"' in around
     last = scripted.open(f"{path}/5/next?decided=1&decided=2&decided=3&decided=4", into="resolver")
     assert "Every label issue is decided" in last.text
+    pick(scripted, dataset_id, "keep", "3:1")
     order = put_in_front(database, dataset_id, ["r5", "r2", "r4"])
     renewed = scripted.open(f"{path}/1/next?decided=5", into="resolver").html
     assert 'data-row="row-2"' in renewed
@@ -89,6 +90,7 @@ def test_the_next_row_is_given_before_this_one_is_decided(
 def test_a_verdict_sent_ahead_answers_with_the_row_and_the_order(
     scripted: Browser, dataset_id: int, database: Database
 ) -> None:
+    pick(scripted, dataset_id, "keep", "3:1")
     order = put_in_front(database, dataset_id, ["r5", "r2", "r4"])
     answer = scripted.client.post(
         f"/datasets/{dataset_id}/review/1",
