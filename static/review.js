@@ -282,7 +282,7 @@ async function send(one) {
 
 function take(text, one) {
   sessionStorage.removeItem(draftOf(one.row));
-  htmx.swap(document.body, byId(one.row) ? text : withoutRow(text), { swapStyle: "none", swapDelay: 0, settleDelay: 0 });
+  htmx.swap("#sent", byId(one.row) ? text : withoutRow(text), { swapStyle: "outerHTML", swapDelay: 0, settleDelay: 0 });
   markCurrent();
   const newest = byId("sent").dataset.order;
   if (byId("resolver")?.dataset.order && newest !== byId("resolver").dataset.order) loadAhead();

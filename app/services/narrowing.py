@@ -6,18 +6,21 @@ it is, the indexes say: they are asked for so many rows and no more.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.errors import InvalidInput
-from app.models.datasets import Dataset
-from app.models.examples import Example
+from app.models.columns import Split
+from app.models.datasets import Dataset, Label
+from app.models.examples import Example, ExampleState
 from app.models.metadata import MetadataValue
+from app.models.scoring import Score
 from app.services import metadata, search
-from app.services.queue_filter import QueueFilter
+from app.services.queue_filter import Preset, QueueFilter
 
+_Ids: TypeAlias = sa.Select[Any] | sa.CompoundSelect[Any]
 FEW = 20_000
 """So many rows are put in order faster than a walk finds a page of them among a million."""
 
@@ -42,8 +45,11 @@ def narrow(session: Session, dataset: Dataset, wanted: QueueFilter) -> Narrowed 
     return narrowest
 
 
-def _parts(session: Session, dataset: Dataset, wanted: QueueFilter) -> list[sa.Select[Any]]:
-    parts: list[sa.Select[Any]] = []
+def _parts(session: Session, dataset: Dataset, wanted: QueueFilter) -> list[_Ids]:
+    parts = _of_scores(dataset, wanted) if dataset.current_run_id else []
+    if wanted.preset is Preset.UNLABELLED:
+        unlabelled = (Example.dataset_id == dataset.id, Example.label_id.is_(None))
+        parts.append(sa.select(Example.id.label("id")).where(*unlabelled))
     if wanted.person is not None:
         of_person = (Example.dataset_id == dataset.id, Example.decided_by_id == wanted.person)
         parts.append(sa.select(Example.id.label("id")).where(*of_person))
@@ -60,6 +66,29 @@ def _parts(session: Session, dataset: Dataset, wanted: QueueFilter) -> list[sa.S
             )
         of_value = (MetadataValue.column_id == columns[name], MetadataValue.value == value)
         parts.append(sa.select(MetadataValue.example_id.label("id")).where(*of_value))
+    return parts
+
+
+def _of_scores(dataset: Dataset, wanted: QueueFilter) -> list[_Ids]:
+    """Return the parts that an index of the scores answers, though not in the queue's order."""
+    splits = list(Split) if wanted.split is None else [wanted.split]
+    of_run = (Score.run_id == dataset.current_run_id, Score.split.in_(splits))
+    ids = sa.select(Score.example_id.label("id")).where(*of_run)
+    parts: list[_Ids] = []
+    if wanted.given is not None:
+        of_pair = [Score.given_label_id == wanted.given]
+        if wanted.suggested is not None:
+            of_pair.append(Score.suggested_label_id == wanted.suggested)
+        parts.append(ids.where(*of_pair))
+    elif wanted.suggested is not None:
+        # The index begins with the given label: it is asked for every one of them, and for none.
+        of_label = Score.given_label_id.in_(sa.select(Label.id).where(Label.dataset_id == dataset.id))
+        suggested = Score.suggested_label_id == wanted.suggested
+        parts.append(
+            sa.union_all(ids.where(of_label, suggested), ids.where(Score.given_label_id.is_(None), suggested))
+        )
+    if wanted.preset is Preset.RESOLVED and wanted.state is None:
+        parts.append(ids.where(Score.state.in_([state for state in ExampleState if state.is_resolved])))
     return parts
 
 

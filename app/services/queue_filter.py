@@ -222,7 +222,8 @@ def _confidences(wanted: QueueFilter, *, scored: bool) -> list[sa.ColumnElement[
     if wanted.suggested is not None:
         found.append(Score.suggested_label_id == wanted.suggested)
     if wanted.min_confidence is not None:
-        found.append(Score.self_confidence >= wanted.min_confidence)
+        # The queue's order begins with the self-confidence, so this is where in it to begin.
+        found += [Score.self_confidence >= wanted.min_confidence, Score.rank_key >= wanted.min_confidence]
     if wanted.max_confidence is not None:
-        found.append(Score.self_confidence <= wanted.max_confidence)
+        found += [Score.self_confidence <= wanted.max_confidence, Score.rank_key <= wanted.max_confidence]
     return found

@@ -34,6 +34,12 @@ class QueuePage:
     order: int = 0
 
 
+def _parts_in_order(wanted: QueueFilter, *, scored: bool) -> list[QueueFilter]:
+    """Return filters each of which is one range of an index: both splits together are two, to be merged."""
+    both = scored and wanted.split is None
+    return [replace(wanted, split=split) for split in Split] if both else [wanted]
+
+
 @dataclass(frozen=True)
 class Matches:
     """How many rows a filter shows; there may be more of them than could be counted quickly."""
@@ -96,12 +102,17 @@ def list_queue(
         border, backwards = None, False
     narrowed = narrowing.narrow(session, dataset, queue_filter)
     is_flipped = queue_filter.sort is Sort.SURE
-    read = queue_order.read(
-        session, rows(dataset, queue_filter, narrowed=narrowed),
-        rows(dataset, queue_filter, order=order, narrowed=narrowed), scored=scored,
-        kind=kind, order=order, border=border, backwards=backwards != is_flipped,
-        limit=limit + 1,
-    )  # fmt: skip
+    backwards_in_order = backwards != is_flipped
+    read = [
+        row
+        for part in _parts_in_order(queue_filter, scored=scored)
+        for row in queue_order.read(
+            session, rows(dataset, part, narrowed=narrowed),
+            rows(dataset, part, order=order, narrowed=narrowed), scored=scored, kind=kind, order=order,
+            border=border, backwards=backwards_in_order, limit=limit + 1,
+        )
+    ]  # fmt: skip
+    read.sort(key=lambda row: (row[0].key or 0, row[0].example_id), reverse=backwards_in_order)
     found = [queue_row(place, *columns) for place, columns in read]
     more, found = len(found) > limit, found[:limit]
     if backwards:
