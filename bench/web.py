@@ -42,8 +42,9 @@ from pathlib import Path
 settings = Settings(_env_file=None, home=Path(sys.argv[1]), database_url=sys.argv[2], log_level="ERROR")
 listening = socket.socket()
 listening.bind(("127.0.0.1", 0))
-print(listening.getsockname()[1], flush=True)
+listening.listen()
 app = create_app(settings, Database(settings.url))
+print(listening.getsockname()[1], flush=True)
 uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False)).run(sockets=[listening])
 """
 PAINTED = """

@@ -79,14 +79,16 @@ document.addEventListener("input", (event) => {
   }
 });
 
-let missed = 0;
-
 function sayMissed(key) {
   const box = byId("missed");
   box.textContent = box.dataset.sentence.replace("%", key.trim() ? key.toUpperCase() : "␣");
+  showFor(box, 2500);
+}
+
+function showFor(box, milliseconds) {
   box.hidden = false;
-  clearTimeout(missed);
-  missed = setTimeout(() => { box.hidden = true; }, 2500);
+  clearTimeout(Number(box.dataset.timer));
+  box.dataset.timer = setTimeout(() => { box.hidden = true; }, milliseconds);
 }
 
 document.addEventListener("keydown", press);
@@ -195,17 +197,9 @@ function showAhead() {
   history.replaceState(history.state, "", here.dataset.address || here.dataset.queue);
   if (here.dataset.order && here.dataset.order !== queue.dataset.order) {
     markedId = undefined;
-    htmx.ajax("GET", here.dataset.queue, { target: "#queue", swap: "outerHTML" }).then(() => tell(queue.dataset.renewed));
+    htmx.ajax("GET", here.dataset.queue, { target: "#queue", swap: "outerHTML" });
+    showFor(byId("renewed"), 4000);
   }
-}
-
-function tell(sentence) {
-  const box = document.createElement("div");
-  box.className = "flash";
-  box.dataset.passing = "";
-  box.textContent = sentence;
-  byId("flash").replaceChildren(box);
-  letMessagesPass();
 }
 
 // ---------- verdicts on their way ----------

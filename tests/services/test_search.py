@@ -1,11 +1,13 @@
 """Search by words: any script, quotes, hostile text, and the index that follows every change."""
 
+from dataclasses import replace
+
 import pytest
 
 from app.db import Database
 from app.errors import InvalidInput
 from app.models.columns import Split
-from app.services import datasets, review
+from app.services import datasets, issues, review
 from app.services.queue_filter import Preset, QueueFilter
 from app.services.search_words import marked, prepared, terms_of, tsvector, words_of
 from tests import factories
@@ -145,3 +147,18 @@ def test_marks_what_was_found(text: str, search: str, parts: list[str]) -> None:
     shown = marked(text, search)
     assert "".join(part for part, _ in shown) == text
     assert [part for part, is_found in shown if is_found] == parts
+
+
+def test_label_issues_are_listed_by_label_and_words(any_database: Database, dataset_id: int) -> None:
+    with any_database.read() as session:
+        dataset = datasets.get(session, dataset_id)
+        labels = {label.name: label.id for label in datasets.labels(session, dataset)}
+        listed = {
+            name: [issue.rank for issue in issues.list_issues(session, dataset, wanted=wanted)]
+            for name, wanted in {
+                "given": replace(issues.EVERYTHING, given=labels["b"]),
+                "suggested": replace(issues.EVERYTHING, suggested=labels["b"]),
+                "search": replace(issues.EVERYTHING, search="退"),
+            }.items()
+        }
+    assert listed == {"given": [], "suggested": list(range(1, 11)), "search": [2, 3]}
