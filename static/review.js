@@ -147,6 +147,13 @@ function makePlaces(text) {
   }
 }
 
+// The next row stands under the pointer at once: the second half of a double click is not about it.
+document.addEventListener("click", (event) => {
+  if (event.detail < 2 || !event.target.closest("#decision button")) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+}, true);
+
 document.addEventListener("click", (event) => {
   const mover = event.target.closest("[data-go]");
   if (mover) go(mover.dataset.go);

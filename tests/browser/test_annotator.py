@@ -128,3 +128,11 @@ def test_labels_are_chosen_by_arrows(page: Page, site: str, database: Database) 
     shows(page, "t1")
     with database.read() as session:
         assert session.query(Decision).one().verdict is Verdict.OVERRIDE
+
+
+def test_a_double_click_decides_one_row(page: Page, site: str, dataset_id: int, database: Database) -> None:
+    page.goto(f"{site}/datasets/{dataset_id}/review")
+    expect(page.locator("#resolver[data-ahead]")).to_have_count(1)
+    page.get_by_role("button", name="Keep given").dblclick()
+    shows(page, FIRST[1])
+    assert states(database)[:2] == [ExampleState.KEPT, ExampleState.OPEN]
