@@ -215,6 +215,7 @@ def test_a_colleague_was_faster(
     ann = factories.make_user(database, "Ann", Role.ANNOTATOR)
     page.context.add_cookies([{"name": COOKIE, "value": secret_of(database, "Ben"), "url": site}])
     page.goto(f"{site}/datasets/{dataset_id}/review")
+    expect(page.locator("#resolver[data-ahead]")).to_have_count(1)
     with database.write() as session:
         row = session.query(Example).filter_by(external_id="r1").one()
         decisions.decide(session, dataset_id, row.id, Verdict.EXCLUDE, version=1, actor=ann)
