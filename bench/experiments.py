@@ -28,7 +28,7 @@ from app.models.experiments import Experiment
 from app.models.review import Verdict
 from app.services import datasets, decisions, experiments, review, scoring, versions
 from app.services.queue_filter import Preset, QueueFilter
-from app.services.review import QueueRow
+from app.services.queue_rows import QueueRow
 from bench import report
 
 SETS = ("politeness", "vader_tweets", "noisy_agnews")

@@ -19,7 +19,7 @@ from app.models.evidence import IssueKind
 from app.models.examples import ExampleState, text_hash
 from app.science.neighbours import pack, pack_ids
 from app.science.probabilities import pack_rows
-from app.services import findings
+from app.services import findings, metadata, search
 from app.services.counting import Standing, Sums
 
 PASSWORD = "correct horse battery"
@@ -101,6 +101,9 @@ def _examples(
         session.add(example)
         made.append(example)
     session.flush()
+    search.add(session, [(example.id, example.text) for example in made])
+    names = sorted({name for row in rows for name in row.metadata})
+    metadata.add(session, dataset.id, names, [(example.id, example.details) for example in made])
     return made
 
 

@@ -61,6 +61,8 @@ class ImportIn(LayoutIn):
     """Column of what was decided elsewhere: `keep`, `exclude`, a state of a row, …"""
     decisions: bool = True
     """Take over what a file of a known tool says was decided, where no column is named."""
+    filterable: list[str] = []  # noqa: RUF012 — pydantic copies it
+    """Those of the other columns that rows can be filtered by."""
     split: Split = Split.TRAIN
     """Split of all rows, unless a column says it."""
     update: bool = False
@@ -87,6 +89,7 @@ class ImportIn(LayoutIn):
             corrected_label=self.corrected_label,
             decision=self.decision,
             metadata=rest if self.metadata is None else tuple(self.metadata),
+            filterable=tuple(self.filterable),
         )
 
 
@@ -174,6 +177,8 @@ class ColumnsOut(Out):
     """The tool that the file was recognised to come from."""
     metadata: list[Exact]
     """Other columns."""
+    filterable: list[Exact]
+    """Those of them that rows can be filtered by."""
 
 
 class FilePreviewOut(Out):

@@ -13,11 +13,12 @@ from app.models.datasets import Dataset
 from app.models.evidence import IssueKind, kinds_of
 from app.models.examples import ExampleState
 from app.models.scoring import Score, ScoringRun
-from app.services import datasets, review, scoring
-from app.services.queue_filter import MAX_SEARCH_CHARS, Preset, QueueFilter
-from app.services.review import QueueRow
+from app.services import datasets, review, scoring, search
+from app.services.queue_filter import MAX_SEARCH_CHARS, Preset, QueueFilter, Sort
+from app.services.queue_rows import QueueRow
 from app.web.deps import RowId
 
+MetadataIs = Annotated[str, Field(max_length=500, pattern=r"^[^=]+=.+$", examples=["channel=chat"])]
 Confidence = Annotated[float | None, Field(ge=0, le=1)]
 
 
@@ -44,9 +45,14 @@ class FilterIn(In):
     max_confidence: Confidence = None
     """Greatest self-confidence."""
     search: Annotated[str, Field(max_length=MAX_SEARCH_CHARS)] = ""
-    """Letters that stand in the text, in upper or lower case."""
+    """Words of the text or their beginnings, in upper or lower case; in quotes, whole words side by side."""
     sample: RowId | None = None
     """Number of a sample: only the rows drawn for it."""
+    metadata: Annotated[list[MetadataIs], Field(max_length=20)] = []  # noqa: RUF012 — pydantic copies it
+    """What columns of metadata hold, each as `NAME=VALUE`; columns that were chosen for that at an import."""
+
+    sort: Sort = Sort.SUSPECT
+    """Whether the most suspect row comes first or the least."""
 
     def queue_filter(self) -> QueueFilter:
         """Return the filter as services take it."""
@@ -59,9 +65,15 @@ class FilterIn(In):
             person=self.person,
             min_confidence=self.min_confidence,
             max_confidence=self.max_confidence,
-            search=self.search,
+            search=search.read(self.search),
             sample=self.sample,
+            sort=self.sort,
+            metadata=tuple(sorted((name, value) for name, _, value in map(_parted, self.metadata))),
         )
+
+
+def _parted(condition: str) -> tuple[str, str, str]:
+    return condition.partition("=")
 
 
 class ProbabilityOut(Out):

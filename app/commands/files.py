@@ -138,6 +138,7 @@ def _columns(wanted: Wanted, seen: Preview) -> Columns:
         split=said.split,
         corrected_label=said.corrected_label,
         decision=said.decision,
+        filterable=said.filterable,
     )
     taken = {*(getattr(chosen, role) for role in SINGLE_ROLES), *wanted.without}
     every = (guess.text, guess.label, guess.id, guess.split, guess.annotator, *guess.metadata)

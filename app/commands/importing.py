@@ -56,6 +56,9 @@ def import_(
     texts: Annotated[
         Path | None, typer.Option(help="File of the texts, where FILE has ratings only.")
     ] = None,
+    filter_: Annotated[
+        list[str] | None, typer.Option("--filter", help="Other column to filter rows by; may be repeated.")
+    ] = None,
     update: Annotated[bool, typer.Option("--update", help="Change rows that exist; keep decisions.")] = False,
     unlabelled: Annotated[
         bool, typer.Option("--allow-unlabelled", help="Keep rows without a label.")
@@ -81,6 +84,7 @@ def import_(
             annotator=annotator,
             corrected_label=corrected_label,
             decision=decision,
+            filterable=tuple(filter_ or ()),
         ),
         decisions=not no_decisions,
         layout=Layout(format_ or "", encoding=encoding, delimiter=delimiter),

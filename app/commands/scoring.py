@@ -1,21 +1,26 @@
 """Commands about scores: score a dataset, list its issues."""
 
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from sqlalchemy.orm import Session
 
 from app.actor import LOCAL
 from app.commands.files import kept_copies
 from app.commands.session import Here, finish_job, opened, say, say_json
 from app.commands.settings import EMBEDDER_HELP
+from app.errors import NotFound
 from app.models.columns import Split
+from app.models.datasets import Dataset
 from app.models.evidence import IssueKind
 from app.models.scoring import ScoringRun
 from app.services import datasets, estimating, issues, scoring
+from app.services import search as words
 from app.services.estimating import Estimate
+from app.services.queue_filter import QueueFilter
 
 SHOWN_ISSUES = 20
 TEXT_WIDTH = 60
@@ -100,21 +105,42 @@ def _say_run(run: ScoringRun) -> None:
         say(f"The service counted {tokens:,} tokens" + (f", {price:,.4f} in all." if price else "."))
 
 
+def _wanted(
+    session: Session, dataset: Dataset, *, given: str | None, suggested: str | None, search: str | None
+) -> QueueFilter:
+    known = {label.name: label.id for label in datasets.labels(session, dataset)}
+    for name in (given, suggested):
+        if name is not None and name not in known:
+            raise NotFound(f"{dataset.name} has no label {name!r}.")
+    return replace(
+        issues.EVERYTHING,
+        given=known[given] if given else None,
+        suggested=known[suggested] if suggested else None,
+        search=words.read(search or ""),
+    )
+
+
 def list_issues(
     name: Annotated[str, typer.Argument(help="Name of the dataset.")],
     limit: Annotated[int | None, typer.Option(min=1, help="How many; all with --json, else 20.")] = None,
     split: Annotated[Split, typer.Option(help="Which split.")] = Split.TRAIN,
     kind: Annotated[IssueKind | None, typer.Option(help="Another kind of issue than wrong labels.")] = None,
+    given: Annotated[str | None, typer.Option(help="Only issues with this given label.")] = None,
+    suggested: Annotated[str | None, typer.Option(help="Only issues with this suggestion.")] = None,
+    search: Annotated[str | None, typer.Option(help="Only texts with these words.")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print an array of issues.")] = False,
 ) -> None:
     """List the label issues of a dataset, or the rows of another kind of issue, the worst first."""
     shown = limit if json_ else limit or SHOWN_ISSUES
     if kind is not None:
+        if given or suggested or search:
+            raise typer.BadParameter("--given, --suggested and --search are for label issues, not for --kind")
         _list_found(name, kind, split=split, limit=shown, json_=json_)
         return
     with opened() as here, here.database.read() as session:
         dataset = datasets.get_by_name(session, name)
-        found = issues.list_issues(session, dataset, split=split, limit=shown)
+        wanted = _wanted(session, dataset, given=given, suggested=suggested, search=search)
+        found = issues.list_issues(session, dataset, split=split, wanted=wanted, limit=shown)
         counts = datasets.counts(session, dataset.id, split=split)
     if json_:
         say_json([asdict(issue) for issue in found])

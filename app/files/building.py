@@ -52,6 +52,9 @@ def check_columns(columns: Columns, present: tuple[str, ...]) -> None:
         if column is not None and column not in present:
             shown = ", ".join(present[:SHOWN_COLUMNS]) + (" …" if len(present) > SHOWN_COLUMNS else "")
             raise InvalidInput(f'There is no column "{column}"; the columns are {shown}.')
+    for column in columns.filterable:
+        if column not in columns.metadata:
+            raise InvalidInput(f'Rows can be filtered by metadata alone, and the column "{column}" is none.')
 
 
 def _check_roles(columns: Columns) -> None:

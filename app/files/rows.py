@@ -101,6 +101,7 @@ class Columns:
     decided_by: str | None = None
     decided_at: str | None = None
     origin: str | None = None
+    filterable: tuple[str, ...] = ()  # those of the metadata that rows can be filtered by
 
     def to_json(self) -> dict[str, Any]:
         told = {name: getattr(self, name) for name in (*SINGLE_ROLES[5:], "origin")}
@@ -112,6 +113,7 @@ class Columns:
             "annotator": self.annotator,
             "metadata": list(self.metadata),
             **{name: value for name, value in told.items() if value is not None},
+            "filterable": list(self.filterable),
         }
 
     @classmethod
@@ -128,6 +130,7 @@ class Columns:
             decided_by=stored.get("decided_by"),
             decided_at=stored.get("decided_at"),
             origin=stored.get("origin"),
+            filterable=tuple(stored.get("filterable") or ()),
         )
 
 

@@ -15,7 +15,7 @@ from app.jobs.durable import Ended, step, workflow
 from app.models.columns import RunState
 from app.models.imports import Import
 from app.queue import Job
-from app.services import publishing, retraction, runs, staging, test_split
+from app.services import metadata, publishing, retraction, runs, staging, test_split
 from app.services.imports import may_work_as_update
 from app.services.limits import limits_of
 from app.services.staging import Bounds, NumberedRow
@@ -139,7 +139,7 @@ def publish(context: Context, import_: Import) -> None:
         actor = runs.requester(session, import_)
     with context.database.write() as session:
         publishing.freeze_before(session, import_, actor=actor)
-    for work in (publishing.apply_changes, publishing.list_unscored):
+    for work in (publishing.apply_changes, metadata.backfill, publishing.list_unscored):
         while True:
             with context.database.write() as session:
                 if not work(session, import_):

@@ -9,6 +9,7 @@ from app.models.exports import Export
 from app.models.fine_tunes import FineTune
 from app.models.imports import Import, ImportMatch, RejectedRow
 from app.models.learning import FrontRow, Learning
+from app.models.metadata import MetadataColumn, MetadataValue
 from app.models.model_tests import ModelAnswer, ModelTest
 from app.models.openai_api import ApiFile, TrainedModel, TrainingJob
 from app.models.people import DatasetRole, LoginSession, SignInLink, Token, User
@@ -18,6 +19,7 @@ from app.models.review import Batch, Decision
 from app.models.samples import Sample, SampleRow
 from app.models.scoring import Score, ScoringRun
 from app.models.versions import Version
+from app.models.views import Preference, SavedView
 from app.models.workers import Worker
 
 __all__ = [
@@ -41,13 +43,17 @@ __all__ = [
     "LabelRename",
     "Learning",
     "LoginSession",
+    "MetadataColumn",
+    "MetadataValue",
     "ModelAnswer",
     "ModelTest",
+    "Preference",
     "Progress",
     "Provider",
     "RejectedRow",
     "Sample",
     "SampleRow",
+    "SavedView",
     "Score",
     "ScoringRun",
     "SignInLink",

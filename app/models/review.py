@@ -24,6 +24,9 @@ class Verdict(StrEnum):
     RESTORE = "restore"  # back to what it was at a version
 
 
+_OF_SELECTION = sa.text("selection_id IS NOT NULL")
+
+
 class Decision(Base):
     """One verdict on one example; rows are only ever added."""
 
@@ -33,6 +36,13 @@ class Decision(Base):
         sa.Index("ix_decisions_example", "example_id", "id"),
         sa.Index("ix_decisions_user", "dataset_id", "user_id", "id"),
         sa.Index("ix_decisions_batch", "batch_id", "id"),
+        sa.Index(
+            "ix_decisions_selection",
+            "selection_id",
+            "id",
+            sqlite_where=_OF_SELECTION,
+            postgresql_where=_OF_SELECTION,
+        ),
     )
 
     id: Mapped[Id]
@@ -40,6 +50,8 @@ class Decision(Base):
     example_id: Mapped[int] = mapped_column(sa.ForeignKey("examples.id", ondelete="CASCADE"))
     user_id: Mapped[UserId]
     batch_id: Mapped[int | None] = mapped_column(sa.BigInteger)
+    # The first decision of those given with it in one stroke, which one undo takes back.
+    selection_id: Mapped[int | None] = mapped_column(sa.BigInteger)
     run_id: Mapped[int | None] = mapped_column(sa.BigInteger)  # the run whose evidence was on screen
     verdict: Mapped[Verdict] = mapped_column(choice(Verdict))
     old_label_id: Mapped[int | None] = mapped_column(sa.BigInteger)

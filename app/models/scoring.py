@@ -39,6 +39,9 @@ UNSCORED = 3.0
 """The rank key of a row that was imported after the run: it is listed, and has no suggestion."""
 
 
+_HAS_RANK = sa.text("issue_rank IS NOT NULL")
+
+
 class Score(Base):
     """What a run says of one example.
 
@@ -64,6 +67,11 @@ class Score(Base):
             "is_recommended",
             sqlite_where=sa.text("is_issue IS 1 AND is_open IS 1"),
             postgresql_where=sa.text("is_issue IS true AND is_open IS true"),
+        ),
+        sa.Index(
+            "ix_scores_rank",
+            "run_id", "split", "issue_rank",
+            sqlite_where=_HAS_RANK, postgresql_where=_HAS_RANK,
         ),
     )  # fmt: skip
 

@@ -21,7 +21,7 @@ from app.services.autofix_rows import Fixed, Rule, RuleKind, chosen
 from app.services.counting import Standing, Sums
 from app.services.few_first import FewFirst
 from app.services.queue_filter import Preset, QueueFilter, conditions
-from app.services.review import QueueRow
+from app.services.queue_rows import QueueRow
 from app.services.reviewed import Evidence
 
 __all__ = ["AutofixPreview", "Rule", "RuleKind", "apply_chunk", "preview", "request", "rows_left", "sample"]

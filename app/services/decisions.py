@@ -1,5 +1,6 @@
 """Decisions: one verdict on one row, and taking it back."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +19,7 @@ from app.services import datasets, findings
 from app.services.counting import Standing, Sums
 
 MAX_NOTE_CHARS = 2000
+MAX_PICKED = 500
 _IN_BULK = "Labels are merged, split and restored for many rows at once, by a lead."
 _NOT_BY_HAND = {
     Verdict.UNDO: "To undo, take back your last verdict instead of giving one.",
@@ -67,14 +69,77 @@ def decide(
     return decision
 
 
+@dataclass(frozen=True)
+class Picked:
+    """A row as it was seen when it was picked."""
+
+    example_id: int
+    version: int
+
+
+def decide_selection(
+    session: Session,
+    dataset_id: int,
+    picked: Sequence[Picked],
+    verdict: Verdict,
+    *,
+    label_id: int | None = None,
+    note: str = "",
+    idempotency_key: str | None = None,
+    actor: Actor,
+) -> list[Decision]:
+    """Write one verdict on several rows, all of them or none; one undo takes them back together."""
+    if not 1 <= len(picked) <= MAX_PICKED:
+        raise InvalidInput(f"Pick 1 to {MAX_PICKED} rows for one verdict; these are {len(picked):,}.")
+    made: list[Decision] = []
+    for place, row in enumerate(sorted(set(picked), key=lambda one: one.example_id)):
+        key = f"{idempotency_key}+{place}" if idempotency_key else None
+        made.append(
+            decide(
+                session,
+                dataset_id,
+                row.example_id,
+                verdict,
+                version=row.version,
+                label_id=label_id,
+                note=note,
+                idempotency_key=key,
+                actor=actor,
+            )
+        )
+        made[-1].selection_id = made[0].id
+    session.flush()
+    return made
+
+
 def undo(session: Session, dataset_id: int, *, actor: Actor) -> Decision:
-    """Take back the actor's own last verdict that still stands; can be repeated to the very first."""
+    """Take back the actor's own last verdict that still stands; can be repeated to the very first.
+
+    A verdict on several rows is taken back on all of them that nobody has changed since.
+    """
     dataset = datasets.get(session, dataset_id)
     actor.require(Role.ANNOTATOR, dataset)
     last = last_undoable(session, dataset_id, actor=actor)
     if last is None:
         raise NotFound("There is nothing of yours left to undo here.")
     datasets.hold(session, dataset_id)
+    undone = [_undo(session, dataset, one, actor=actor) for one in _with_selection(session, last)]
+    return undone[-1]
+
+
+def _with_selection(session: Session, last: Decision) -> Sequence[Decision]:
+    """Return a decision with those given in one stroke with it that still stand, the last one first."""
+    if last.selection_id is None:
+        return [last]
+    return session.scalars(
+        sa.select(Decision)
+        .join(Example, Example.last_decision_id == Decision.id)
+        .where(Decision.selection_id == last.selection_id, Example.id == Decision.example_id)
+        .order_by(Decision.id.desc())
+    ).all()
+
+
+def _undo(session: Session, dataset: Dataset, last: Decision, *, actor: Actor) -> Decision:
     example, score = _row(session, dataset, last.example_id)
     if example.last_decision_id != last.id:
         raise Conflict(f"Your verdict was overtaken. {_who_was_first(session, example)}")

@@ -12,6 +12,9 @@ from app.models.evidence import Finding, IssueKind
 from app.models.examples import Example
 from app.models.scoring import Score, ScoringRun
 from app.services import evidence
+from app.services.queue_filter import Preset, QueueFilter, conditions
+
+EVERYTHING = QueueFilter(preset=Preset.ALL, split=None)
 
 
 @dataclass(frozen=True)
@@ -52,10 +55,14 @@ def list_issues(
     dataset: Dataset,
     *,
     split: Split = Split.TRAIN,
+    wanted: QueueFilter = EVERYTHING,
     after_rank: int = 0,
     limit: int | None = None,
 ) -> list[Issue]:
-    """Return the label issues of a split by rank, the worst first, whatever was decided since."""
+    """Return the label issues of a split by rank, the worst first, whatever was decided since.
+
+    `wanted` narrows them further.
+    """
     _check_scored(dataset)
     given, suggested = aliased(Label), aliased(Label)
     found = session.execute(
@@ -71,6 +78,7 @@ def list_issues(
             Score.split == split,
             Score.is_issue.is_(True),
             Score.issue_rank > after_rank,
+            *conditions(wanted, scored=True),
         )
         .order_by(Score.issue_rank)
         .limit(limit)

@@ -32,6 +32,11 @@ def list_users(session: Session) -> list[User]:
     return list(session.scalars(sa.select(User).where(User.id != LOCAL.user_id).order_by(User.name)))
 
 
+def list_deciders(session: Session) -> list[User]:
+    """Return everybody who may have decided something, this machine's own user too, by name."""
+    return list(session.scalars(sa.select(User).order_by(User.name)))
+
+
 def get_user(session: Session, name: str) -> User:
     """Return the person of that name."""
     user = session.scalar(sa.select(User).where(User.name == name, User.id != LOCAL.user_id))

@@ -14,7 +14,7 @@ from app.models.examples import Example, ExampleState, text_hash
 from app.models.imports import Import, ImportMatch, MatchKind, RejectedRow
 from app.models.review import Decision
 from app.models.scoring import Score
-from app.services import adopting, datasets, findings, runs, scoring, versions
+from app.services import adopting, datasets, findings, metadata, runs, scoring, search, versions
 from app.services.counting import Standing, Sums
 
 CHUNK = 1000
@@ -94,6 +94,7 @@ def apply_changes(session: Session, import_: Import) -> int:
         .limit(CHUNK)
         .with_for_update(of=Example)
     ).all()
+    renewed = [example for match, example, _ in found if {"text", "details"} & (match.new or {}).keys()]
     newest = _newest_decisions(session, [example.id for _, example, _ in found])
     classes = datasets.class_ids(session, dataset.id)
     sums = Sums()
@@ -101,6 +102,8 @@ def apply_changes(session: Session, import_: Import) -> int:
         before = standing_of(example, score)
         _apply(match, example, score, classes=classes, decision_id=newest.get(example.id, 0))
         sums.move(before, standing_of(example, score))
+    search.renew(session, [(example.id, example.text) for example in renewed])
+    metadata.renew(session, dataset.id, [(example.id, example.details) for example in renewed])
     findings.follow(session, [score for _, _, score in found if score is not None])
     sums.save(session, dataset.id)
     return len(found)

@@ -11,10 +11,23 @@ from app.errors import InvalidInput
 from app.models.columns import Split
 from app.models.evidence import IssueKind
 from app.models.examples import Example, ExampleState
+from app.models.metadata import MetadataColumn, MetadataValue
 from app.models.samples import SampleRow
 from app.models.scoring import Score
+from app.services import search
+from app.services.search import MAX_SEARCH_CHARS
 
-MAX_SEARCH_CHARS = 200
+__all__ = ["MAX_SEARCH_CHARS", "Preset", "QueueFilter", "Sort", "conditions"]
+
+METADATA = "meta."
+"""What the names of fields begin with that ask for metadata."""
+
+
+class Sort(StrEnum):
+    """In which direction the queue's order is read."""
+
+    SUSPECT = "suspect"  # the most suspect row first
+    SURE = "sure"  # the least suspect row first, in the run's own order
 
 
 class Preset(StrEnum):
@@ -55,9 +68,20 @@ class QueueFilter:
     max_confidence: float | None = None
     search: str = ""
     sample: int | None = None  # rows drawn at random, see services/samples
+    metadata: tuple[tuple[str, str], ...] = ()  # columns and what stands in them
+    sort: Sort = Sort.SUSPECT
+
+    @property
+    def is_learned(self) -> bool:
+        """Whether the order is one that decisions may renew."""
+        return self.preset.kind is None and self.sort is Sort.SUSPECT
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "split": self.split or "both"}
+        fields = {**asdict(self), "split": self.split or "both"}
+        del fields["metadata"]
+        if self.sort is Sort.SUSPECT:  # as in filters that were stored before there was another
+            del fields["sort"]
+        return fields | {f"{METADATA}{name}": value for name, value in self.metadata}
 
     def to_query(self) -> dict[str, str]:
         """Return the fields that differ from the usual, as they stand in the address bar."""
@@ -65,18 +89,25 @@ class QueueFilter:
         return {
             name: str(value)
             for name, value in self.to_json().items()
-            if value != usual[name] and value not in {None, ""}
+            if value != usual.get(name) and value not in {None, ""}
         }
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "QueueFilter":
-        return cls.from_query({name: str(value) for name, value in stored.items() if value is not None})
+        fields = {name: str(value) for name, value in stored.items() if value is not None}
+        search_for = fields.pop("search", "")  # whatever was once allowed
+        return replace(cls.from_query(fields), search=search_for)
 
     @classmethod
     def from_query(cls, query: Mapping[str, str]) -> "QueueFilter":
         """Read a filter from an address; fields that are not the filter's are left to others."""
         given = {name: query[name].strip() for name in _READERS if query.get(name, "").strip()}
-        return replace(cls(), **{name: _read(name, text) for name, text in given.items()})
+        metadata = tuple(
+            (name.removeprefix(METADATA), text)
+            for name, text in sorted(query.items())
+            if name.startswith(METADATA) and text
+        )
+        return replace(cls(), metadata=metadata, **{name: _read(name, text) for name, text in given.items()})
 
 
 def _read(name: str, text: str) -> Any:
@@ -109,13 +140,19 @@ _READERS: dict[str, Any] = {
     "person": _identifier,
     "min_confidence": _confidence,
     "max_confidence": _confidence,
-    "search": lambda text: text[:MAX_SEARCH_CHARS],
+    "search": search.read,
     "sample": _identifier,
+    "sort": Sort,
 }
 
 
-def conditions(wanted: QueueFilter, *, scored: bool) -> list[sa.ColumnElement[bool]]:
-    """Return the filter as SQL over examples and, where the dataset was scored, scores."""
+def conditions(
+    wanted: QueueFilter, *, scored: bool, row_by_row: bool = False
+) -> list[sa.ColumnElement[bool]]:
+    """Return the filter as SQL over examples and, where the dataset was scored, scores.
+
+    `row_by_row` is for a walk that stops soon: what no index of the queue's order has is asked of each row.
+    """
     found = [*_preset(wanted.preset, scored=scored)]
     if wanted.split is not None:
         found.append((Score if scored else Example).split == wanted.split)
@@ -124,13 +161,35 @@ def conditions(wanted: QueueFilter, *, scored: bool) -> list[sa.ColumnElement[bo
     if wanted.state is not None:
         found.append((Score if scored else Example).state == wanted.state)
     if wanted.person is not None:
-        found.append(Example.decided_by_id == wanted.person)
+        found.append(_same_person(wanted.person, row_by_row=row_by_row))
     if wanted.sample is not None:
         drawn = sa.select(SampleRow.example_id).where(SampleRow.sample_id == wanted.sample)
-        found.append((Score.example_id if scored else Example.id).in_(drawn))
+        found.append(_number(scored=scored).in_(drawn))
     if wanted.search:
-        found.append(Example.text.icontains(wanted.search, autoescape=True))
+        ask = search.each if row_by_row else search.among
+        has_words = search.has_words(wanted.search)
+        found.append(ask(_number(scored=scored), wanted.search) if has_words else sa.false())
+    found += [_has_metadata(name, value, scored=scored) for name, value in wanted.metadata]
     return found + _confidences(wanted, scored=scored)
+
+
+def _number(*, scored: bool) -> sa.ColumnElement[int]:
+    return sa.type_coerce(Score.example_id if scored else Example.id, sa.BigInteger)
+
+
+def _same_person(person: int, *, row_by_row: bool) -> sa.ColumnElement[bool]:
+    # A sum is in no index: SQLite, which has no statistics, would begin with the person's rows and sort them.
+    who = Example.decided_by_id
+    return (who + 0 if row_by_row else who) == person
+
+
+def _has_metadata(name: str, value: str, *, scored: bool) -> sa.ColumnElement[bool]:
+    return sa.exists().where(
+        MetadataValue.example_id == _number(scored=scored),
+        MetadataColumn.id == MetadataValue.column_id,
+        MetadataColumn.name == name,
+        MetadataValue.value == value,
+    )
 
 
 def _preset(preset: Preset, *, scored: bool) -> list[sa.ColumnElement[bool]]:
@@ -163,7 +222,8 @@ def _confidences(wanted: QueueFilter, *, scored: bool) -> list[sa.ColumnElement[
     if wanted.suggested is not None:
         found.append(Score.suggested_label_id == wanted.suggested)
     if wanted.min_confidence is not None:
-        found.append(Score.self_confidence >= wanted.min_confidence)
+        # The queue's order begins with the self-confidence, so this is where in it to begin.
+        found += [Score.self_confidence >= wanted.min_confidence, Score.rank_key >= wanted.min_confidence]
     if wanted.max_confidence is not None:
-        found.append(Score.self_confidence <= wanted.max_confidence)
+        found += [Score.self_confidence <= wanted.max_confidence, Score.rank_key <= wanted.max_confidence]
     return found

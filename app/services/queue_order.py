@@ -56,15 +56,15 @@ class Place:
         return place
 
 
-def newest(dataset: Dataset, kind: IssueKind | None) -> int:
+def newest(dataset: Dataset, *, is_learned: bool) -> int:
     """Return the number of the newest learned order, 0 where there is none."""
-    return 0 if kind is not None else dataset.learning_id or 0
+    return dataset.learning_id or 0 if is_learned else 0
 
 
-def resolve(session: Session, dataset: Dataset, order: int | None, *, kind: IssueKind | None) -> int:
+def resolve(session: Session, dataset: Dataset, order: int | None, *, is_learned: bool) -> int:
     """Return the order to read in: the one asked for while it is kept, else the newest."""
-    last = newest(dataset, kind)
-    if order is None or order == last or dataset.current_run_id is None or kind is not None:
+    last = newest(dataset, is_learned=is_learned)
+    if order is None or order == last or dataset.current_run_id is None or not is_learned:
         return last
     known = sa.select(Learning.id).where(
         Learning.id == order, Learning.run_id == dataset.current_run_id, Learning.state == RunState.DONE

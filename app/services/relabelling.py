@@ -18,7 +18,7 @@ from app.models.scoring import Score
 from app.services import batches, datasets, labels, review, runs
 from app.services.counting import Standing, Sums
 from app.services.queue_filter import Preset, QueueFilter, conditions
-from app.services.review import QueueRow
+from app.services.queue_rows import QueueRow
 
 SAMPLE = 20
 EVERY_ROW = QueueFilter(preset=Preset.ALL, split=None)

@@ -15,7 +15,7 @@ from app.models.datasets import Dataset, Label
 from app.models.examples import Example, text_hash
 from app.models.imports import Import, ImportMatch
 from app.models.scoring import Score
-from app.services import datasets, runs
+from app.services import datasets, metadata, runs, search
 from app.services.counting import Sums
 from app.services.publishing import CHUNK, standing_of
 
@@ -46,6 +46,9 @@ def _undo_changes(session: Session, import_: Import) -> int:
         _undo(match, example, score)
         sums.move(before, standing_of(example, score))
         _keep_label(session, example, dataset)
+    renewed = [example for match, example, _ in found if {"text", "details"} & (match.old or {}).keys()]
+    search.renew(session, [(example.id, example.text) for example in renewed])
+    metadata.renew(session, dataset.id, [(example.id, example.details) for example in renewed])
     sums.save(session, dataset.id)
     return len(found)
 

@@ -1,7 +1,7 @@
 """Review: the ranked queue and what stands beside one row of it."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
@@ -9,39 +9,19 @@ from sqlalchemy.orm import Session, aliased
 from app.errors import NotFound
 from app.models.columns import Split
 from app.models.datasets import Dataset, Label
-from app.models.evidence import Finding, IssueKind
 from app.models.examples import Example, ExampleState
-from app.models.learning import FrontRow
 from app.models.people import User
 from app.models.review import Decision
-from app.models.samples import SampleRow
 from app.models.scoring import Score, ScoringRun
 from app.science.probabilities import unpack
-from app.services import datasets, evidence, queue_order
+from app.services import datasets, evidence, narrowing, queue_order
 from app.services.evidence import Why
-from app.services.few_first import FewFirst
-from app.services.queue_filter import QueueFilter, conditions
+from app.services.queue_filter import QueueFilter, Sort
 from app.services.queue_order import Place
+from app.services.queue_rows import QueueRow, queue_row, rows, rows_of
 
 PAGE = 50
 MOST_COUNTED = 10_000
-
-
-@dataclass(frozen=True)
-class QueueRow:
-    """One row of the queue, with the names of its labels; no score where the run has not seen it."""
-
-    example: Example
-    score: Score | None
-    given: str | None
-    suggested: str | None
-    current: str | None
-    place: Place | None = None
-
-    @property
-    def cursor(self) -> str:
-        """The row's place in the order it was read in."""
-        return str(self.place)
 
 
 @dataclass(frozen=True)
@@ -52,6 +32,20 @@ class QueuePage:
     before: str | None
     after: str | None
     order: int = 0
+
+
+def _parts_in_order(wanted: QueueFilter, *, scored: bool) -> list[QueueFilter]:
+    """Return filters each of which is one range of an index: both splits together are two, to be merged."""
+    both = scored and wanted.split is None
+    return [replace(wanted, split=split) for split in Split] if both else [wanted]
+
+
+@dataclass(frozen=True)
+class Matches:
+    """How many rows a filter shows; there may be more of them than could be counted quickly."""
+
+    rows: int
+    is_more: bool
 
 
 @dataclass(frozen=True)
@@ -86,11 +80,6 @@ class Resolver:
     why: Why
 
 
-_given, _suggested, _current = aliased(Label), aliased(Label), aliased(Label)
-_COLUMNS = (Example, Score, _given.name, _suggested.name, _current.name)
-_Rows: TypeAlias = sa.Select[Example, Score | None, str | None, str | None, str | None]
-
-
 def list_queue(
     session: Session,
     dataset: Dataset,
@@ -108,14 +97,23 @@ def list_queue(
     scored, kind = dataset.current_run_id is not None, queue_filter.preset.kind
     border = Place.read(cursor, scored=scored) if cursor else None
     wanted = border.order if border else order
-    order = queue_order.resolve(session, dataset, wanted, kind=kind)
+    order = queue_order.resolve(session, dataset, wanted, is_learned=queue_filter.is_learned)
     if border and border.order != order:  # an order that is no longer kept: begin anew
         border, backwards = None, False
-    rows = queue_order.read(
-        session, _rows(dataset, queue_filter), _rows(dataset, queue_filter, order=order), scored=scored,
-        kind=kind, order=order, border=border, backwards=backwards, limit=limit + 1,
-    )  # fmt: skip
-    found = [_queue_row(place, *columns) for place, columns in rows]
+    narrowed = narrowing.narrow(session, dataset, queue_filter)
+    is_flipped = queue_filter.sort is Sort.SURE
+    backwards_in_order = backwards != is_flipped
+    read = [
+        row
+        for part in _parts_in_order(queue_filter, scored=scored)
+        for row in queue_order.read(
+            session, rows(dataset, part, narrowed=narrowed),
+            rows(dataset, part, order=order, narrowed=narrowed), scored=scored, kind=kind, order=order,
+            border=border, backwards=backwards_in_order, limit=limit + 1,
+        )
+    ]  # fmt: skip
+    read.sort(key=lambda row: (row[0].key or 0, row[0].example_id), reverse=backwards_in_order)
+    found = [queue_row(place, *columns) for place, columns in read]
     more, found = len(found) > limit, found[:limit]
     if backwards:
         found.reverse()
@@ -130,10 +128,37 @@ def list_queue(
 
 def count_matches(
     session: Session, dataset: Dataset, queue_filter: QueueFilter, *, most: int = MOST_COUNTED
-) -> int:
-    """Count the rows that a filter shows; beyond `most` it says one more, however many there are."""
-    found = _rows(dataset, queue_filter).with_only_columns(Example.id).limit(most + 1).subquery()
-    return session.scalar(sa.select(sa.func.count()).select_from(found)) or 0
+) -> Matches:
+    """Count the rows that a filter shows, but only so far as that is quick."""
+    narrowed = narrowing.narrow(session, dataset, queue_filter)
+    is_part = narrowed is not None and not narrowed.is_few
+    if narrowed is not None and is_part:
+        some = sa.select(narrowed.ids.c.id).limit(narrowing.FEW).subquery("narrowed")
+        narrowed = replace(narrowed, ids=some, is_few=True)
+    ids = rows(dataset, queue_filter, narrowed=narrowed).with_only_columns(Example.id)
+    found = ids.limit(most + 1).subquery()
+    counted = session.scalar(sa.select(sa.func.count()).select_from(found)) or 0
+    return Matches(min(counted, most), is_more=is_part or counted > most)
+
+
+def place_at(session: Session, dataset: Dataset, queue_filter: QueueFilter, rank: int) -> str | None:
+    """Return the cursor of the page that begins with the row of a rank, or with the next one that is shown.
+
+    In the tab of a kind of issue ranks are the kind's, else those of label issues.
+    """
+    kind, split = queue_filter.preset.kind, queue_filter.split or Split.TRAIN
+    is_flipped = queue_filter.sort is Sort.SURE
+    if dataset.current_run_id is None:
+        return None
+    order = queue_order.newest(dataset, is_learned=queue_filter.is_learned)
+    if kind is not None:
+        return str(Place(rank + 1, 1) if is_flipped else Place(rank - 1, queue_order.MAX_ID - 1))
+    at = sa.select(Score.rank_key, Score.example_id).where(
+        Score.run_id == dataset.current_run_id, Score.split == split, Score.issue_rank <= rank
+    )
+    found = session.execute(at.order_by(Score.issue_rank.desc()).limit(1)).one_or_none()
+    before = 1 if is_flipped else -1
+    return str(Place(found.rank_key, found.example_id + before, order)) if found else None
 
 
 def next_row(
@@ -143,23 +168,34 @@ def next_row(
     *,
     after: QueueRow | None,
     order: int | None = None,
+    but: Collection[int] = (),
 ) -> QueueRow | None:
-    """Return the row that follows in an order, or its first one where there is none left behind it."""
-    order = queue_order.resolve(session, dataset, order, kind=queue_filter.preset.kind)
+    """Return the row that follows in an order, or its first one where there is none left behind it.
+
+    Rows in `but` are passed over: what was decided about them is on its way.
+    """
+    order = queue_order.resolve(session, dataset, order, is_learned=queue_filter.is_learned)
     cursor = _cursor_in(session, dataset, queue_filter, after, order) if after else None
-    page = list_queue(session, dataset, queue_filter, cursor=cursor, order=order, limit=1)
-    if not page.rows and cursor:
-        page = list_queue(session, dataset, queue_filter, order=order, limit=1)
-    return page.rows[0] if page.rows else None
+    limit = len(but) + 1
+    page = list_queue(session, dataset, queue_filter, cursor=cursor, order=order, limit=limit)
+    found = _first(page, but)
+    if found is None and cursor:
+        found = _first(list_queue(session, dataset, queue_filter, order=order, limit=limit), but)
+    return found
 
 
-def first_open(session: Session, dataset: Dataset, queue_filter: QueueFilter) -> QueueRow | None:
+def _first(page: QueuePage, but: Collection[int]) -> QueueRow | None:
+    return next((row for row in page.rows if row.example.id not in but), None)
+
+
+def first_open(
+    session: Session, dataset: Dataset, queue_filter: QueueFilter, *, but: Collection[int] = ()
+) -> QueueRow | None:
     """Return the first row of the newest order that nobody has decided; where a walk in it begins."""
     if queue_filter.state not in {None, ExampleState.OPEN}:
         return None
     is_open = replace(queue_filter, state=ExampleState.OPEN)
-    page = list_queue(session, dataset, is_open, limit=1)
-    return page.rows[0] if page.rows else None
+    return _first(list_queue(session, dataset, is_open, limit=len(but) + 1), but)
 
 
 def previous_row(
@@ -171,7 +207,7 @@ def previous_row(
     order: int | None = None,
 ) -> QueueRow | None:
     """Return the row that precedes in an order."""
-    order = queue_order.resolve(session, dataset, order, kind=queue_filter.preset.kind)
+    order = queue_order.resolve(session, dataset, order, is_learned=queue_filter.is_learned)
     cursor = _cursor_in(session, dataset, queue_filter, before, order)
     if cursor is None:
         return None
@@ -196,10 +232,10 @@ def get_row(
     session: Session, dataset: Dataset, example_id: int, *, within: QueueFilter | None = None
 ) -> QueueRow:
     """Return one row, whether or not a filter shows it; `within` a tab of one kind, with its place there."""
-    found = session.execute(_rows_of(dataset).where(Example.id == example_id)).one_or_none()
+    found = session.execute(rows_of(dataset).where(Example.id == example_id)).one_or_none()
     if found is None:
         raise NotFound(f"There is no row {example_id} in {dataset.name}.")
-    row = _queue_row(None, *found)
+    row = queue_row(None, *found)
     kind = within.preset.kind if within else None
     if kind is None or row.score is None:
         return row
@@ -208,66 +244,9 @@ def get_row(
 
 def get_rows(session: Session, dataset: Dataset, example_ids: list[int]) -> list[QueueRow]:
     """Return these rows, in this order."""
-    found = session.execute(_rows_of(dataset).where(Example.id.in_(example_ids)))
-    rows = {row.example.id: row for row in (_queue_row(None, *columns) for columns in found)}
-    return [rows[example_id] for example_id in example_ids if example_id in rows]
-
-
-def _queue_row(
-    place: Place | None,
-    example: Example,
-    score: Score | None,
-    given: str | None,
-    suggested: str | None,
-    current: str | None,
-) -> QueueRow:
-    is_scored = score is not None and score.suggested_label_id is not None
-    return QueueRow(example, score if is_scored else None, given, suggested, current, place)
-
-
-def _rows(dataset: Dataset, queue_filter: QueueFilter, *, order: int = 0) -> _Rows:
-    """Return the rows of a filter; with an order, those of its front, beginning with it."""
-    if dataset.current_run_id is None:
-        return _rows_of(dataset).where(*conditions(queue_filter, scored=False))
-    # The queue is one range of an index of the scores. A run scores rows of its dataset alone; to say so of
-    # the examples again would tempt SQLite to begin with them and to sort them all.
-    start: sa.FromClause = Score.__table__
-    kind = queue_filter.preset.kind
-    if kind is not None:
-        of_score = (Score.run_id == Finding.run_id) & (Score.example_id == Finding.example_id)
-        start = sa.join(Finding, start, of_score)
-    elif order:
-        start = FewFirst(FrontRow.__table__, start, FrontRow.example_id == Score.example_id)
-    elif queue_filter.sample is not None:
-        start = FewFirst(SampleRow.__table__, start, SampleRow.example_id == Score.example_id)
-    query = sa.select(*_COLUMNS).select_from(start).join(Example, Example.id == Score.example_id)
-    if kind is not None:
-        query = query.where(*_of_kind(dataset, kind, queue_filter.split))
-    elif order:
-        query = query.where(FrontRow.learning_id == order)
-    elif queue_filter.sample is not None:
-        query = query.where(SampleRow.sample_id == queue_filter.sample)
-    return _named(query).where(Score.run_id == dataset.current_run_id, *conditions(queue_filter, scored=True))
-
-
-def _of_kind(dataset: Dataset, kind: IssueKind, split: Split | None) -> list[sa.ColumnElement[bool]]:
-    found = [Finding.run_id == dataset.current_run_id, Finding.kind == kind, Finding.is_open.is_(True)]
-    return found if split is None else [*found, Finding.split == split]
-
-
-def _rows_of(dataset: Dataset) -> _Rows:
-    of_run = (Score.example_id == Example.id) & (Score.run_id == (dataset.current_run_id or 0))
-    return _named(sa.select(*_COLUMNS).select_from(Example).outerjoin(Score, of_run)).where(
-        Example.dataset_id == dataset.id, Example.import_seq <= dataset.import_seq
-    )
-
-
-def _named(query: _Rows) -> _Rows:
-    return (
-        query.outerjoin(_given, _given.id == Example.given_label_id)
-        .outerjoin(_suggested, _suggested.id == Score.suggested_label_id)
-        .outerjoin(_current, _current.id == Example.label_id)
-    )
+    found = session.execute(rows_of(dataset).where(Example.id.in_(example_ids)))
+    found_rows = {row.example.id: row for row in (queue_row(None, *columns) for columns in found)}
+    return [found_rows[example_id] for example_id in example_ids if example_id in found_rows]
 
 
 def resolver(session: Session, dataset: Dataset, example_id: int) -> Resolver:

@@ -20,7 +20,7 @@ from app.models.columns import Split
 from app.models.datasets import Dataset, Label
 from app.models.examples import Example, text_hash
 from app.models.imports import Import, ImportMatch, MatchKind, RejectedRow
-from app.services import datasets, runs
+from app.services import datasets, metadata, runs, search
 
 HOW_TO_UPDATE = "To change rows that exist, tick “Update rows that exist” (for the command: --update)."
 """The end of the sentence by which an import fails on a row that is there already."""
@@ -29,6 +29,7 @@ STORED = (
     "text_hash", "source_label_id", "given_label_id", "label_id", "metadata", "context",
 )  # fmt: skip
 """What an import stores of a new example; the rest has its default."""
+FOUND_BY = ("external_id", "text", "metadata")
 
 
 @dataclass(frozen=True)
@@ -189,7 +190,7 @@ class _Chunk:
         taken = self._by_id() if self.import_.update and not self.import_.columns.get("id") else {}
         if self.new:
             values = [self._values(item, labels, classes, taken) for item in self.new]
-            insert_rows(self.session, Example.__table__, STORED, values)
+            _add_examples(self.session, self.import_, values)
         if self.matches:
             self.session.execute(
                 sa.insert(ImportMatch), [self._match(example, item, labels) for example, item in self.matches]
@@ -239,6 +240,25 @@ class _Chunk:
             "context": row.context,
         }
         return {name: value for name, value in new.items() if _was(example, name) != value}
+
+
+def _add_examples(session: Session, import_: Import, values: list[tuple[Any, ...]]) -> None:
+    """Add rows, and what they can be found by."""
+    of_import = (Example.dataset_id == import_.dataset_id, Example.import_seq == import_.seq)
+    last = session.scalar(sa.select(Example.id).where(*of_import).order_by(Example.id.desc()).limit(1))
+    insert_rows(session, Example.__table__, STORED, values)
+    added = session.execute(
+        sa.select(Example.id, Example.external_id).where(*of_import, Example.id > (last or 0))
+    )
+    id_of = {external_id: example_id for example_id, external_id in added}
+    ids, texts, details = ([row[STORED.index(name)] for row in values] for name in FOUND_BY)
+    search.add(session, ((id_of[one], text) for one, text in zip(ids, texts, strict=True)))
+    metadata.add(
+        session,
+        import_.dataset_id or 0,
+        import_.columns.get("filterable", ()),
+        [(id_of[one], some) for one, some in zip(ids, details, strict=True)],
+    )
 
 
 def _was(example: Example, name: str) -> Any:

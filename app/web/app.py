@@ -24,6 +24,7 @@ from app.web import (
     hints,
     history,
     imports,
+    keys,
     labels,
     model_tests,
     monitoring,
@@ -36,6 +37,7 @@ from app.web import (
     signing_in,
     single_sign_on,
     versions,
+    views,
 )
 from app.web.attempts import make_attempts
 from app.web.deps import current_actor
@@ -64,6 +66,8 @@ PAGES = (
     people,
     dataset_people,
     hints,
+    keys,
+    views,
 )
 
 

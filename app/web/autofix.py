@@ -16,7 +16,7 @@ from app.services.queue_filter import Preset, QueueFilter
 from app.web.deps import CurrentActor, CurrentSettings, Id, ReadSession, WriteSession
 from app.web.hints import open_hints
 from app.web.render import go_to, html, target, url
-from app.web.review import status
+from app.web.review_values import status
 
 router = APIRouter(prefix="/datasets/{dataset_id:int}/auto-fix")
 

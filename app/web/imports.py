@@ -39,7 +39,7 @@ from app.web.uploads import Upload
 
 router = APIRouter()
 
-ROLES = (*SINGLE_ROLES, "metadata", "")
+ROLES = (*SINGLE_ROLES, "metadata", "filter", "")
 SHOWN_REJECTED = 100
 NO_QUOTES = "none"
 
@@ -84,8 +84,10 @@ class ConfirmForm(BaseModel):
                 said = role.replace("_", " ")
                 raise InvalidInput(f"Only one column can be the {said}: {' and '.join(names)} are.")
             single[role] = names[0] if names else None
-        metadata = tuple(name for name, role in chosen if role == "metadata")
-        return Columns(**single, metadata=metadata, origin=self.origin if self.origin in ORIGINS else None)
+        metadata = tuple(name for name, role in chosen if role in {"metadata", "filter"})
+        filterable = tuple(name for name, role in chosen if role == "filter")
+        origin = self.origin if self.origin in ORIGINS else None
+        return Columns(**single, metadata=metadata, filterable=filterable, origin=origin)
 
     def choices(self) -> ImportChoices:
         """Return what was chosen, or say what makes no sense in it."""
@@ -227,7 +229,8 @@ def _roles(seen: Preview, form: ConfirmForm) -> list[str]:
         return form.role
     guess = seen.guess
     named = {getattr(guess, role): role for role in SINGLE_ROLES if getattr(guess, role) is not None}
-    return [named.get(name) or ("metadata" if name in guess.metadata else "") for name in seen.columns]
+    named |= dict.fromkeys(guess.metadata, "metadata") | dict.fromkeys(guess.filterable, "filter")
+    return [named.get(name, "") for name in seen.columns]
 
 
 def _delimiters(found: str | None) -> list[tuple[str, str]]:

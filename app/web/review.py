@@ -1,22 +1,23 @@
 """Review: the ranked queue, one row of it, verdicts."""
 
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Request
-from pydantic import BaseModel, Field
+from fastapi import APIRouter, Form, Query, Request
+from pydantic import BaseModel, BeforeValidator, Field
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
+from app.actor import Actor
 from app.config import Settings
+from app.errors import InvalidInput
 from app.models.datasets import Dataset
-from app.models.examples import ExampleState
 from app.models.review import Decision, Verdict
-from app.models.scoring import ScoringRun
-from app.services import datasets, decisions, learning, queue_order, review, runs, scoring
-from app.services.queue_filter import Preset, QueueFilter
-from app.services.review import QueueRow
+from app.services import datasets, decisions, queue_order, review
+from app.services.decisions import Picked
+from app.services.queue_filter import QueueFilter
+from app.services.queue_rows import QueueRow
 from app.web.deps import (
     ChosenId,
     CurrentActor,
@@ -28,42 +29,15 @@ from app.web.deps import (
     WriteSession,
 )
 from app.web.render import after_write, html, target, url
+from app.web.review_values import presets, resolver, shared, workbench
 
 router = APIRouter(prefix="/datasets/{dataset_id:int}/review")
 
-_TITLES = {
-    Preset.ISSUES: "Label issues",
-    Preset.NEEDS_REVIEW: "Needs review",
-    Preset.RESOLVED: "Resolved",
-    Preset.UNLABELLED: "Unlabelled",
-    Preset.CONFLICT: "Conflicts",
-    Preset.NEAR_DUPLICATE: "Near duplicates",
-    Preset.OUTLIER: "Outliers",
-    Preset.AMBIGUOUS: "Ambiguous",
-    Preset.LEAK: "Leaks",
-    Preset.BROKEN: "Broken",
-    Preset.ALL: "All rows",
-}
-_ONLY_WHERE_FOUND = {Preset.UNLABELLED, *(preset for preset in Preset if preset.kind)}
-
-
-@dataclass(frozen=True)
-class PresetTab:
-    """One tab above the queue."""
-
-    title: str
-    count: int
-    url: str
-    is_current: bool
-
-
-@dataclass(frozen=True)
-class Status:
-    """Why a queue may be empty."""
-
-    is_scored: bool
-    run: ScoringRun | None
-    worker_alive: bool
+MOST_AHEAD = 50
+Rank = Annotated[
+    Annotated[int, Field(ge=1, lt=2**53)] | None,
+    BeforeValidator(lambda value: None if value == "" else value),
+]
 
 
 class DecisionForm(BaseModel):
@@ -73,7 +47,22 @@ class DecisionForm(BaseModel):
     verdict: Verdict = Verdict.OVERRIDE
     label_id: ChosenId = None
     note: str = ""
-    idempotency_key: Annotated[str | None, Field(max_length=100)] = None
+    idempotency_key: Annotated[str | None, Field(max_length=90)] = None
+    ahead: bool = False
+    """Whether the page shows the next row already, and only wants to know what became of this one."""
+
+
+class SelectionForm(BaseModel):
+    """One verdict on the rows that are ticked, each as `example:version`."""
+
+    picked: list[Annotated[str, Field(pattern=r"^[1-9][0-9]{0,17}:[1-9][0-9]{0,8}$")]] = []
+    verdict: Verdict = Verdict.OVERRIDE
+    label_id: ChosenId = None
+    idempotency_key: Annotated[str | None, Field(max_length=80)] = None
+
+    def rows(self) -> list[Picked]:
+        """Return the ticked rows."""
+        return [Picked(*map(int, one.split(":"))) for one in self.picked]
 
 
 @router.get("", name="review.queue")
@@ -81,20 +70,27 @@ def queue(
     request: Request,
     dataset_id: Id,
     session: ReadSession,
+    actor: CurrentActor,
     settings: CurrentSettings,
     place: CurrentPage,
+    rank: Annotated[Rank, Query()] = None,
 ) -> Response:
-    """Show the queue with its first row opened."""
+    """Show the queue with its first row opened; with a rank, the page that begins there."""
     dataset, wanted = datasets.get(session, dataset_id), QueueFilter.from_query(request.query_params)
+    if rank is not None:
+        place = Page(cursor=review.place_at(session, dataset, wanted, rank), backwards=False)
     page = review.list_queue(
         session, dataset, wanted, cursor=place.cursor, order=place.order, backwards=place.backwards
     )
-    base = _shared(session, dataset, wanted, replace(place, order=page.order))
+    base = shared(session, dataset, wanted, replace(place, order=page.order), actor=actor)
     if target(request) == "queue":
-        return html(request, "review/_queue.html", page=page, selected_id=None, **base)
-    values = _workbench(request, session, dataset, wanted)
+        labels = datasets.labels(session, dataset)
+        return html(
+            request, "review/_queue.html", page=page, selected_id=None, labels=labels, **base, **_picking()
+        )
+    values = workbench(request, session, dataset, wanted, actor=actor)
     first = page.rows[0] if page.rows else None
-    return _page(request, **base, **values, page=page, **_resolver(session, dataset, first, settings))
+    return _page(request, **base, **values, page=page, **resolver(session, dataset, first, settings))
 
 
 @router.get("/{example_id:int}", name="review.show")
@@ -103,20 +99,57 @@ def show(
     dataset_id: Id,
     example_id: Id,
     session: ReadSession,
+    actor: CurrentActor,
     settings: CurrentSettings,
     place: CurrentPage,
 ) -> Response:
     """Show one row opened, beside the part of the queue it was chosen from."""
     dataset, wanted = datasets.get(session, dataset_id), QueueFilter.from_query(request.query_params)
     row = review.get_row(session, dataset, example_id)
-    opened = _resolver(session, dataset, row, settings)
+    opened = resolver(session, dataset, row, settings)
     if target(request) == "resolver":
-        return html(request, "review/_resolver.html", **_shared(session, dataset, wanted, place), **opened)
+        base = shared(session, dataset, wanted, place, actor=actor)
+        return html(request, "review/_resolver.html", **base, **opened)
     page = review.list_queue(
         session, dataset, wanted, cursor=place.cursor, order=place.order, backwards=place.backwards
     )
-    base = _shared(session, dataset, wanted, replace(place, order=page.order))
-    return _page(request, **base, **_workbench(request, session, dataset, wanted), page=page, **opened)
+    base = shared(session, dataset, wanted, replace(place, order=page.order), actor=actor)
+    values = workbench(request, session, dataset, wanted, actor=actor)
+    return _page(request, **base, **values, page=page, **opened)
+
+
+@router.get("/{example_id:int}/next", name="review.next")
+def following(
+    request: Request,
+    dataset_id: Id,
+    example_id: Id,
+    session: ReadSession,
+    actor: CurrentActor,
+    settings: CurrentSettings,
+    place: CurrentPage,
+    decided: Annotated[list[int] | None, Query(max_length=MOST_AHEAD)] = None,
+) -> Response:
+    """Give the row that follows once this one is decided, and those whose verdicts are on their way.
+
+    Where decisions have put the queue in a new order, that is its first open row.
+    """
+    dataset, wanted = datasets.get(session, dataset_id), QueueFilter.from_query(request.query_params)
+    row = review.get_row(session, dataset, example_id, within=wanted)
+    left_out = {example_id, *(decided or [])}
+    first = (
+        review.first_open(session, dataset, wanted, but=left_out)
+        if _is_outdated(place, dataset, wanted)
+        else None
+    )
+    if first is not None:
+        place = Page(
+            cursor=None, backwards=False, order=queue_order.newest(dataset, is_learned=wanted.is_learned)
+        )
+    else:
+        place = replace(place, order=place.order or 0)
+        first = review.next_row(session, dataset, wanted, after=row, order=place.order, but=left_out)
+    base = shared(session, dataset, wanted, place, actor=actor)
+    return html(request, "review/_resolver.html", **base, **resolver(session, dataset, first, settings))
 
 
 @router.post("/undo", name="review.undo")
@@ -133,7 +166,46 @@ def undo(
     decision = decisions.undo(session, dataset_id, actor=actor)
     dataset = datasets.get(session, dataset_id)
     row = review.get_row(session, dataset, decision.example_id, within=wanted)
-    return _after(request, session, dataset, wanted, place, settings, row=row, opened=row, flash="Undone.")
+    if decision.selection_id is not None:
+        return _table_again(
+            request, session, dataset, wanted, place, settings, opened=row, flash="Undone.", actor=actor
+        )
+    return _after(
+        request, session, dataset, wanted, place, settings, row=row, opened=row, flash="Undone.", actor=actor
+    )
+
+
+@router.post("/selection", name="review.decide_selection")
+def decide_selection(
+    request: Request,
+    dataset_id: Id,
+    form: Annotated[SelectionForm, Form()],
+    actor: CurrentActor,
+    session: WriteSession,
+    settings: CurrentSettings,
+    place: CurrentPage,
+) -> Response:
+    """Write one verdict on the ticked rows, and open the row after the last of them."""
+    wanted = QueueFilter.from_query(request.query_params)
+    if not form.picked:
+        raise InvalidInput("Tick the rows that the verdict is for.")
+    made = decisions.decide_selection(
+        session,
+        dataset_id,
+        form.rows(),
+        form.verdict,
+        label_id=form.label_id,
+        idempotency_key=form.idempotency_key,
+        actor=actor,
+    )
+    dataset = datasets.get(session, dataset_id)
+    last = review.get_row(session, dataset, made[-1].example_id, within=wanted)
+    opened = review.next_row(session, dataset, wanted, after=last, order=place.order or 0)
+    rows = "One row" if len(made) == 1 else f"{len(made):,} rows"
+    flash = f"{rows} decided. One undo takes all of it back."
+    return _table_again(
+        request, session, dataset, wanted, place, settings, opened=opened, flash=flash, actor=actor
+    )
 
 
 @router.post("/{example_id:int}", name="review.decide")
@@ -163,46 +235,23 @@ def decide(
     dataset = datasets.get(session, dataset_id)
     row = review.get_row(session, dataset, example_id, within=wanted)
     flash = _said(decision, row)
+    if form.ahead:
+        return _sent(request, session, dataset, wanted, place, row=row, flash=flash, actor=actor)
     if _is_outdated(place, dataset, wanted) and (first := review.first_open(session, dataset, wanted)):
-        return _begin_anew(request, session, dataset, wanted, settings, opened=first, flash=flash)
+        flash = f"{flash} Order renewed from what was decided."
+        anew = Page(cursor=None, backwards=False)
+        return _table_again(
+            request, session, dataset, wanted, anew, settings, opened=first, flash=flash, actor=actor
+        )
     opened = review.next_row(session, dataset, wanted, after=row, order=place.order or 0)
-    return _after(request, session, dataset, wanted, place, settings, row=row, opened=opened, flash=flash)
+    return _after(
+        request, session, dataset, wanted, place, settings, row=row, opened=opened, flash=flash, actor=actor
+    )
 
 
 def _is_outdated(place: Page, dataset: Dataset, wanted: QueueFilter) -> bool:
     """Say whether the queue was put in another order since the page was made, which names its order."""
-    return (place.order or 0) != queue_order.newest(dataset, wanted.preset.kind)
-
-
-def _begin_anew(
-    request: Request,
-    session: Session,
-    dataset: Dataset,
-    wanted: QueueFilter,
-    settings: Settings,
-    *,
-    opened: QueueRow,
-    flash: str,
-) -> Response:
-    """Open the first row of a new order, with the table in that order; decided rows do not come back."""
-    page = review.list_queue(session, dataset, wanted)
-    base = _shared(session, dataset, wanted, Page(cursor=None, backwards=False, order=page.order))
-    there = url(
-        request, "review.show", base["cursor_query"], dataset_id=dataset.id, example_id=opened.example.id
-    )
-    response = after_write(
-        request,
-        "review/_review.html",
-        to=there,
-        flash=f"{flash} Order renewed from what was decided.",
-        quiet=True,
-        page=page,
-        **base,
-        **_workbench(request, session, dataset, wanted),
-        **_resolver(session, dataset, opened, settings),
-    )
-    response.headers.update({"HX-Replace-Url": there, "HX-Retarget": "#review", "HX-Reswap": "outerHTML"})
-    return response
+    return (place.order or 0) != queue_order.newest(dataset, is_learned=wanted.is_learned)
 
 
 def _said(decision: Decision, row: QueueRow) -> str:
@@ -217,6 +266,72 @@ def _said(decision: Decision, row: QueueRow) -> str:
             return f"Now {row.current}."
 
 
+def _sent(
+    request: Request,
+    session: Session,
+    dataset: Dataset,
+    wanted: QueueFilter,
+    place: Page,
+    *,
+    row: QueueRow,
+    flash: str,
+    actor: Actor,
+) -> Response:
+    """Answer a page that went ahead: the row as it is now, the counts, and nothing that moves the reader."""
+    base = shared(session, dataset, wanted, replace(place, order=place.order or 0), actor=actor)
+    return after_write(
+        request,
+        "review/_sent.html",
+        "review/_row.html",
+        "review/_presets.html",
+        to=url(request, "review.queue", base["query"], dataset_id=dataset.id),
+        flash=flash,
+        quiet=True,
+        newest_order=queue_order.newest(dataset, is_learned=wanted.is_learned),
+        row=row,
+        selected_id=None,
+        presets=presets(request, session, dataset, wanted),
+        **base,
+    )
+
+
+def _table_again(
+    request: Request,
+    session: Session,
+    dataset: Dataset,
+    wanted: QueueFilter,
+    place: Page,
+    settings: Settings,
+    *,
+    opened: QueueRow | None,
+    flash: str,
+    actor: Actor,
+) -> Response:
+    """Show a row with the table made anew: another order, or many rows that have changed."""
+    page = review.list_queue(
+        session, dataset, wanted, cursor=place.cursor, order=place.order, backwards=place.backwards
+    )
+    if not page.rows and place.cursor:
+        page = review.list_queue(session, dataset, wanted)
+        place = Page(cursor=None, backwards=False)
+    base = shared(session, dataset, wanted, replace(place, order=page.order), actor=actor)
+    there = _address(request, base, dataset, opened)
+    response = after_write(
+        request,
+        "review/_review.html",
+        to=there,
+        flash=flash,
+        quiet=True,
+        page=page,
+        **base,
+        **workbench(request, session, dataset, wanted, actor=actor),
+        **resolver(session, dataset, opened, settings),
+        **_picking(),
+    )
+    response.headers.update({"HX-Replace-Url": there, "HX-Retarget": "#review", "HX-Reswap": "outerHTML"})
+    return response
+
+
 def _after(
     request: Request,
     session: Session,
@@ -228,13 +343,10 @@ def _after(
     row: QueueRow,
     opened: QueueRow | None,
     flash: str,
+    actor: Actor,
 ) -> Response:
-    base = _shared(session, dataset, wanted, replace(place, order=place.order or 0))
-    there = (
-        url(request, "review.show", base["cursor_query"], dataset_id=dataset.id, example_id=opened.example.id)
-        if opened
-        else url(request, "review.queue", base["query"], dataset_id=dataset.id)
-    )
+    base = shared(session, dataset, wanted, replace(place, order=place.order or 0), actor=actor)
+    there = _address(request, base, dataset, opened)
     response = after_write(
         request,
         "review/_resolver.html",
@@ -244,15 +356,28 @@ def _after(
         flash=flash,
         quiet=True,
         row=row,
-        presets=_presets(request, session, dataset, wanted),
+        presets=presets(request, session, dataset, wanted),
         **base,
-        **_resolver(session, dataset, opened, settings),
+        **resolver(session, dataset, opened, settings),
     )
     response.headers["HX-Replace-Url"] = there
     return response
 
 
+def _address(request: Request, base: dict[str, Any], dataset: Dataset, opened: QueueRow | None) -> str:
+    if opened is None:
+        return url(request, "review.queue", base["query"], dataset_id=dataset.id)
+    return url(
+        request, "review.show", base["cursor_query"], dataset_id=dataset.id, example_id=opened.example.id
+    )
+
+
+def _picking() -> dict[str, Any]:
+    return {"selection_key": secrets.token_hex(12)}
+
+
 def _page(request: Request, **values: Any) -> Response:
+    values |= _picking()
     if target(request) != "review":
         return html(request, "review/page.html", **values)
     response = html(request, "review/_review.html", **values)
@@ -260,78 +385,3 @@ def _page(request: Request, **values: Any) -> Response:
     there = url(request, "review.queue", values["cursor_query"], dataset_id=values["dataset"].id)
     response.headers["HX-Push-Url"] = there
     return response
-
-
-def _shared(session: Session, dataset: Dataset, wanted: QueueFilter, place: Page) -> dict[str, Any]:
-    query = wanted.to_query()
-    order = queue_order.newest(dataset, wanted.preset.kind) if place.order is None else place.order
-    cursor = {"cursor": place.cursor or "", "back": "true" if place.backwards else "", "order": order or ""}
-    return {
-        "learning": learning.get(session, order) if order else None,
-        "dataset": dataset,
-        "wanted": wanted,
-        "query": query,
-        "cursor_query": {**query, **cursor},
-        "is_filtered": wanted != QueueFilter(preset=wanted.preset),
-    }
-
-
-def _workbench(request: Request, session: Session, dataset: Dataset, wanted: QueueFilter) -> dict[str, Any]:
-    is_filtered = wanted != QueueFilter(preset=wanted.preset)
-    hidden = (wanted.state, wanted.min_confidence, wanted.max_confidence, wanted.person)
-    return {
-        "presets": _presets(request, session, dataset, wanted),
-        "labels": datasets.labels(session, dataset),
-        "states": list(ExampleState),
-        "matches": review.count_matches(session, dataset, wanted) if is_filtered else None,
-        "most_counted": review.MOST_COUNTED,
-        "more_filters": sum(value is not None for value in hidden) + (wanted.split != QueueFilter().split),
-    }
-
-
-def _presets(request: Request, session: Session, dataset: Dataset, wanted: QueueFilter) -> list[PresetTab]:
-    counts = datasets.counts(session, dataset.id, split=wanted.split)
-    splits = {None: counts.rows, "train": counts.train, "test": counts.test}
-    numbers = {
-        Preset.ISSUES: counts.open_issues,
-        **{preset: counts.open_of(preset.kind) for preset in _TITLES if preset.kind},
-        Preset.NEEDS_REVIEW: counts.needs_review,
-        Preset.RESOLVED: counts.resolved,
-        Preset.UNLABELLED: counts.unlabelled,
-        Preset.ALL: splits[wanted.split],
-    }
-    return [
-        PresetTab(
-            title=_TITLES[preset],
-            count=count,
-            url=url(
-                request,
-                "review.queue",
-                {**replace(wanted, preset=preset, state=None).to_query(), "preset": preset.value},
-                dataset_id=dataset.id,
-            ),
-            is_current=preset is wanted.preset,
-        )
-        for preset, count in numbers.items()
-        if count or preset not in _ONLY_WHERE_FOUND or wanted.preset is preset
-    ]
-
-
-def _resolver(session: Session, dataset: Dataset, row: QueueRow | None, settings: Settings) -> dict[str, Any]:
-    opened = review.resolver(session, dataset, row.example.id) if row else None
-    is_issue = row is not None and row.score is not None and row.score.is_issue
-    counts = datasets.counts(session, dataset.id, split=row.example.split) if row and is_issue else None
-    return {
-        "resolver": opened,
-        "issues_total": counts.issues if counts else None,
-        "selected_id": row.example.id if row else None,
-        "idempotency_key": secrets.token_hex(12),
-        "status": None if opened else status(session, dataset, settings),
-    }
-
-
-def status(session: Session, dataset: Dataset, settings: Settings) -> Status:
-    """Return whether a dataset was scored, or is being scored, and whether a worker is there to do it."""
-    run = scoring.latest(session, dataset.id)
-    alive = runs.is_worker_alive(session, stale_seconds=settings.worker_stale_seconds)
-    return Status(is_scored=dataset.current_run_id is not None, run=run, worker_alive=alive)

@@ -9,6 +9,7 @@ from app.models.columns import RunState
 from app.models.evidence import IssueKind, kinds_of
 from app.models.examples import ExampleState
 from app.models.review import Batch, BatchKind
+from app.services.search_words import marked
 
 STATES = {
     ExampleState.OPEN: "open",
@@ -71,6 +72,8 @@ EMBEDDERS = {"use": "multilingual sentence encoder", "tfidf": "words and their w
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _NEARLY_NOW = 10
 _KIB = 1024
+_EXCERPT_CHARS = 160
+_SEARCHED_CHARS = 10_000
 _NARROW_SPACE = "\u202f"
 
 
@@ -125,6 +128,22 @@ def ago(moment: dt.datetime) -> str:
         return f"{duration(seconds)} ago"
     days = int(seconds / _DAY)
     return "yesterday" if days == 1 else f"{days} days ago"
+
+
+def excerpt(text: str, search: str) -> list[tuple[str, bool]]:
+    """Return the beginning of a text for one line, from where a search has found something; see `marked`."""
+    shown = text[: 4 * _EXCERPT_CHARS] if not search else text[:_SEARCHED_CHARS]
+    parts = marked(shown, search)
+    before = parts[0][0] if len(parts) > 1 and not parts[0][1] else ""
+    if len(before) > _EXCERPT_CHARS // 2:
+        parts[0] = (f"…{before[-_EXCERPT_CHARS // 4 :]}", False)
+    left, line = _EXCERPT_CHARS, []
+    for part, is_found in parts:
+        line.append((part[:left], is_found))
+        left -= len(part)
+        if left <= 0:
+            break
+    return line
 
 
 def moment(value: dt.datetime) -> str:
@@ -247,6 +266,8 @@ FILTERS = {
     "ago": ago,
     "moment": moment,
     "day": day,
+    "excerpt": excerpt,
+    "marked": marked,
     "plural": plural,
     "epoch": epoch,
     "state_name": state_name,

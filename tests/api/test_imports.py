@@ -32,6 +32,7 @@ def test_a_file_in_one_request(client: TestClient, database: Database, settings:
     assert found["columns"] == {
         "text": "body", "label": "label", "id": None, "split": None, "annotator": None,
         "metadata": ["channel"],
+        "filterable": [],
     }  # fmt: skip
     assert (found["file_name"], found["bytes"], found["layout"]["format"]) == (
         "requests.csv",

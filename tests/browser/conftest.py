@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 import uvicorn
+from playwright.sync_api import Page
 
 from app.config import Settings
 from app.db import Database
@@ -16,7 +17,7 @@ PATIENCE_SECONDS = 180
 
 
 @pytest.fixture
-def site(settings: Settings, database: Database) -> Iterator[str]:
+def site(settings: Settings, database: Database, page: Page) -> Iterator[str]:
     """Serve the app on a free port; the address without a slash at its end."""
     config = uvicorn.Config(
         create_app(settings, database), host="127.0.0.1", port=0, log_level="warning", lifespan="off"
@@ -30,6 +31,7 @@ def site(settings: Settings, database: Database) -> Iterator[str]:
         time.sleep(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
     yield f"http://127.0.0.1:{port}"
+    page.goto("about:blank")  # it may be asking for the row that comes next
     server.should_exit = True
     thread.join(timeout=PATIENCE_SECONDS)
 

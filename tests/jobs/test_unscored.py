@@ -11,6 +11,7 @@ from app.errors import InvalidInput
 from app.models.review import Verdict
 from app.services import datasets, decisions, review, scoring
 from app.services.queue_filter import Preset, QueueFilter
+from app.services.queue_rows import QueueRow
 from tests.jobs.test_jobs import ask_for_import, ask_for_scores, tickets
 from tests.jobs.working import at_work, done
 from tests.services.checking import assert_counters
@@ -18,7 +19,7 @@ from tests.services.checking import assert_counters
 ALL = QueueFilter(preset=Preset.ALL)
 
 
-def rows_of(database: Database, dataset_id: int) -> list[review.QueueRow]:
+def rows_of(database: Database, dataset_id: int) -> list[QueueRow]:
     with database.read() as session:
         return review.list_queue(session, datasets.get(session, dataset_id), ALL, limit=500).rows
 

@@ -29,11 +29,11 @@ from tests.factories import Row
 from tests.services.checking import example_of, label_of
 
 ROWS = (
-    Row("one", "a", "b", 0.01),
+    Row("one more", "a", "b", 0.01),
     Row("two", "a", "c", 0.05),
     Row("three", "b", "a", 0.2),
     Row("four", "c", "a", 0.3),
-    Row("five", "a"),
+    Row("five more", "a"),
     Row("six", "b"),
     Row("seven", "c", "b", 0.02, split=Split.TEST),
     Row("eight", None, "a", 0.6),

@@ -102,7 +102,7 @@ def fixed(database: Database, dataset_id: int) -> list[str]:
         (Rule(RuleKind.MIN_CONFIDENCE, 0.74), EVERY, "r1 r2 r3 r8"),
         (Rule(RuleKind.MIN_CONFIDENCE, 1), EVERY, ""),
         (Rule(RuleKind.TOP, 3), EVERY, "r1 r2 r3"),
-        (Rule(RuleKind.TOP, 3), QueueFilter(search="o"), "r1 r2 r4"),
+        (Rule(RuleKind.TOP, 1), QueueFilter(search="t"), "r2"),
         (Rule(RuleKind.TOP, 99), QueueFilter(), "r1 r2 r3 r4"),
     ],
 )

@@ -17,6 +17,7 @@ from app.models.review import Verdict
 from app.services import datasets, decisions, queue_order, review, runs
 from app.services import learning as learnings
 from app.services.queue_filter import Preset, QueueFilter
+from app.services.queue_rows import QueueRow
 from tests.factories import ROWS, Row, make_dataset
 from tests.services.checking import check, example_of
 from tests.services.learned import put_in_front
@@ -183,9 +184,7 @@ def test_a_walk_with_new_orders_in_between_meets_every_row_once(database: Databa
     assert len(met) == 24
 
 
-def advance(
-    database: Database, dataset_id: int, example_id: int, order: int
-) -> tuple[review.QueueRow | None, int]:
+def advance(database: Database, dataset_id: int, example_id: int, order: int) -> tuple[QueueRow | None, int]:
     """Go on as the page does: in its order, or at the top of a newer one."""
     wanted = QueueFilter(preset=Preset.ALL, state=None)
     with database.read() as session:
@@ -216,7 +215,7 @@ def test_an_order_that_is_gone_gives_way_to_the_newest(any_database: Database, d
         session.execute(sa.delete(Learning).where(Learning.id == old))
     with any_database.read() as session:
         dataset = datasets.get(session, dataset_id)
-        assert queue_order.resolve(session, dataset, old, kind=None) == new
+        assert queue_order.resolve(session, dataset, old, is_learned=True) == new
         page = review.list_queue(session, dataset, ALL, cursor=cursor, limit=1)
         assert (page.order, page.rows[0].example.external_id, page.before) == (new, "r7", None)
 

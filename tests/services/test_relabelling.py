@@ -224,13 +224,13 @@ def test_a_split_moves_the_rows_of_a_filter(
         rows = label_names(session, dataset_id)
         dataset = datasets.get(session, dataset_id)
         choices = SplitChoices(
-            label_of(session, dataset_id, "a").id, QueueFilter(Preset.ALL, None, search="e")
+            label_of(session, dataset_id, "a").id, QueueFilter(Preset.ALL, None, search="more")
         )
         plan = relabelling.preview_split(session, dataset, choices)
     assert (plan.rows, plan.decided, plan.left) == (1, 1, 2)
     assert [row.example.external_id for row in plan.sample] == ["r1"]
     shown = scores(any_database, dataset_id)
-    batch = split(any_database, dataset_id, "a", "c", filter=QueueFilter(Preset.ALL, None, search="e"))
+    batch = split(any_database, dataset_id, "a", "c", filter=QueueFilter(Preset.ALL, None, search="more"))
     done = work(any_settings, any_database, batch)
     check(any_database, dataset_id)
     with any_database.read() as session:

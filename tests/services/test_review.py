@@ -16,6 +16,7 @@ from app.models.examples import ExampleState
 from app.models.review import Verdict
 from app.services import datasets, decisions, issues, review
 from app.services.queue_filter import Preset, QueueFilter
+from app.services.review import Matches
 from tests.conftest import QueryRecorder
 from tests.factories import ROWS, Row, make_dataset
 from tests.services.checking import example_of, label_of
@@ -147,7 +148,6 @@ FILTERS: list[tuple[dict[str, Any], str]] = [
     ({"max_confidence": 0.04, "preset": Preset.ALL}, "r1"),
     ({"search": "MONEY BACK"}, "r5"),
     ({"search": "100%_\\", "preset": Preset.ALL}, "r12"),
-    ({"search": "\x00", "preset": Preset.ALL}, "r12"),
     ({"search": "%", "preset": Preset.ALL}, "r12"),
     ({"search": "أين", "preset": Preset.ALL}, "r9"),
     ({"person": "ann", "preset": Preset.ALL, "split": None}, "r1 r2 r10 r6"),
@@ -207,7 +207,6 @@ def test_empty_fields_of_an_address_are_the_usual() -> None:
     usual = QueueFilter.from_query({"preset": "", "given": " ", "cursor": "1:2", "search": ""})
     assert usual == QueueFilter()
     assert QueueFilter().to_query() == {}
-    assert len(QueueFilter.from_query({"search": "x" * 999}).search) == 200
 
 
 def test_issues_are_listed_by_rank_whatever_was_decided(any_database: Database, decided: int) -> None:
@@ -244,6 +243,7 @@ def test_matches_are_counted_up_to_a_bound(any_database: Database) -> None:
     dataset_id = make_dataset(any_database)
     with any_database.read() as session:
         dataset = datasets.get(session, dataset_id)
-        assert review.count_matches(session, dataset, QueueFilter(preset=Preset.ALL, search="lamp")) == 1
-        assert review.count_matches(session, dataset, QueueFilter(preset=Preset.ALL, search="no such")) == 0
-        assert review.count_matches(session, dataset, EVERY, most=3) == 4
+        for search, rows in (("lamp", 1), ("no such", 0)):
+            wanted = QueueFilter(preset=Preset.ALL, search=search)
+            assert review.count_matches(session, dataset, wanted) == Matches(rows, is_more=False)
+        assert review.count_matches(session, dataset, EVERY, most=3) == Matches(3, is_more=True)

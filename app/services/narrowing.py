@@ -1,0 +1,100 @@
+"""How a filter is answered that no index of the queue's order has: by its few rows, or along the order.
+
+A search for a rare word is quick the other way round: take the rows that the index of words knows, and put
+those in order. One for a frequent word is quick by walking the order, where every other row fits. Which one
+it is, the indexes say: they are asked for so many rows and no more.
+"""
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.errors import InvalidInput
+from app.models.columns import Split
+from app.models.datasets import Dataset, Label
+from app.models.examples import Example, ExampleState
+from app.models.metadata import MetadataValue
+from app.models.scoring import Score
+from app.services import metadata, search
+from app.services.queue_filter import Preset, QueueFilter
+
+_Ids: TypeAlias = sa.Select[Any] | sa.CompoundSelect[Any]
+FEW = 20_000
+"""So many rows are put in order faster than a walk finds a page of them among a million."""
+
+
+@dataclass(frozen=True)
+class Narrowed:
+    """The numbers of the rows that one part of a filter leaves, and whether they are few."""
+
+    ids: sa.Subquery
+    is_few: bool
+
+
+def narrow(session: Session, dataset: Dataset, wanted: QueueFilter) -> Narrowed | None:
+    """Return the part of a filter that leaves the fewest rows, if the filter has a part like that."""
+    narrowest: Narrowed | None = None
+    for ids in _parts(session, dataset, wanted):
+        limited = ids.limit(FEW + 1).subquery()
+        count = session.scalar(sa.select(sa.func.count()).select_from(limited)) or 0
+        if count <= FEW:
+            return Narrowed(ids.subquery("narrowed"), is_few=True)
+        narrowest = narrowest or Narrowed(ids.subquery("narrowed"), is_few=False)
+    return narrowest
+
+
+def _parts(session: Session, dataset: Dataset, wanted: QueueFilter) -> list[_Ids]:
+    parts = _of_scores(dataset, wanted) if dataset.current_run_id else []
+    if wanted.preset is Preset.UNLABELLED:
+        unlabelled = (Example.dataset_id == dataset.id, Example.label_id.is_(None))
+        parts.append(sa.select(Example.id.label("id")).where(*unlabelled))
+    if wanted.person is not None:
+        of_person = (Example.dataset_id == dataset.id, Example.decided_by_id == wanted.person)
+        parts.append(sa.select(Example.id.label("id")).where(*of_person))
+    if search.has_words(wanted.search):
+        is_sqlite = session.get_bind().dialect.name == "sqlite"
+        between = _numbers(session, dataset)
+        parts.append(search.found(wanted.search, is_sqlite=is_sqlite, between=between))
+    columns = metadata.column_ids(session, dataset.id) if wanted.metadata else {}
+    for name, value in wanted.metadata:
+        if name not in columns:
+            raise InvalidInput(
+                f"The rows of {dataset.name} cannot be filtered by {name!r}: "
+                "that is chosen when a file with this column is imported."
+            )
+        of_value = (MetadataValue.column_id == columns[name], MetadataValue.value == value)
+        parts.append(sa.select(MetadataValue.example_id.label("id")).where(*of_value))
+    return parts
+
+
+def _of_scores(dataset: Dataset, wanted: QueueFilter) -> list[_Ids]:
+    """Return the parts that an index of the scores answers, though not in the queue's order."""
+    splits = list(Split) if wanted.split is None else [wanted.split]
+    of_run = (Score.run_id == dataset.current_run_id, Score.split.in_(splits))
+    ids = sa.select(Score.example_id.label("id")).where(*of_run)
+    parts: list[_Ids] = []
+    if wanted.given is not None:
+        of_pair = [Score.given_label_id == wanted.given]
+        if wanted.suggested is not None:
+            of_pair.append(Score.suggested_label_id == wanted.suggested)
+        parts.append(ids.where(*of_pair))
+    elif wanted.suggested is not None:
+        # The index begins with the given label: it is asked for every one of them, and for none.
+        of_label = Score.given_label_id.in_(sa.select(Label.id).where(Label.dataset_id == dataset.id))
+        suggested = Score.suggested_label_id == wanted.suggested
+        parts.append(
+            sa.union_all(ids.where(of_label, suggested), ids.where(Score.given_label_id.is_(None), suggested))
+        )
+    if wanted.preset is Preset.RESOLVED and wanted.state is None:
+        parts.append(ids.where(Score.state.in_([state for state in ExampleState if state.is_resolved])))
+    return parts
+
+
+def _numbers(session: Session, dataset: Dataset) -> tuple[int, int]:
+    """Return the first and the last number of a dataset's rows; others may have numbers between them."""
+    ids = sa.select(Example.id).where(Example.dataset_id == dataset.id).limit(1)
+    first = session.scalar(ids.order_by(Example.import_seq, Example.id))
+    last = session.scalar(ids.order_by(Example.import_seq.desc(), Example.id.desc()))
+    return (first or 0, last or 0)

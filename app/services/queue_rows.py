@@ -1,0 +1,120 @@
+"""The rows of the queue: the questions that read them, whole or narrowed."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import sqlalchemy as sa
+from sqlalchemy.orm import aliased
+
+from app.models.columns import Split
+from app.models.datasets import Dataset, Label
+from app.models.evidence import Finding, IssueKind
+from app.models.examples import Example
+from app.models.learning import FrontRow
+from app.models.samples import SampleRow
+from app.models.scoring import Score
+from app.services.few_first import FewFirst
+from app.services.narrowing import Narrowed
+from app.services.queue_filter import QueueFilter, conditions
+from app.services.queue_order import Place
+
+
+@dataclass(frozen=True)
+class QueueRow:
+    """One row of the queue, with the names of its labels; no score where the run has not seen it."""
+
+    example: Example
+    score: Score | None
+    given: str | None
+    suggested: str | None
+    current: str | None
+    place: Place | None = None
+
+    @property
+    def cursor(self) -> str:
+        """The row's place in the order it was read in."""
+        return str(self.place)
+
+
+_given, _suggested, _current = aliased(Label), aliased(Label), aliased(Label)
+_COLUMNS = (Example, Score, _given.name, _suggested.name, _current.name)
+Rows: TypeAlias = sa.Select[Example, Score | None, str | None, str | None, str | None]
+
+
+def queue_row(
+    place: Place | None,
+    example: Example,
+    score: Score | None,
+    given: str | None,
+    suggested: str | None,
+    current: str | None,
+) -> QueueRow:
+    """Return a row as it was read."""
+    # A row that came after the run is listed with a score that says nothing.
+    is_scored = score is not None and score.suggested_label_id is not None
+    return QueueRow(example, score if is_scored else None, given, suggested, current, place)
+
+
+def rows(dataset: Dataset, wanted: QueueFilter, *, order: int = 0, narrowed: Narrowed | None = None) -> Rows:
+    """Return the rows of a filter; with an order, those of its front, beginning with it.
+
+    Few narrowed rows come first and the others are looked up; many are left to a walk along the order.
+    """
+    few = narrowed.ids if narrowed and narrowed.is_few else None
+    row_by_row = narrowed is not None and not narrowed.is_few
+    if dataset.current_run_id is None:
+        return _unscored(dataset, few).where(*conditions(wanted, scored=False, row_by_row=row_by_row))
+    # The queue is one range of an index of the scores. A run scores rows of its dataset alone; to say so of
+    # the examples again would tempt SQLite to begin with them and to sort them all.
+    start: sa.FromClause = Score.__table__
+    kind = wanted.preset.kind
+    if few is not None:
+        start = FewFirst(few, start, few.c.id == Score.example_id)
+    elif order:
+        start = FewFirst(FrontRow.__table__, start, FrontRow.example_id == Score.example_id)
+    elif wanted.sample is not None:
+        start = FewFirst(SampleRow.__table__, start, SampleRow.example_id == Score.example_id)
+    if kind is not None:
+        of_score = (Score.run_id == Finding.run_id) & (Score.example_id == Finding.example_id)
+        start = (
+            sa.join(Finding, start, of_score) if few is None else FewFirst(start, Finding.__table__, of_score)
+        )
+    query = sa.select(*_COLUMNS).select_from(start).join(Example, Example.id == Score.example_id)
+    if kind is not None:
+        query = query.where(*_of_kind(dataset, kind, wanted.split))
+    elif order:
+        if few is not None:
+            query = query.join(FrontRow, FrontRow.example_id == Score.example_id)
+        query = query.where(FrontRow.learning_id == order)
+    elif wanted.sample is not None and few is None:
+        query = query.where(SampleRow.sample_id == wanted.sample)
+    fits = conditions(wanted, scored=True, row_by_row=row_by_row or few is not None)
+    return _named(query).where(Score.run_id == dataset.current_run_id, *fits)
+
+
+def _of_kind(dataset: Dataset, kind: IssueKind, split: Split | None) -> list[sa.ColumnElement[bool]]:
+    found = [Finding.run_id == dataset.current_run_id, Finding.kind == kind, Finding.is_open.is_(True)]
+    return found if split is None else [*found, Finding.split == split]
+
+
+def rows_of(dataset: Dataset) -> Rows:
+    """Return every row of a dataset, with its score where there is one."""
+    return _unscored(dataset, None)
+
+
+def _unscored(dataset: Dataset, few: sa.Subquery | None) -> Rows:
+    of_run = (Score.example_id == Example.id) & (Score.run_id == (dataset.current_run_id or 0))
+    start: sa.FromClause = Example.__table__
+    if few is not None:
+        start = FewFirst(few, start, few.c.id == Example.id)
+    return _named(sa.select(*_COLUMNS).select_from(start).outerjoin(Score, of_run)).where(
+        Example.dataset_id == dataset.id, Example.import_seq <= dataset.import_seq
+    )
+
+
+def _named(query: Rows) -> Rows:
+    return (
+        query.outerjoin(_given, _given.id == Example.given_label_id)
+        .outerjoin(_suggested, _suggested.id == Score.suggested_label_id)
+        .outerjoin(_current, _current.id == Example.label_id)
+    )

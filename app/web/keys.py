@@ -1,0 +1,77 @@
+"""Keys: which key does what, for whoever asks."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Request
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from app.errors import InvalidInput
+from app.services import keys
+from app.services.keys import Keys
+from app.web.deps import CurrentActor, CurrentDatabase, ReadSession, WriteSession
+from app.web.render import form_again, go_to, html, url
+
+router = APIRouter(prefix="/keys")
+
+KEYMAP_TITLES = {
+    "qwerty": "QWERTY: Q keeps, W accepts, Z undoes",
+    "azerty": "AZERTY: the same places, A keeps, Z accepts, W undoes",
+    "qwertz": "QWERTZ: the same places, Y undoes",
+    "prodigy": "Prodigy: A accepts, X keeps, Space sets aside, Backspace undoes",
+}
+
+
+class KeymapForm(BaseModel):
+    """One of the keymaps."""
+
+    keymap: str = ""
+
+
+class KeysForm(BaseModel):
+    """A key for each action, in the same order."""
+
+    action: list[str] = []
+    key: list[str] = []
+
+
+@router.get("", name="keys.show")
+def show(request: Request, session: ReadSession, actor: CurrentActor) -> Response:
+    """Show one's keys, to be changed."""
+    return html(request, "keys/page.html", **_values(keys.get(session, actor=actor)))
+
+
+def _values(chosen: Keys, written: dict[str, str] | None = None, error: str = "") -> dict[str, Any]:
+    shown = {action: chosen.shown(action) for action in keys.ACTIONS}
+    return {
+        "chosen": chosen,
+        "actions": keys.ACTIONS,
+        "written": shown | (written or {}),
+        "keymaps": KEYMAP_TITLES,
+        "error": error,
+    }
+
+
+@router.post("/keymap", name="keys.choose")
+def choose(
+    request: Request, form: Annotated[KeymapForm, Form()], actor: CurrentActor, session: WriteSession
+) -> Response:
+    """Take one of the keymaps."""
+    keys.choose(session, form.keymap, actor=actor)
+    return go_to(request, url(request, "keys.show"), flash="These are your keys now.")
+
+
+@router.post("", name="keys.change")
+def change(
+    request: Request, form: Annotated[KeysForm, Form()], actor: CurrentActor, database: CurrentDatabase
+) -> Response:
+    """Give actions other keys, or show what was written again with what is wrong with it."""
+    written = dict(zip(form.action, form.key, strict=False))
+    try:
+        with database.write() as session:
+            keys.change(session, written, actor=actor)
+    except InvalidInput as error:
+        with database.read() as session:
+            values = _values(keys.get(session, actor=actor), written, str(error))
+        return form_again(request, "keys/page.html", "keys/_form.html", target="#keys-form", **values)
+    return go_to(request, url(request, "keys.show"), flash="These are your keys now.")
