@@ -205,7 +205,9 @@ function showAhead() {
   if (here.dataset.order && here.dataset.order !== queue.dataset.order) {
     markedId = undefined;
     htmx.ajax("GET", here.dataset.queue, { target: "#queue", swap: "outerHTML" });
-    showFor(byId("renewed"), 4000);
+    const box = byId("renewed");
+    box.textContent = box.dataset.sentence;
+    showFor(box, 4000);
   }
 }
 
