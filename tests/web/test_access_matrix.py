@@ -184,6 +184,7 @@ def one_of_everything(database: Database, home: Path, name: str) -> dict[str, An
             "dataset": dataset_id,
             "name": name,
             "kind": "scoring",
+            "waiting": waiting,
         }
 
 
@@ -238,6 +239,7 @@ def ask(world: World, name: str, person: str, place: str) -> Any:
     plain = path.replace(":int", "").replace("_id}", "}")
     if needs.where == DRAFT:
         plain = plain.replace("{import}", "{draft}")
+        ids["waiting"].write_bytes(CSV)  # discarding is the one thing that lasts
     address = plain.format(**ids) + (f"?{filled(needs.query, ids)}" if needs.query else "")
     arguments: dict[str, Any] = {}
     if needs.file:

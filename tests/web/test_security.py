@@ -184,7 +184,7 @@ def test_a_token_in_an_address_is_refused(
 
 
 def test_secrets_stay_out_of_logs_and_answers(
-    web: FastAPI, database: Database, caplog: pytest.LogCaptureFixture
+    web: FastAPI, database: Database, dataset_id: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     browser = signed_in(web, database, Role.LEAD)
@@ -196,7 +196,7 @@ def test_secrets_stay_out_of_logs_and_answers(
     client.get("/open", params={"key": key})
     client.get("/api/v1/datasets", headers={"Authorization": f"Bearer {token}"})
     client.post("/sign-in", data={"name": "lead", "password": factories.PASSWORD + "x"})
-    broken = browser.open("/datasets/1")
+    broken = browser.open(f"/datasets/{dataset_id}")
     # The client of the tests has a log of its own.
     logged = "".join(caplog.handler.format(one) for one in caplog.records if not one.name.startswith("httpx"))
     assert "counters" in logged
