@@ -129,13 +129,19 @@ def _assert_same(first: Mapping[str, Any], again: Mapping[str, Any]) -> None:
     assert len(first["fingerprint"]) == 32
 
 
-def test_an_experiment_goes_on_behind_the_trainings_that_are_kept(
-    any_settings: Settings, any_database: Database, tmp_path: Path
+def test_an_experiment_that_fails_says_why_and_one_that_broke_off_goes_on(
+    settings: Settings, database: Database, tmp_path: Path
 ) -> None:
-    with at_work(any_settings, any_database):
-        dataset_id = _ready(any_database, tmp_path)
-        whole = done(any_database, ask(any_database, dataset_id, variants=["original", "corrected"]))
-    with any_database.write() as session:
+    with at_work(settings, database):
+        dataset_id = _ready(database, tmp_path)
+        whole = done(database, ask(database, dataset_id, variants=["original", "corrected"]))
+        said = failed(database, ask(database, dataset_id, settings={"depth": 3}))
+    assert said == "The trainer linear has no setting 'depth'; it has held_out."
+    with database.write() as session:
+        unfinished = experiments.list_experiments(session, dataset_id)[0]
+        with pytest.raises(Conflict, match="has not finished"):
+            experiment_results.add_model(session, unfinished.id, OtherModel("x", {}), actor=LOCAL)
+    with database.write() as session:
         asked = experiments.repeat(session, whole.id, actor=LOCAL)
         for trial in experiments.trials(session, whole.id)[:3]:
             values = {
@@ -145,10 +151,10 @@ def test_an_experiment_goes_on_behind_the_trainings_that_are_kept(
                 "predicted": trial.predicted,
             }
             session.add(type(trial)(experiment_id=asked.id, **values, details={"kept": True}))
-    with at_work(any_settings, any_database):
-        found = done(any_database, asked)
+    with at_work(settings, database):
+        found = done(database, asked)
     assert found.results["fingerprint"] == whole.results["fingerprint"]
-    with any_database.read() as session:
+    with database.read() as session:
         trials = experiments.trials(session, asked.id)
     assert [trial.details.get("kept", False) for trial in trials] == [True, True, True, False]
 
@@ -162,22 +168,22 @@ def _ready(database: Database, folder: Path) -> int:
 
 
 def test_another_model_joins_a_finished_experiment(
-    any_settings: Settings, any_database: Database, tmp_path: Path
+    settings: Settings, database: Database, tmp_path: Path
 ) -> None:
-    with at_work(any_settings, any_database):
-        dataset_id = _ready(any_database, tmp_path)
-        asked = done(any_database, ask(any_database, dataset_id, seeds=[0]))
-    with any_database.read(snapshot=True) as session:
+    with at_work(settings, database):
+        dataset_id = _ready(database, tmp_path)
+        asked = done(database, ask(database, dataset_id, seeds=[0]))
+    with database.read(snapshot=True) as session:
         rows = experiment_results.test_rows(session, asked.id)
     assert len(rows) == 30
     assert all(text_hash(row.text) for row in rows)
     right: dict[int, str | None] = {row.example_id: row.label for row in rows}
     half = {one: label if at % 2 else "nonsense" for at, (one, label) in enumerate(right.items())}
     for name, answers in (("tuned", half), ("tuned", right), ("silent", {})):
-        with any_database.write() as session:
+        with database.write() as session:
             other = OtherModel(name, answers, rows=60, details={"provider": "here"})
             experiment_results.add_model(session, asked.id, other, actor=LOCAL)
-    with any_database.read() as session:
+    with database.read() as session:
         found = experiments.get(session, asked.id).results
     assert found["variants"]["model:tuned"]["accuracy"] == 1
     assert found["variants"]["model:tuned"]["details"] == {"provider": "here"}
@@ -188,28 +194,15 @@ def test_another_model_joins_a_finished_experiment(
     assert "The best of all is tuned, with 100.0%." in experiment_words.headline(found)
 
 
-def test_settings_that_no_trainer_has_fail_with_a_sentence(
-    any_settings: Settings, any_database: Database, tmp_path: Path
-) -> None:
-    with at_work(any_settings, any_database):
-        dataset_id = _ready(any_database, tmp_path)
-        said = failed(any_database, ask(any_database, dataset_id, settings={"depth": 3}))
-        assert said == "The trainer linear has no setting 'depth'; it has held_out."
-    with any_database.write() as session:
-        asked = experiments.list_experiments(session, dataset_id)[0]
-        with pytest.raises(Conflict, match="has not finished"):
-            experiment_results.add_model(session, asked.id, OtherModel("x", {}), actor=LOCAL)
-
-
 def test_a_class_that_cannot_be_split_is_said_so(
-    any_settings: Settings, any_database: Database, tmp_path: Path
+    settings: Settings, database: Database, tmp_path: Path
 ) -> None:
     rows = [{"id": "a", "text": "one", "label": "x"}, {"id": "b", "text": "two", "label": "y"}]
-    with at_work(any_settings, any_database):
-        dataset_id = done(any_database, ask_for_import(any_database, tmp_path, rows)).dataset_id or 0
-        assert "No test row can be drawn" in failed(any_database, draw(any_database, dataset_id))
-        check(any_database, dataset_id)
-    with any_database.read() as session:
+    with at_work(settings, database):
+        dataset_id = done(database, ask_for_import(database, tmp_path, rows)).dataset_id or 0
+        assert "No test row can be drawn" in failed(database, draw(database, dataset_id))
+        check(database, dataset_id)
+    with database.read() as session:
         drawn = runs.get(session, Import, 2)
         assert (drawn.state, drawn.rows_changed) == (RunState.FAILED, 0)
         assert example_of(session, dataset_id, "a").split is Split.TRAIN

@@ -10,7 +10,7 @@ def test_equal_near_equal_and_alike_rows_stay_together() -> None:
     ]
     alike = [(10, pack_ids(np.array([14, 18]))), (12, pack_ids(np.array([999])))]
     drawn = set(choose(rows, alike, share=0.25, seed=1))
-    assert len(drawn) == 20
+    assert 18 <= len(drawn) <= 24  # as near to a quarter of each class as whole groups come
     for at in range(0, 80, 2):
         assert (10 + at in drawn) is (11 + at in drawn)
     assert len({one in drawn for one in (10, 11, 14, 15, 18, 19)}) == 1

@@ -100,12 +100,10 @@ def test_it_learns_is_kept_and_comes_back_the_same(base: Path, tmp_path: Path) -
     assert np.allclose(found.sum(axis=1), 1)
     assert [NAMES[best] for best in found[:3].argmax(axis=1)] == ["order", "refund", "question"]
     assert epochs[-1].train_loss < epochs[0].train_loss
-    assert steps[-1] == (28, 28) or epochs[-1].valid_loss is not None
+    assert steps[-1] == (steps[-1][1], len(steps))
     trainer = TransformerTrainer(threads=1, base=tmp_path)  # the folder holds all that is needed
     model = trainer.load(tmp_path / "m")
-    assert (model.predict(["my parcel late", "money"]) == found[:2]).all() or np.allclose(
-        model.predict(["my parcel late", "money"]), found[:2], atol=1e-6
-    )
+    assert np.allclose(model.predict(["my parcel late", "money"]), found[:2], atol=1e-6)
     assert model.report["epochs"][-1]["number"] == len(epochs)
     assert {path.name for path in (tmp_path / "m").iterdir()} == {
         "model.json", "model.safetensors", "config.json", "tokenizer.json",

@@ -120,9 +120,7 @@ def ask_for_everything(database: Database, dataset_id: int, folder: Path) -> lis
             scoring.request(session, dataset_id, embedder="tfidf", actor=LOCAL),
             autofix.request(session, dataset_id, QueueFilter(), Rule(RuleKind.ALL), actor=LOCAL),
             export,
-            experiments.request(
-                session, dataset_id, trainer="linear", seeds=[0], embedder="tfidf", actor=LOCAL
-            ),
+            experiments.request(session, dataset_id, experiments.Wanted(seeds=[0]), actor=LOCAL),
             fine_tunes.request(session, export.id, service, model="m", actor=LOCAL),
         ]
 

@@ -72,7 +72,7 @@ def test_variants_are_those_of_the_exports(any_database: Database) -> None:
 
 def test_what_machines_and_what_people_changed_can_be_told_apart(any_database: Database) -> None:
     dataset_id = make_dataset(any_database, rows=ROWS)
-    batch = fixing.request(any_database, dataset_id, fixing.Rule(fixing.RuleKind.ALL))
+    batch = fixing.request(any_database, dataset_id, fixing.ALL)
     fixing.run(any_database, batch)
     for name, verdict in {"r1": Verdict.KEEP, "r3": Verdict.EXCLUDE, "r6": Verdict.NEEDS_REVIEW}.items():
         fixing.decide(any_database, dataset_id, name, verdict)
@@ -133,7 +133,7 @@ def test_another_version_is_judged_by_the_same_test_rows(any_database: Database)
 
 def test_no_test_row_is_judged_by_an_auto_fix(any_database: Database) -> None:
     dataset_id = make_dataset(any_database, rows=ROWS)
-    fixing.run(any_database, fixing.request(any_database, dataset_id, fixing.Rule(fixing.RuleKind.ALL)))
+    fixing.run(any_database, fixing.request(any_database, dataset_id, fixing.ALL))
     with any_database.write() as session:
         session.get_one(Example, example_of(session, dataset_id, "r4").id).split = Split.TEST
     asked = request(any_database, dataset_id)
@@ -186,14 +186,15 @@ def test_requests_that_are_refused(any_database: Database, ann: Actor) -> None:
     dataset_id = make_dataset(any_database, rows=ROWS)
     with pytest.raises(Unavailable, match="setright finetune"):
         request(any_database, dataset_id, trainer="openai")
-    for wanted, problem in {
+    refused: dict[str, dict[str, Any]] = {
         "'best' is no variant; there are original, dropped": {"variants": ["best"]},
         "Choose at least one variant": {"variants": []},
         "at most 50 points": {"curve_points": 51},
         "At most 10 versions": {"version_names": ["v"] * 11},
-    }.items():
-        with pytest.raises(InvalidInput, match=wanted):
-            request(any_database, dataset_id, **problem)
+    }
+    for problem, wanted in refused.items():
+        with pytest.raises(InvalidInput, match=problem):
+            request(any_database, dataset_id, **wanted)
     with pytest.raises(NotFound, match="There is no version 'v9'"):
         request(any_database, dataset_id, version_names=["v9"])
     with pytest.raises(InvalidInput, match="'magic' is no trainer; there is linear, local, transformer"):

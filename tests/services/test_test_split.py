@@ -66,7 +66,7 @@ def test_draws_that_are_refused(any_database: Database, ann: Actor) -> None:
     for share in (0, 0.95, float("nan")):
         with pytest.raises(InvalidInput, match="takes from 1% to 90% of the rows"):
             draw(any_database, dataset_id, share=share)
-    batch = fixing.request(any_database, dataset_id, fixing.Rule(fixing.RuleKind.ALL))
+    batch = fixing.request(any_database, dataset_id, fixing.ALL)
     with pytest.raises(Conflict, match="is on its way"):
         draw(any_database, dataset_id)
     fixing.run(any_database, batch)

@@ -116,7 +116,7 @@ def test_pictures_come_as_svg_and_csv(
     table = browser.client.get(f"{there}.csv")
     assert table.headers["content-type"].startswith("text/csv")
     assert len(table.text.splitlines()) > 2
-    assert browser.client.get(f"{there}.exe").status_code == 422
+    assert browser.client.get(f"{there}.exe").status_code == 404
 
 
 def test_reports_can_be_shared(browser: Browser, dataset_id: int, database: Database) -> None:

@@ -1,6 +1,5 @@
 """What a training leaves after each epoch, so that one that was killed goes on there."""
 
-import pickle
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,11 +44,13 @@ class Checkpoint:
 
 def read(folder: Path, fingerprint: str) -> Checkpoint | None:
     """Return the checkpoint of this very training, if there is one."""
+    if not (folder / CHECKPOINT).is_file():
+        return None
     try:
         found = torch.load(folder / CHECKPOINT, map_location="cpu", weights_only=True)
         checkpoint = Checkpoint(**found)
-    except (OSError, RuntimeError, EOFError, TypeError, pickle.UnpicklingError):
-        return None  # there is none, or the disk was full when it was written
+    except Exception:  # noqa: BLE001 — broken bytes make torch raise whatever they happen to mean
+        return None
     return checkpoint if checkpoint.fingerprint == fingerprint else None
 
 
