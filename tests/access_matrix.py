@@ -162,7 +162,7 @@ API = {
     "api.imports.get": LOOK,
     "api.imports.list": LOOK,
     "api.imports.preview": LOOK,
-    "api.imports.confirm": Needs(Role.LEAD, DRAFT, json={"dataset": "New"}),
+    "api.imports.confirm": Needs(Role.LEAD, DRAFT, json={"dataset": "New", "text": "text", "label": "label"}),
     "api.imports.discard": Needs(Role.LEAD, DRAFT),
     "api.imports.cancel": LEAD,
     "api.imports.rejected": LOOK,

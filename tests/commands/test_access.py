@@ -4,6 +4,7 @@ import re
 
 import httpx2
 
+from app.actor import Role
 from app.db import Database
 from app.services import access, people, sessions
 from tests import factories
@@ -71,5 +72,6 @@ def test_roles_in_a_dataset_and_tokens_for_one(terminal: Terminal) -> None:
     with database.read() as session:
         use = people.use_token(session, said.split()[-1])
     assert use is not None
-    assert (use.actor.role_in(made), use.actor.only) == ("viewer", {made})
+    assert use.actor.role_in(made) is Role.VIEWER
+    assert use.actor.only == frozenset({made})
     database.close()

@@ -71,6 +71,7 @@ class Undoing(Database):
             yield session
             if self.is_undoing:
                 session.flush()
+                session.expunge_all()  # what the answer shows stays as it was
                 session.rollback()
 
 
