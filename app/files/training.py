@@ -47,8 +47,8 @@ def text_of(messages: Sequence[Any]) -> str:
     return str(found["text"])
 
 
-def read_training_file(path: Path, *, max_line_bytes: int) -> LabelledTexts:
-    """Read conversations, or prompts with completions.
+def read_training_file(path: Path, *, max_line_bytes: int, for_validation: bool = False) -> LabelledTexts:
+    """Read conversations, or prompts with completions; for validation any number of them will do.
 
     Raises
     ------
@@ -71,7 +71,8 @@ def read_training_file(path: Path, *, max_line_bytes: int) -> LabelledTexts:
     if count:
         more = f" and {count - len(wrong)} more" if count > len(wrong) else ""
         raise UnusableFile(f"The file has {count} lines that cannot be used: {'; '.join(wrong)}{more}.")
-    _check_enough(rows)
+    if not for_validation:
+        _check_enough(rows)
     return rows
 
 

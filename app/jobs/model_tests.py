@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -72,7 +73,7 @@ def ask(context: Context, test: ModelTest, tried: int = 0) -> list[Any] | None:
         return None
     words, answerer = _words(options, labels), _answerer(context, test, labels)
     has_progressed = False
-    with ThreadPoolExecutor(service.concurrency) as pool:
+    with closing(answerer), ThreadPoolExecutor(service.concurrency) as pool:
         for some in _chunks(open_rows, _rows_at_once(service)):
             given, problem = _ask_some(pool, answerer, _asked(test, some, options), words)
             _keep(context, test, given, total=len(rows))

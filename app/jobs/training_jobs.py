@@ -139,7 +139,8 @@ def _read_file(context: Context, name: str, which: str) -> LabelledTexts:
     with context.database.read() as session:
         path = Path(training_files.get(session, name).path)
     try:
-        return read_training_file(path, max_line_bytes=context.settings.max_line_bytes)
+        most = context.settings.max_line_bytes
+        return read_training_file(path, max_line_bytes=most, for_validation=which == "validation")
     except FileNotFoundError:
         raise UnusableFile(f"The {which} file is not there any more.") from None
     except UnusableFile as error:

@@ -77,6 +77,10 @@ class OpenAIAnswerer:
         )
         self._ways = _ways(labels if choose and len(labels) <= MOST_CHOICES else ())
 
+    def close(self) -> None:
+        """Close every connection."""
+        self._client.close()
+
     def ask(self, request: Mapping[str, Any]) -> Answer:
         """Return the answer to a conversation (`messages`) or a text to complete (`prompt`).
 

@@ -103,6 +103,8 @@ class OpenAIFineTuner:
             timeout=timeout,
             max_retries=max_retries,
             http_client=client_for(reach),
+            # Questions are seconds apart, and nobody closes a client: no connection is to be left over.
+            default_headers={"Connection": "close"},
         )
         # A request that creates something is never repeated by itself: the first may have arrived.
         self._writing = self._reading.with_options(max_retries=0)

@@ -63,7 +63,11 @@ def test_a_running_fine_tune_shows_all_it_knows(
         assert said in page.text, said
     live = next(one for one in page.elements("div") if one.get("id") == "fine-tune-live")
     assert live["hx-trigger"] == "every 3s"
-    assert browser.open(live["hx-get"], into="fine-tune-live").html.startswith('<div id="fine-tune-live"')
+    assert (
+        browser.open(live["hx-get"], into="fine-tune-live")
+        .html.lstrip()
+        .startswith('<div id="fine-tune-live"')
+    )
     drawing = browser.client.get(f"/fine-tunes/{tuned.id}/loss.svg")
     assert drawing.headers["content-type"] == "image/svg+xml"
     table = browser.client.get(f"/fine-tunes/{tuned.id}/loss.csv").text.splitlines()
