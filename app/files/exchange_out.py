@@ -171,7 +171,8 @@ def _array(objects: Iterator[dict[str, Any]]) -> Iterator[str]:
 
 def _others(options: WriteOptions, fixed: tuple[str, ...]) -> list[str]:
     """Names of the metadata columns, none of them one of the fixed ones."""
-    used, names = set(fixed), []
+    used = set(fixed)
+    names: list[str] = []
     for column in metadata_names(options.metadata_columns):
         name = column
         while name in used:
