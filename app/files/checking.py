@@ -118,6 +118,9 @@ class Checker:
         else:
             contents = prompt_of(row, self._options)
             found.extend(_prompt_faults(row, self._options))
+        is_asked = bool(row.context) or bool(row.text.strip())
+        if not is_asked and all(kind is not FaultKind.EMPTY_TEXT for kind, _, _ in found):
+            found.append((FaultKind.EMPTY_TEXT, "The text is empty.", "Exclude the row or correct its text."))
         if not all(map(_is_unicode, contents)):
             found.append(
                 (
