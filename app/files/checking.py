@@ -77,7 +77,7 @@ class Checker:
             label = label_text(row, self._options)
             self._classes[label] += 1
             self._used.setdefault(row.label or "")
-            self._repeats.add(asked_of(row, self._options), label, row.id)
+            self._repeats.add(asked_of(row, self._options), row.label or "", row.id)
 
     def add_test_row(self, row: ExportRow) -> None:
         """Remember a row of the test split, which the training rows should not have."""
@@ -118,6 +118,9 @@ class Checker:
         else:
             contents = prompt_of(row, self._options)
             found.extend(_prompt_faults(row, self._options))
+        is_asked = bool(row.context) or bool(row.text.strip())
+        if not is_asked and all(kind is not FaultKind.EMPTY_TEXT for kind, _, _ in found):
+            found.append((FaultKind.EMPTY_TEXT, "The text is empty.", "Exclude the row or correct its text."))
         if not all(map(_is_unicode, contents)):
             found.append(
                 (
@@ -145,14 +148,14 @@ class Checker:
             what = f"The training file has {rows:,} rows; services ask for at least {FEWEST_ROWS}."
             yield Fault(FaultKind.TOO_FEW_ROWS, what, "Add rows, or validate with fewer of them.")
         if len(self._classes) < FEWEST_CLASSES:
-            what = f"The training file has {len(self._classes)} classes."
+            what = f"Classes in the training file: {len(self._classes)}."
             yield Fault(FaultKind.TOO_FEW_CLASSES, what, "A model learns to tell apart at least two.")
         if size > MOST_FILE_BYTES:
             what = f"The training file has {size:,} bytes; services take at most {MOST_FILE_BYTES:,}."
             yield Fault(FaultKind.FILE_TOO_LARGE, what, "Send fewer rows.")
         for label, count in sorted(self._classes.items()):
             if count < FEWEST_OF_CLASS:
-                what = f"The label {to_json(label)} has {count:,} rows."
+                what = f"Rows with the label {to_json(label)}: {count:,}."
                 yield Fault(FaultKind.FEW_OF_CLASS, what, "Add rows of it, or merge it with another label.")
         yield from code_faults(self._options.label_codes, list(self._used))
         yield from label_faults(list(self._classes))

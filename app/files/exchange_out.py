@@ -171,8 +171,15 @@ def _array(objects: Iterator[dict[str, Any]]) -> Iterator[str]:
 
 def _others(options: WriteOptions, fixed: tuple[str, ...]) -> list[str]:
     """Names of the metadata columns, none of them one of the fixed ones."""
-    names = metadata_names(options.metadata_columns)
-    return [f"metadata_{name}" if name in fixed else name for name in names]
+    used = set(fixed)
+    names: list[str] = []
+    for column in metadata_names(options.metadata_columns):
+        name = column
+        while name in used:
+            name = f"metadata_{name}"
+        used.add(name)
+        names.append(name)
+    return names
 
 
 def _cells(row: ExportRow, options: WriteOptions) -> list[str]:

@@ -49,23 +49,23 @@ BLOCKING = frozenset(
 """A service refuses these, or takes money for a model that cannot work."""
 
 TITLES = {
-    FaultKind.EMPTY_TEXT: "Nothing is asked",
-    FaultKind.EMPTY_LABEL: "The answer is empty",
-    FaultKind.BROKEN_TURNS: "The turns are not as they must be",
-    FaultKind.NOT_UNICODE: "Text that is not valid Unicode",
+    FaultKind.EMPTY_TEXT: "Empty text",
+    FaultKind.EMPTY_LABEL: "Empty answer",
+    FaultKind.BROKEN_TURNS: "Broken turns",
+    FaultKind.NOT_UNICODE: "Not Unicode",
     FaultKind.TOO_LONG: "Too long",
     FaultKind.TOO_FEW_ROWS: "Too few rows",
     FaultKind.TOO_FEW_CLASSES: "Too few classes",
-    FaultKind.FILE_TOO_LARGE: "The file is too large",
-    FaultKind.SAME_CODE: "Two labels have one code",
-    FaultKind.SEPARATOR_IN_TEXT: "The separator stands in the text",
-    FaultKind.UNKNOWN_PLACEHOLDER: "The template names a column that is not there",
-    FaultKind.FEW_OF_CLASS: "A class with few rows",
-    FaultKind.LABELS_ALIKE: "Labels that are nearly the same",
-    FaultKind.LABEL_STARTS_ANOTHER: "A label that begins another",
-    FaultKind.CONFLICTING_PROMPT: "The same prompt with different labels",
-    FaultKind.DUPLICATE_PROMPT: "The same prompt more than once",
-    FaultKind.ALSO_IN_TEST: "The text is in the test split too",
+    FaultKind.FILE_TOO_LARGE: "Too large",
+    FaultKind.SAME_CODE: "Same code",
+    FaultKind.SEPARATOR_IN_TEXT: "Separator in text",
+    FaultKind.UNKNOWN_PLACEHOLDER: "Unknown column",
+    FaultKind.FEW_OF_CLASS: "Small class",
+    FaultKind.LABELS_ALIKE: "Labels alike",
+    FaultKind.LABEL_STARTS_ANOTHER: "Label begins another",
+    FaultKind.CONFLICTING_PROMPT: "Conflicting labels",
+    FaultKind.DUPLICATE_PROMPT: "Repeated prompt",
+    FaultKind.ALSO_IN_TEST: "Also in test",
 }
 
 

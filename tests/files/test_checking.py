@@ -80,6 +80,11 @@ def test_a_row_that_would_be_refused_is_named(bad: ExportRow, kind: FaultKind) -
     assert checked([*fine_rows(), bad]).blocking == len(faults)
 
 
+def test_a_template_around_nothing_asks_nothing() -> None:
+    faults = found(row(" "), options=WriteOptions(template="Which one? {text}"))
+    assert faults == [(FaultKind.EMPTY_TEXT, 21, " ")]
+
+
 def test_an_empty_answer_is_refused() -> None:
     options = WriteOptions(label_codes={"good": " "})
     assert {one.kind for one in checked(fine_rows(), options).faults} == {FaultKind.EMPTY_LABEL}

@@ -95,6 +95,15 @@ def test_an_exchange_file_of_nothing_is_whole(kind: str) -> None:
     assert data.startswith(starts.get(kind, b"[]\n"))
 
 
+@pytest.mark.parametrize("kind", ["studio-csv", "cleanlab-csv"])
+def test_no_two_columns_have_one_name(kind: str) -> None:
+    columns = ("cleanlab_action", "metadata_cleanlab_action", "label_quality", "label", "split")
+    options = WriteOptions(metadata_columns=columns, labels=("a", "b", "c"))
+    header = b"".join(encode_rows(decided_rows(), format=kind, options=options)).split(b"\n", 1)[0]
+    names = header.decode().split(",")
+    assert len(names) == len(set(names))
+
+
 def test_a_file_of_the_given_labels_brings_no_decisions(tmp_path: Path) -> None:
     original = [
         ExportRow(row.id, row.text, row.given_label, row.given_label, row.split, row.state, row.metadata)
