@@ -59,7 +59,7 @@ def column_chart(
         marks.append(rect(x, base - up, wide, up, "bar", title=column.title, link=column.link))
         if column.flagged:
             dark = tall(column.flagged)
-            marks.append(rect(x, base - dark, wide, dark, "flagged", title=column.title, link=column.link))
+            marks.append(rect(x, base - dark, wide, dark, "flagged"))
     marks.append(line(LEFT, base, width - RIGHT, base, "axis"))
     for quarter in range(5):
         value = low + (high - low) * quarter / 4
