@@ -25,6 +25,8 @@ class Needs:
     file: str = ""
     """Name of the form's field for a file."""
     query: str = ""
+    path: dict[str, str] = field(default_factory=dict)
+    """Parts of the address that are no numbers of rows."""
     also: frozenset[int] = frozenset()
     """What an allowed request may be answered with besides success, a conflict or a redirection."""
 
@@ -99,6 +101,28 @@ PAGES = {
     "batches.show": LOOK,
     "batches.left": LOOK,
     "batches.undo": LEAD,
+    "imports.adopt": LEAD,
+    "overview.chart": Needs(Role.VIEWER, path={"chart_name": "histogram"}, also=frozenset({404})),
+    "overview.sample": Needs(Role.ANNOTATOR, form={"size": "20"}, also=frozenset({422})),
+    "review.next": LOOK,
+    "review.decide_selection": Needs(Role.ANNOTATOR, form={"picked": "{picked}", "verdict": "keep"}),
+    "exports.stream": Needs(Role.ANNOTATOR, query="format=csv"),
+    "exports.validation": LOOK,
+    "exports.faults": Needs(Role.VIEWER, also=frozenset({404})),
+    "experiments.draw": Needs(Role.LEAD, form={"percent": "20"}, also=frozenset({422})),
+    "experiments.show": LOOK,
+    "experiments.repeat": LEAD,
+    "experiments.report": Needs(Role.VIEWER, path={"ending": "md"}, also=frozenset({404})),
+    "experiments.chart": Needs(Role.VIEWER, path={"chart": "accuracy"}, also=frozenset({404})),
+    "hints.close": Needs(SIGNED_IN, form={"hint": "overview"}),
+    "keys.show": Needs(SIGNED_IN),
+    "keys.choose": Needs(SIGNED_IN, form={"keymap": "azerty"}),
+    "keys.change": Needs(SIGNED_IN, form={"action": "keep", "key": "q"}, also=frozenset({422})),
+    "views.index": LOOK,
+    "views.save": Needs(Role.VIEWER, form={"name": "x"}),
+    "views.columns": LOOK,
+    "views.change": Needs(Role.VIEWER, form={"name": "y"}, also=frozenset({404})),  # one's own alone
+    "views.delete": ADMIN,
     "exports.index": LOOK,
     "exports.request": Needs(Role.ANNOTATOR, form={"format": "csv"}),
     "exports.show": LOOK,
@@ -226,6 +250,15 @@ API = {
     "api.experiments.list": LOOK,
     "api.experiments.get": LOOK,
     "api.experiments.cancel": LEAD,
+    "api.experiments.report": Needs(Role.VIEWER, also=frozenset({404})),
+    "api.experiments.repeat": LEAD,
+    "api.experiments.test_split": LOOK,
+    "api.experiments.draw_test_split": Needs(Role.LEAD, json={}, also=frozenset({422})),
+    "api.exports.check": LOOK,
+    "api.exports.stream": Needs(Role.ANNOTATOR, query="format=csv"),
+    "api.exports.validation": LOOK,
+    "api.overview.get": LOOK,
+    "api.overview.sample": Needs(Role.ANNOTATOR, json={}, also=frozenset({422})),
     "api.events.list": LOOK,
 }
 ROUTES = {**PAGES, **API}

@@ -299,11 +299,18 @@ def check(
     response_class=StreamingResponse,
 )
 def stream(
-    dataset_id: Id, session: ReadSession, database: CurrentDatabase, query: Annotated[FileIn, Query()]
+    dataset_id: Id,
+    session: ReadSession,
+    database: CurrentDatabase,
+    actor: CurrentActor,
+    query: Annotated[FileIn, Query()],
 ) -> Response:
-    """Fetch the file as it is read, without a job: nothing is frozen, and there is no manifest or hash."""
+    """Fetch the file as it is read, without a job: nothing is frozen, and there is no manifest or hash.
+
+    Needs the role annotator.
+    """
     choices = query.choices(session, datasets.get(session, dataset_id).id)
-    exports.require_streamable(session, datasets.get(session, dataset_id), choices)
+    exports.require_streamable(session, datasets.get(session, dataset_id), choices, actor=actor)
     return StreamingResponse(_stream(database, dataset_id, choices), media_type=media_type(choices.format))
 
 

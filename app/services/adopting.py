@@ -63,11 +63,14 @@ def start_if_idle(session: Session, import_: Import, *, actor: Actor) -> Batch |
 
 def request(session: Session, import_id: int, *, actor: Actor) -> Batch:
     """Ask to take over the decisions of an import that is in."""
-    actor.require(Role.LEAD)
     import_ = imports.get(session, import_id)
+    none_wait = f"No decisions of {import_.file_name} wait to be taken over."
+    if import_.dataset_id is None:
+        raise Conflict(none_wait)
+    dataset = datasets.lock(session, import_.dataset_id)
+    actor.require(Role.LEAD, dataset)
     if not is_waiting(session, import_):
-        raise Conflict(f"No decisions of {import_.file_name} wait to be taken over.")
-    dataset = datasets.lock(session, import_.dataset_id or 0)
+        raise Conflict(none_wait)
     batches.require_idle(session, dataset)
     return _start(session, import_, actor=actor)
 

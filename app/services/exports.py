@@ -217,8 +217,9 @@ def sample_lines(session: Session, dataset: Dataset, choices: ExportChoices, *, 
     return out.getvalue().decode("utf-8", "replace")
 
 
-def require_streamable(session: Session, dataset: Dataset, choices: ExportChoices) -> None:
+def require_streamable(session: Session, dataset: Dataset, choices: ExportChoices, *, actor: Actor) -> None:
     """Raise what would end a stream before its first byte."""
+    actor.require(Role.ANNOTATOR, dataset)
     check_choices(dataset, choices)
     options_for(session, version_to_read(session, dataset, choices), choices)
     if choices.validation_percent:

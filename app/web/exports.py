@@ -155,12 +155,13 @@ def stream(
     dataset_id: Id,
     session: ReadSession,
     database: CurrentDatabase,
+    actor: CurrentActor,
     form: Annotated[ExportForm, Query()],
 ) -> Response:
     """Give a file of the present labels at once, written as it is sent; nothing of it is kept."""
     dataset = datasets.get(session, dataset_id)
     choices = form.choices()
-    exports.require_streamable(session, dataset, choices)
+    exports.require_streamable(session, dataset, choices, actor=actor)
     name = f"{_plain(dataset.name)}-{choices.variant}-{choices.split}{extension(choices.format)}"
     return StreamingResponse(
         _stream(database, dataset_id, choices),

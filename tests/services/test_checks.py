@@ -166,8 +166,8 @@ def test_a_stream_has_the_bytes_of_the_written_file(
     with database.read(snapshot=True) as session:
         dataset = datasets.get(session, dataset_id)
         choices = ExportChoices(format=kind, version_id=export.version_id)
-        exports.require_streamable(session, dataset, choices)
+        exports.require_streamable(session, dataset, choices, actor=LOCAL)
         assert b"".join(exports.stream(session, dataset, choices)) == Path(export.path).read_bytes()
         choices = ExportChoices(validation_percent=10)
         with pytest.raises(InvalidInput, match="second file"):
-            exports.require_streamable(session, dataset, choices)
+            exports.require_streamable(session, dataset, choices, actor=LOCAL)

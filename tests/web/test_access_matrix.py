@@ -32,6 +32,7 @@ from app.models import (
     ModelTest,
     Provider,
     Sample,
+    SavedView,
     Token,
     User,
     Version,
@@ -164,7 +165,8 @@ def one_of_everything(database: Database, home: Path, name: str) -> dict[str, An
         provider = Provider(
             name=name, base_url="http://127.0.0.1:9/v1", sealed_key="", created_by_id=LOCAL.user_id
         )
-        session.add_all([fine_tune, tested, provider])
+        view = SavedView(dataset_id=dataset_id, user_id=LOCAL.user_id, name="v", is_shared=True)
+        session.add_all([fine_tune, tested, provider, view])
         session.flush()
         labels = session.query(Label.id).filter_by(dataset_id=dataset_id).order_by(Label.name).all()
         example = session.query(Example.id).filter_by(dataset_id=dataset_id).order_by(Example.id).first()
@@ -175,6 +177,8 @@ def one_of_everything(database: Database, home: Path, name: str) -> dict[str, An
             "fine_tune": fine_tune.id,
             "test": tested.id,
             "provider": provider.id,
+            "view": view.id,
+            "picked": f"{example[0]}:1",
             "what": "cancel",
             "ending": "svg",
             "run": seen.current_run_id,
@@ -235,7 +239,8 @@ def filled(value: Any, ids: dict[str, Any]) -> Any:
 def ask(world: World, name: str, person: str, place: str) -> Any:
     """Send a route's valid request about one dataset, as one of the people."""
     method, path = world.routes[name]
-    needs, ids = ROUTES[name], world.ids[place]
+    needs = ROUTES[name]
+    ids = world.ids[place] | needs.path
     plain = path.replace(":int", "").replace("_id}", "}")
     if needs.where == DRAFT:
         plain = plain.replace("{import}", "{draft}")
