@@ -107,7 +107,7 @@ PAGES = {
     "review.next": LOOK,
     "review.decide_selection": Needs(Role.ANNOTATOR, form={"picked": "{picked}", "verdict": "keep"}),
     "exports.stream": Needs(Role.ANNOTATOR, query="format=csv"),
-    "exports.validation": LOOK,
+    "exports.validation": Needs(Role.VIEWER, also=frozenset({404})),
     "exports.faults": Needs(Role.VIEWER, also=frozenset({404})),
     "experiments.draw": Needs(Role.LEAD, form={"percent": "20"}, also=frozenset({422})),
     "experiments.show": LOOK,
@@ -121,7 +121,7 @@ PAGES = {
     "views.index": LOOK,
     "views.save": Needs(Role.VIEWER, form={"name": "x"}),
     "views.columns": LOOK,
-    "views.change": Needs(Role.VIEWER, form={"name": "y"}, also=frozenset({404})),  # one's own alone
+    "views.change": Needs(Role.VIEWER, form={"name": "y"}, also=frozenset({403})),  # one's own alone
     "views.delete": ADMIN,
     "exports.index": LOOK,
     "exports.request": Needs(Role.ANNOTATOR, form={"format": "csv"}),
@@ -256,7 +256,7 @@ API = {
     "api.experiments.draw_test_split": Needs(Role.LEAD, json={}, also=frozenset({422})),
     "api.exports.check": LOOK,
     "api.exports.stream": Needs(Role.ANNOTATOR, query="format=csv"),
-    "api.exports.validation": LOOK,
+    "api.exports.validation": Needs(Role.VIEWER, also=frozenset({404})),
     "api.overview.get": LOOK,
     "api.overview.sample": Needs(Role.ANNOTATOR, json={}, also=frozenset({422})),
     "api.events.list": LOOK,

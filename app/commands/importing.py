@@ -69,10 +69,7 @@ def import_(
     json_: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Import a file, or a folder of a Hugging Face dataset: all of its usable rows, or nothing."""
-    if split is not None and split_column is not None:
-        raise typer.BadParameter("say --split or --split-column, not both")
-    if encoding is not None and encoding not in ENCODINGS:
-        raise typer.BadParameter(f"{encoding!r} is none of {', '.join(ENCODINGS)}", param_hint="--encoding")
+    _check(split, split_column, encoding)
     if texts is not None and annotator is None:
         raise typer.BadParameter("--texts goes with --annotator")
     wanted = Wanted(
@@ -95,13 +92,23 @@ def import_(
     )
     with opened() as here:
         report = import_file(here, file, wanted, dataset=dataset)
-        taken_over = _taken_over(here, report)
-        if json_:
-            say_json(_report(report) | {"decisions": taken_over.rows_changed if taken_over else 0})
-        else:
-            _say_report(here, report)
-            if taken_over:
-                say(f"{taken_over.rows_changed:,} decisions taken over; `setright undo {taken_over.id}`.")
+        _tell(here, report, _taken_over(here, report), json_=json_)
+
+
+def _check(split: Split | None, split_column: str | None, encoding: str | None) -> None:
+    if split is not None and split_column is not None:
+        raise typer.BadParameter("say --split or --split-column, not both")
+    if encoding is not None and encoding not in ENCODINGS:
+        raise typer.BadParameter(f"{encoding!r} is none of {', '.join(ENCODINGS)}", param_hint="--encoding")
+
+
+def _tell(here: Here, report: Import, taken_over: Batch | None, *, json_: bool) -> None:
+    if json_:
+        say_json(_report(report) | {"decisions": taken_over.rows_changed if taken_over else 0})
+        return
+    _say_report(here, report)
+    if taken_over:
+        say(f"{taken_over.rows_changed:,} decisions taken over; `setright undo {taken_over.id}`.")
 
 
 def _taken_over(here: Here, report: Import) -> Batch | None:

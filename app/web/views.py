@@ -61,6 +61,7 @@ def columns(
     session: WriteSession,
 ) -> Response:
     """Keep which columns the table has, for whoever asks."""
+    datasets.get(session, dataset_id)
     preferences.choose_columns(session, form.column, actor=actor)
     wanted = QueueFilter.from_query(request.query_params)
     return go_to(request, url(request, "review.queue", wanted.to_query(), dataset_id=dataset_id))

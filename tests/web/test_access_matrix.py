@@ -157,16 +157,8 @@ def one_of_everything(database: Database, home: Path, name: str) -> dict[str, An
         }
         session.add_all(rows.values())
         session.flush()
-        fine_tune = FineTune(
-            **ended, export_id=rows["export"].id, provider="openai", base_url="x", model="m", key=name,
-            curve=[{"step": step, "train_loss": 1.0} for step in (1, 2)],
-        )  # fmt: skip
-        tested = ModelTest(**ended, version_id=version.id, provider="openai", base_url="x", model="m")
-        provider = Provider(
-            name=name, base_url="http://127.0.0.1:9/v1", sealed_key="", created_by_id=LOCAL.user_id
-        )
         view = SavedView(dataset_id=dataset_id, user_id=LOCAL.user_id, name="v", is_shared=True)
-        session.add_all([fine_tune, tested, provider, view])
+        session.add(view)
         session.flush()
         labels = session.query(Label.id).filter_by(dataset_id=dataset_id).order_by(Label.name).all()
         example = session.query(Example.id).filter_by(dataset_id=dataset_id).order_by(Example.id).first()
@@ -174,13 +166,9 @@ def one_of_everything(database: Database, home: Path, name: str) -> dict[str, An
         return {
             **{key: row.id for key, row in rows.items()},
             "version": version.id,
-            "fine_tune": fine_tune.id,
-            "test": tested.id,
-            "provider": provider.id,
             "view": view.id,
             "picked": f"{example[0]}:1",
-            "what": "cancel",
-            "ending": "svg",
+            **fine_tuned(session, ended, rows["export"], version, name),
             "run": seen.current_run_id,
             "label": labels[0][0],
             "into": labels[1][0],
@@ -190,6 +178,22 @@ def one_of_everything(database: Database, home: Path, name: str) -> dict[str, An
             "kind": "scoring",
             "waiting": waiting,
         }
+
+
+def fine_tuned(
+    session: Session, ended: dict[str, Any], export: Export, version: Version, name: str
+) -> dict[str, Any]:
+    fine_tune = FineTune(
+        **ended, export_id=export.id, provider="openai", base_url="x", model="m", key=name,
+        curve=[{"step": step, "train_loss": 1.0} for step in (1, 2)],
+    )  # fmt: skip
+    tested = ModelTest(**ended, version_id=version.id, provider="openai", base_url="x", model="m")
+    address = "http://127.0.0.1:9/v1"
+    provider = Provider(name=name, base_url=address, sealed_key="", created_by_id=LOCAL.user_id)
+    session.add_all([fine_tune, tested, provider])
+    session.flush()
+    numbers = {"fine_tune": fine_tune.id, "test": tested.id, "provider": provider.id}
+    return {**numbers, "what": "cancel", "ending": "svg"}
 
 
 def populate(world: World) -> None:
