@@ -35,9 +35,10 @@ class Reporter:
     def __init__(self, context: Context, run: AnyRun) -> None:
         self._context, self._run = context, run
         self._last, self._phase = 0.0, ""
+        self._is_of_worker = is_current(context)
 
     def __call__(self, phase: str, done: int, total: int) -> None:
-        if not is_current(self._context):
+        if self._is_of_worker and not is_current(self._context):
             raise SystemExit  # the worker is stopping: another goes on, nothing has failed
         moment = time.monotonic()
         if phase == self._phase and moment - self._last < self.INTERVAL and done < total:

@@ -79,6 +79,7 @@ def test_ratings_become_rows_and_tell_who_is_careless(
         told = client.get(f"/api/v1/datasets/{scored}/annotators").json()
         assert told["people"][0]["name"] == "<i>cas"
         assert told["agreement"] == found.agreement
+        assert f'href="/datasets/{scored}/annotators"' in client.get(f"/datasets/{scored}").text
         page = client.get(f"/datasets/{scored}/annotators").text
     assert "&lt;i&gt;cas" in page
     assert "<i>cas" not in page
