@@ -41,7 +41,8 @@ function press(event) {
   else (forPicked(button) || button).click();
 }
 
-const isBusy = () => isHeld || document.querySelector("#review .htmx-request:not(.run)");
+// A page of the table on its way leaves the open row where it is.
+const isBusy = () => isHeld || document.querySelector("#review .htmx-request:not(.run, [rel])");
 
 // Keys work again once a field is left; Enter in a filter applies it too, as any change does.
 function leaveField(event) {
@@ -105,7 +106,9 @@ function markRow() {
     // The row after the table's last one is on its next page, or the queue starts anew. The mark waits for it.
     markedId = undefined;
     rows().at(-1).setAttribute("aria-current", "true");
-    document.querySelector("#queue a[rel=next], #presets a[aria-current]")?.click();
+    const nextPage = document.querySelector("#queue a[rel=next]");
+    if (nextPage) nextPage.click();
+    else afterAll(() => document.querySelector("#presets a[aria-current]")?.click());
     return;
   }
   for (const row of rows()) row.removeAttribute("aria-current");
@@ -218,6 +221,12 @@ const waiting = [];
 let isSending = false;
 let isHeld = false;
 let arrived = [];
+
+// Begun before a verdict has arrived, a new table would show its row as open.
+function afterAll(then) {
+  if (waiting.length) arrived.push(then);
+  else then();
+}
 
 document.addEventListener("submit", (event) => {
   const { target: form, submitter } = event;

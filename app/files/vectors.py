@@ -12,6 +12,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -166,8 +167,9 @@ def write(folder: Path, hashes: Hashes, vectors: Vectors, made: Cost) -> None:
 def merge(folder: Path) -> None:
     """Make few files of many small ones; two processes that do so at once write the same file twice."""
     for left in folder.glob("*.tmp"):
-        if time.time() - left.stat().st_mtime > FORGOTTEN_SECONDS:
-            _remove(left)
+        with suppress(FileNotFoundError):  # another process has just finished it
+            if time.time() - left.stat().st_mtime > FORGOTTEN_SECONDS:
+                _remove(left)
     small = [shard for shard in _shards(folder) if len(shard.hashes) < SMALL_ROWS]
     if len(small) < MERGE_AT:
         return

@@ -114,7 +114,7 @@ def _merged(
 
 
 def _merged_path(upload: Path) -> Path:
-    return upload.with_suffix(".merged")
+    return upload.parent / f"{upload.name}.merged"
 
 
 def _chunks(

@@ -124,7 +124,9 @@ def _assert_written(export: Export, *, rows: int) -> None:
     beside = json.loads(Path(f"{path}.manifest.json").read_text())
     assert beside == export.manifest
     assert sum(beside["labels"].values()) == rows
-    assert {one.name for one in path.parent.iterdir()} == {path.name, f"{path.name}.manifest.json"}
+    listed = {f"{path.name}.faults.csv"} if "check" in beside else set()
+    assert ("check" in beside) == (export.format in {"chat-jsonl", "completion-jsonl"})
+    assert {one.name for one in path.parent.iterdir()} == {path.name, f"{path.name}.manifest.json"} | listed
 
 
 def one_class(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

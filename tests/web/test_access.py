@@ -84,7 +84,6 @@ WRITES = [
     ("/datasets/1/labels/split", {"label": "1", "into": "2"}),
     ("/providers", {"name": "other", "base_url": "https://127.0.0.1/v1"}),
     ("/imports", {}),
-    ("/imports/1/decisions", {}),
     ("/runs/scoring/1/cancel", {}),
 ]
 
@@ -110,7 +109,8 @@ def test_a_viewer_may_look(web: FastAPI, database: Database, dataset_id: int, pa
         for button in form.buttons
         if button.attributes.get("formmethod", form.method) == "post" and not button.is_disabled
     }
-    own = {"/sign-out", "/hints/close"}
+    views = f"/datasets/{dataset_id}/views"
+    own = {"/sign-out", "/hints/close", views, f"{views}/columns"}  # what one keeps for oneself
     assert offered <= own, "a viewer is offered nothing that would be refused"
 
 
@@ -168,7 +168,7 @@ def routes(web: FastAPI) -> list[APIRoute]:
 def filled(path: str) -> str:
     for name in (
         "dataset", "example", "import", "batch", "export", "fine_tune", "run", "sample", "label", "version",
-        "user", "token", "provider", "test", "experiment",
+        "user", "token", "provider", "test", "experiment", "view",
     ):  # fmt: skip
         path = path.replace(f"{{{name}_id:int}}", "1")
     filled_in = path.replace("{kind}", "scoring").replace("{handle}", "0123456789abcdef")
