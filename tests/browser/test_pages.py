@@ -169,7 +169,7 @@ def test_a_server_that_is_gone_is_said(
 ) -> None:
     page.goto(f"{site}/datasets/{dataset_id}/review")
     page.route("**/review/**", lambda route: route.abort())
-    page.keyboard.press("q")
+    page.keyboard.press("j")
     expect(page.get_by_role("alert")).to_contain_text("No connection to the server")
     browser_problems.clear()
 
