@@ -31,7 +31,7 @@ run: .venv/.run  ## start Setright with its sample dataset, and print the addres
 test: .venv/.dev  ## run every test (ARGS="tests/web -k decide" for some)
 	@tests/install_browser.sh
 	@tests/install_contract_tools.sh
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -q -n 3 --dist loadgroup $(ARGS)
 
 lint: .venv/.dev  ## check style, types, imports and templates
 	$(BIN)/ruff check
