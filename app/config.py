@@ -229,7 +229,7 @@ class Settings(BaseSettings):
 
     @property
     def prices(self) -> Path:
-        """The operator's own table of fine-tuning prices; where there is none, the shipped one counts."""
+        """The operator's table of fine-tuning prices; where there is none, no price is told."""
         return self.home / "prices.csv"
 
     @property

@@ -18,7 +18,6 @@ from app.services import exports
 from app.services.exports import CHAT_FORMATS, ExportChoices
 
 MOST_PREVIEWED = 2000
-SHIPPED_PRICES = Path(__file__).parent.parent / "samples" / "prices.csv"
 USUAL_EPOCHS = 3
 MOST_EPOCHS = 50
 
@@ -33,11 +32,10 @@ class CheckPreview:
 
 @dataclass(frozen=True)
 class PriceTable:
-    """The prices in use, where they stand, and why they cannot be read if they cannot."""
+    """The prices that the operator has written down, where, and why they cannot be read if they cannot."""
 
     prices: tuple[Price, ...]
     path: Path
-    is_shipped: bool
     error: str = ""
 
 
@@ -97,13 +95,12 @@ def list_faults(export: Export, *, limit: int) -> list[dict[str, str]]:
         return list(islice(csv.DictReader(lines), limit))
 
 
-def price_table(own: Path) -> PriceTable:
-    """Return the operator's price table if there is one, else the one that comes with the program."""
-    path = own if own.is_file() else SHIPPED_PRICES
+def price_table(path: Path) -> PriceTable:
+    """Return the operator's price table; none comes with the program, as prices change and models go."""
     try:
-        return PriceTable(read_prices(path), path, is_shipped=path == SHIPPED_PRICES)
+        return PriceTable(read_prices(path) if path.is_file() else (), path)
     except InvalidInput as error:
-        return PriceTable((), path, is_shipped=False, error=str(error))
+        return PriceTable((), path, error=str(error))
 
 
 def estimates(table: PriceTable, *, tokens: int, epochs: int = USUAL_EPOCHS) -> tuple[Estimate, ...]:

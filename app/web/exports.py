@@ -122,7 +122,6 @@ def _sample(session: Session, dataset: Dataset, form: ExportForm, settings: Sett
         "check": None,
         "estimates": (),
         "prices": table,
-        "own_prices": settings.prices,
         "fault_titles": TITLES,
     }
     try:
@@ -193,7 +192,6 @@ def show(request: Request, export_id: Id, session: ReadSession, settings: Curren
         faults=checks.list_faults(export, limit=SHOWN_FAULTS) if check else [],
         fault_titles=TITLES,
         prices=table,
-        own_prices=settings.prices,
         estimates=checks.estimates(table, tokens=check["tokens"]) if check else (),
         epochs=checks.USUAL_EPOCHS,
         worker_alive=runs.is_worker_alive(session, stale_seconds=settings.worker_stale_seconds),

@@ -7,7 +7,9 @@ import sqlalchemy as sa
 from starlette.testclient import TestClient
 
 from app.actor import Role
+from app.config import Settings
 from app.db import Database
+from app.files.prices import COLUMNS
 from app.models import Event, Export, FineTune, Version
 from tests.api.asking import jobs, problem_of, token_for, walk
 
@@ -24,15 +26,16 @@ def count(database: Database) -> dict[str, int]:
 
 
 def test_a_check_and_a_stream_leave_nothing_behind(
-    client: TestClient, database: Database, dataset_id: int
+    client: TestClient, settings: Settings, database: Database, dataset_id: int
 ) -> None:
+    settings.prices.write_text(f"{','.join(COLUMNS)}\nmine,2.50,,2026-11-02,list\n", encoding="utf-8")
     found = client.get(f"/api/v1/datasets/{dataset_id}/exports/check", params={"epochs": 2}).json()
     assert (found["rows"], found["is_whole"], found["blocking"]) == (9, True, 1)
     assert found["counts"]["too_few_rows"] == 1
     fault = found["faults"][0]
     assert (fault["kind"], fault["is_blocking"], fault["line"]) == ("too_few_rows", True, 0)
-    first = found["estimates"][0]
-    assert first["usd"] == pytest.approx(found["tokens"] * 2 * first["usd_per_million_tokens"] / 1e6)
+    (only,) = found["estimates"]
+    assert only["usd"] == pytest.approx(found["tokens"] * 2 * 2.50 / 1e6)
     query = {"format": "jsonl", "split": "all"}
     answer = client.get(f"/api/v1/datasets/{dataset_id}/exports/stream", params=query)
     assert len(answer.text.splitlines()) == 11

@@ -1,4 +1,4 @@
-"""The price table, ours and the operator's own."""
+"""The operator's price table."""
 
 import datetime as dt
 from pathlib import Path
@@ -12,18 +12,17 @@ from app.services import checks
 HEADER = "model,usd_per_million_tokens,most_tokens_per_row,as_of,source\n"
 
 
-def test_the_shipped_table_can_be_read(tmp_path: Path) -> None:
+def test_without_a_table_no_price_is_told(tmp_path: Path) -> None:
     table = checks.price_table(tmp_path / "none.csv")
-    assert table.is_shipped
-    assert table.prices
-    assert all(one.source.startswith("https://") for one in table.prices)
+    assert (table.prices, table.error) == ((), "")
+    assert checks.estimates(table, tokens=1_000) == ()
 
 
 def test_the_operators_own_table_counts(tmp_path: Path) -> None:
     own = tmp_path / "prices.csv"
     own.write_text(f"{HEADER}big,10,,2026-11-01,list\nsmall,2.5,4096,2026-11-02,list\n")
     table = checks.price_table(own)
-    assert (table.is_shipped, table.path, table.error) == (False, own, "")
+    assert (table.path, table.error) == (own, "")
     assert table.prices[1] == Price("small", 2.5, 4096, dt.date(2026, 11, 2), "list")
     found = estimate(table.prices, tokens=2_000_000, epochs=3)
     assert [(one.price.model, one.usd) for one in found] == [("small", 15.0), ("big", 60.0)]

@@ -1,15 +1,22 @@
 """The page Export: what a fine-tuning service would say, and a file at once."""
 
+from app.config import Settings
 from app.db import Database
 from app.models import Export
 from tests.web.browsing import Browser
 
+PRICES = "model,usd_per_million_tokens,most_tokens_per_row,as_of,source\nmine,2.50,,2026-11-02,list\n"
 
-def test_the_preview_says_what_a_service_would_refuse(browser: Browser, dataset_id: int) -> None:
+
+def test_the_preview_says_what_a_service_would_refuse(
+    browser: Browser, settings: Settings, dataset_id: int
+) -> None:
+    assert "No price is known here." in browser.open(f"/datasets/{dataset_id}/export").text
+    settings.prices.write_text(PRICES, encoding="utf-8")
     page = browser.open(f"/datasets/{dataset_id}/export")
     assert "One fault that a service refuses." in page.text
     assert "9 rows; services ask for at least 10" in page.text
-    assert "2025-06-01" in page.text
+    assert "2026-11-02" in page.text
     shown = browser.submit(
         page.form("/export"), "Preview", system_prompt="Say {labels}.", template="Q:\r\n{text}",
         label_codes="order = O", number_labels="true",
