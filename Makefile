@@ -63,7 +63,7 @@ screenshots: .venv/.dev  ## take the pictures of the documentation anew
 	$(BIN)/python -m docs.screenshots
 
 lock: $(UV)  ## resolve the dependencies anew into both lock files
-	$(UV) pip compile pyproject.toml $(RESOLVE) --output-file requirements.lock
+	$(UV) pip compile pyproject.toml --extra otel $(RESOLVE) --output-file requirements.lock
 	$(UV) pip compile pyproject.toml --group dev $(RESOLVE) --output-file requirements-dev.lock
 
 wheel: .venv/.dev  ## build the wheel into dist/

@@ -57,6 +57,12 @@ def bring_to(connection: sa.Connection, revision: str) -> None:
     """Apply every migration of ours up to a revision, within the caller's transaction."""
     alembic = config()
     alembic.attributes["connection"] = connection
+    present = revision_of(connection)
+    if present is not None and not knows(present):
+        raise Unavailable(
+            f"The database is at revision {present}, which this version of Setright does not know: a later "
+            "version has migrated it. Processes that were running go on; start that version from now on."
+        )
     try:
         command.upgrade(alembic, revision)
     except CommandError as error:

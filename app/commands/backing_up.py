@@ -6,7 +6,10 @@ from typing import Annotated
 import typer
 
 from app.commands.session import load_settings, make_home, say
-from app.db import Database
+from app.db import Database, now
+from app.errors import NotFound
+
+PATTERN = "setright-[0-9]*-[0-9]*.zip"
 
 
 def register(cli: typer.Typer) -> None:
@@ -16,7 +19,10 @@ def register(cli: typer.Typer) -> None:
 
 
 def backup(
-    file: Annotated[Path, typer.Argument(help="File to write; must not exist.")],
+    file: Annotated[Path, typer.Argument(help="File to write, or a folder to write one to.")],
+    keep: Annotated[
+        int | None, typer.Option(min=1, help="How many of the folder's backups stay; the oldest go.")
+    ] = None,
     vectors: Annotated[
         bool,
         typer.Option(help="Keep embeddings too; without them they are computed, or paid for, again."),
@@ -26,6 +32,10 @@ def backup(
     from app.backups import writing  # loads Alembic and the job queue
 
     settings = load_settings()
+    if keep is not None and not file.is_dir():
+        raise NotFound(f"There is no folder {file} in which only {keep} backups could stay.")
+    folder = file if file.is_dir() else None
+    file = folder / f"setright-{now():%Y%m%d-%H%M%S}.zip" if folder else file
     database = Database(settings.url)
     try:
         written = writing.write(settings, database, file, with_vectors=vectors)
@@ -36,7 +46,15 @@ def backup(
     say(f"Written to {file} and read back: {rows:,} rows of {len(written.tables)} tables, {files:,} files.")
     for name in written.left_out:
         say(f"Not in it: {name}, which the database names and which is gone.")
+    for old in _too_many(folder, keep) if folder and keep else []:
+        old.unlink()
+        say(f"Deleted {old}.")
     say("It holds hashes of passwords and the key of SETRIGHT_HOME: keep it where nobody else can read it.")
+
+
+def _too_many(folder: Path, keep: int) -> list[Path]:
+    """Return the backups of a folder but for the newest; what else is there is left alone."""
+    return sorted(folder.glob(PATTERN))[:-keep]
 
 
 def restore(
