@@ -1,4 +1,4 @@
-"""What the site needs beside its pages: those of the folder above, links to them, and only pages that exist."""
+"""What the site needs beside its pages: those of the folder above, links to them, only what exists."""
 
 import re
 from pathlib import Path

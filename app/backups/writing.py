@@ -24,7 +24,7 @@ class _Held:
     revision: str
     tables: dict[str, Table]
     sequences: dict[str, int]
-    named: set[str]
+    needed: set[str]
 
 
 def write(settings: Settings, database: Database, target: Path, *, with_vectors: bool) -> Manifest:
@@ -73,12 +73,12 @@ def _fill(
         tables=held.tables,
         sequences=held.sequences,
         parts=writer.parts,
-        left_out=sorted(_left_out(held.named, writer, settings)),
+        left_out=sorted(_left_out(held.needed, writer, settings)),
     )
 
 
-def _left_out(named: set[str], writer: Writer, settings: Settings) -> Iterator[str]:
-    for path in map(Path, named):
+def _left_out(needed: set[str], writer: Writer, settings: Settings) -> Iterator[str]:
+    for path in map(Path, needed):
         if path.is_relative_to(settings.home):
             inside = path.relative_to(settings.home).as_posix()
             if f"{folders.HOME}/{inside}" not in writer.parts:
@@ -107,4 +107,4 @@ def _held(session: Session, tables: dict[str, Table], sequences: dict[str, int])
     revision = migrate.revision_of(session.connection())
     if revision is None:
         raise NotFound("There is nothing in the database yet.")
-    return _Held(revision, tables, sequences, moving.named_files(session))
+    return _Held(revision, tables, sequences, moving.needed_files(session))

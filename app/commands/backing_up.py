@@ -45,7 +45,7 @@ def backup(
     files = sum(not name.startswith("database/") for name in written.parts)
     say(f"Written to {file} and read back: {rows:,} rows of {len(written.tables)} tables, {files:,} files.")
     for name in written.left_out:
-        say(f"Not in it: {name}, which the database names and which is gone.")
+        say(f"Not in it: {name}, which the database needs and which is gone.")
     for old in _too_many(folder, keep) if folder and keep else []:
         old.unlink()
         say(f"Deleted {old}.")

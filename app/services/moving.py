@@ -6,13 +6,29 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.models import ApiFile, Export, Import, ScoringRun
+from app.models.columns import OPEN_STATES, RunState
 
 COLUMNS = (Import.path, ScoringRun.pred_probs_path, ScoringRun.embeddings_path, Export.path, ApiFile.path)
 
 
-def named_files(session: Session) -> set[str]:
-    """Return the paths of all files that the database speaks of."""
-    return {path for column in COLUMNS for path in session.scalars(sa.select(column)) if path}
+WAITING = (RunState.DRAFT, *OPEN_STATES)
+
+
+def needed_files(session: Session) -> set[str]:
+    """Return the paths of all files that the database needs; uploads go once they are imported."""
+    needs = (
+        (Import.path, Import.state.in_(WAITING)),
+        (ScoringRun.pred_probs_path, ScoringRun.state.in_(WAITING)),
+        (ScoringRun.embeddings_path, ScoringRun.state.in_(WAITING)),
+        (Export.path, Export.state == RunState.DONE),
+        (ApiFile.path, sa.true()),
+    )
+    return {
+        path
+        for column, is_needed in needs
+        for path in session.scalars(sa.select(column).where(is_needed))
+        if path
+    }
 
 
 def move_home(session: Session, old: Path, new: Path) -> int:

@@ -95,9 +95,9 @@ def test_two_web_processes_and_three_workers(place: Place, database: Database) -
         assert "setright_workers 3.0" in first.get("/metrics").text
         there = imported(first)
         ask(second, f"{there}/scoring-runs", {"embedder": "tfidf", "folds": 3})
-        rows = first.get(f"{there}/issues?limit=8").json()["items"]
+        rows = first.get(f"{there}/examples?limit=8").json()["items"]
         for number, row in enumerate(rows[:-1]):
-            assert decide((first, second)[number % 2], there, row, "accept").status_code == 201
+            assert decide((first, second)[number % 2], there, row, "keep").status_code == 201
         both = [decide(one, there, rows[-1], "keep").status_code for one in (first, second)]
         assert both == [201, 409]
         asked = ask(first, f"{there}/exports", {"format": "csv"})
