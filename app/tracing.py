@@ -5,7 +5,7 @@ placeholders: never texts, names, keys or what a person searches for.
 """
 
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -104,7 +104,7 @@ def _provider(settings: Settings, *, process: str, version: str) -> "TracerProvi
     return provider
 
 
-def _watch(engine: sa.Engine) -> dict[str, Any]:
+def _watch(engine: sa.Engine) -> dict[str, Callable[..., None]]:
     """Report each statement within a span; heartbeats and polling, which belong to none, are left out."""
     under_way: WeakKeyDictionary[Any, Span] = WeakKeyDictionary()
 
@@ -128,7 +128,11 @@ def _watch(engine: sa.Engine) -> dict[str, Any]:
             fail(ended, type(about.original_exception).__name__)
             ended.end()
 
-    listeners = {"before_cursor_execute": before, "after_cursor_execute": after, "handle_error": failed}
+    listeners: dict[str, Callable[..., None]] = {
+        "before_cursor_execute": before,
+        "after_cursor_execute": after,
+        "handle_error": failed,
+    }
     for name, listener in listeners.items():
         sa.event.listen(engine, name, listener)
     return listeners

@@ -25,6 +25,8 @@ class Block:
 
     def commands(self) -> list[list[str]]:
         """Return the words of each command of ours; where a line ends with a backslash, it goes on."""
+        if self.language in {"text", "python"}:
+            return []
         whole = "\n".join(self.lines).replace("\\\n", " ")
         words = [shlex.split(line, comments=True) for line in whole.splitlines()]
         return [line[1:] for line in words if line and line[0] == "setright"]
@@ -36,7 +38,8 @@ def blocks(page: str) -> list[Block]:
 
 
 @pytest.mark.slow
-def test_readme_and_tutorial_do_what_they_say(terminal: Terminal, tmp_path: Path) -> None:
+def test_readme_and_tutorial_do_what_they_say(tmp_path: Path) -> None:
+    terminal = Terminal(home=tmp_path / "home", database_url="", folder=tmp_path)
     write_files(tmp_path)
     said: list[str] = []
     for page in ("README.md", "docs/tutorial.md"):

@@ -54,7 +54,7 @@ class Deciding:
     def _decide(self) -> None:
         with self.database.read() as session:
             rows = session.scalars(sa.select(Example.id).order_by(Example.id)).all()
-        for row_id in rows * 1000:
+        for row_id in [*rows] * 1000:
             if self.stop.is_set():
                 return
             with self.database.write() as session:
@@ -122,7 +122,9 @@ def test_backup_under_writes_restore_and_replay(
         draft = session.scalars(sa.select(Import)).one()
         assert Path(draft.path) == elsewhere.uploads / "rows.csv"
         assert Path(draft.path).read_text() == "text,label\n"
-        found = session.scalars(sa.select(Example.text).where(search.among(Example.id, "text 7"))).all()
+        found = session.scalars(
+            sa.select(Example.text).where(search.among(Example.__table__.c.id, "text 7"))
+        ).all()
         assert found == ["text 7"]
     assert vault.unseal(elsewhere, sealed) == "key of a service"
     with restored.write() as session:

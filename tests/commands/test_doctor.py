@@ -96,7 +96,7 @@ def test_recover_finishes_what_a_killed_worker_had(
     settings: Settings, database: Database, tmp_path: Path
 ) -> None:
     quick = {"worker_beat_seconds": 0.1, "worker_stale_seconds": 0.5}
-    import_id, log = ask_for_import(database, tmp_path, rows=6_000), tmp_path / "worker.log"
+    import_id, log = ask_for_import(database, tmp_path, rows=3_000), tmp_path / "worker.log"
     with processes.worker(settings.model_copy(update=quick), log) as worker:
         processes.wait_until(lambda: processes.staged_rows(database, import_id) > 1_000, "staging", log)
         processes.crash(worker)
@@ -110,5 +110,5 @@ def test_recover_finishes_what_a_killed_worker_had(
     assert "1 jobs were taken over from workers that are gone." in taken
     with database.read() as session:
         done = session.get_one(Import, import_id)
-        assert (done.state, done.rows_new) == (RunState.DONE, 6_000)
+        assert (done.state, done.rows_new) == (RunState.DONE, 3_000)
     assert terminal.run("recover") == "0 jobs were taken over from workers that are gone.\n"
