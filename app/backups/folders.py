@@ -1,9 +1,12 @@
 """The files of a backup: uploads, exports, models, kept vectors, the key; not the locks of workers."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import IO
 
 from app.backups.archive import Archive, Writer
 from app.config import Settings
@@ -12,6 +15,7 @@ HOME, STORAGE = "home", "storage"
 FOLDERS = ("uploads", "exports", "experiments", "training")
 VECTORS = "embeddings"
 FILES = ("secret.key", "prices.csv")
+MOST_HELD = 500
 RUNS = "runs"
 """The one folder that scoring runs under way keep in the shared storage."""
 _UNFINISHED = (".part", ".tmp")
@@ -50,16 +54,25 @@ def _below(folder: Path, root: Path, prefix: str) -> Iterator[Kept]:
                 yield Kept(f"{prefix}/{path.relative_to(root).as_posix()}", path)
 
 
-def add_new(writer: Writer, settings: Settings, *, with_vectors: bool) -> None:
-    """Add the files that are not in the backup yet; one that goes away meanwhile is nobody's any more."""
+@contextmanager
+def holding_uploads(settings: Settings) -> Iterator[dict[str, IO[bytes]]]:
+    """Open the uploads on their way: what is open can be read to its end, though it was deleted meanwhile."""
+    with ExitStack() as stack:
+        held: dict[str, IO[bytes]] = {}
+        for kept in islice(_below(settings.uploads, settings.home, HOME), MOST_HELD):
+            with suppress(FileNotFoundError):
+                held[kept.name] = stack.enter_context(kept.path.open("rb"))
+        yield held
+
+
+def add(writer: Writer, settings: Settings, held: Mapping[str, IO[bytes]], *, with_vectors: bool) -> None:
+    """Add the files beside the database; one that goes away and is not held is nobody's any more."""
+    for name, source in held.items():
+        writer.copy(name, source)
     for kept in list(kept_files(settings, with_vectors=with_vectors)):
-        if kept.name in writer.parts:
-            continue
-        try:
-            with kept.path.open("rb") as source:
+        if kept.name not in held:
+            with suppress(FileNotFoundError), kept.path.open("rb") as source:
                 writer.copy(kept.name, source)
-        except FileNotFoundError:
-            continue
 
 
 def bring_back(archive: Archive, settings: Settings) -> int:

@@ -3,7 +3,7 @@
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from app.backups.archive import Archive, Table, Writer
@@ -59,7 +59,24 @@ def bring_back(archive: Archive, target: Path) -> None:
         check(unpacked, named=archive.path)
         if count(unpacked) != archive.manifest.tables:
             raise InvalidInput(f"{archive.path} is damaged: its tables have lost rows.")
+        _set_aside_unreadable(target)
         copy(unpacked, target, journal="WAL")
+
+
+def _set_aside_unreadable(target: Path) -> None:
+    """Give a file that is no database any more another name: nothing can be copied into it."""
+    if not target.exists():
+        return
+    try:
+        with closing(sqlite3.connect(target)) as connection:
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.OperationalError):  # in use, or not to be opened: told by what follows
+            return
+        for ending in ("", "-wal", "-shm"):
+            with suppress(FileNotFoundError):
+                file = target.with_name(f"{target.name}{ending}")
+                file.replace(target.with_name(f"{target.name}.unreadable{ending}"))
 
 
 def copy(source: Path, target: Path, *, journal: str) -> None:

@@ -1,8 +1,7 @@
-"""Writing a backup while everything goes on: files, the database as it is at one moment, files again."""
+"""Writing a backup while everything goes on: the database as it is at one moment, then the files it needs."""
 
 import datetime as dt
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,11 +57,11 @@ def _cannot(target: Path, error: OSError) -> Unavailable:
 def _fill(
     writer: Writer, settings: Settings, database: Database, *, beside: Path, with_vectors: bool
 ) -> Manifest:
-    # A file is there before the database speaks of it, and goes after the database has forgotten it. Copied
-    # before and after the database, none that it speaks of is missed, but for one that came and went between.
-    folders.add_new(writer, settings, with_vectors=with_vectors)
-    with _database(writer, database, beside=beside) as held:
-        folders.add_new(writer, settings, with_vectors=with_vectors)
+    # A file is whole before the database speaks of it, and goes once the database needs it no more. Copied
+    # after the database, none is half; held open from before it, none that it needs is gone.
+    with folders.holding_uploads(settings) as uploads:
+        held = _database(writer, database, beside=beside)
+        folders.add(writer, settings, uploads, with_vectors=with_vectors)
     return Manifest(
         format=FORMAT,
         made_by=__version__,
@@ -85,22 +84,19 @@ def _left_out(needed: set[str], writer: Writer, settings: Settings) -> Iterator[
                 yield inside
 
 
-@contextmanager
-def _database(writer: Writer, database: Database, *, beside: Path) -> Iterator[_Held]:
+def _database(writer: Writer, database: Database, *, beside: Path) -> _Held:
     if not database.is_sqlite:
         with database.read(snapshot=True) as session:
             tables, sequences = postgres.add(writer, session)
-            yield _held(session, tables, sequences)
-        return
+            return _held(session, tables, sequences)
     with sqlite.snapshot(Path(database.engine.url.database or ""), beside=beside) as taken:
         tables = sqlite.add(writer, taken)
         copied = Database(f"sqlite:///{taken}")
         try:
             with copied.read() as session:
-                held = _held(session, tables, {})
+                return _held(session, tables, {})
         finally:
             copied.close()
-        yield held
 
 
 def _held(session: Session, tables: dict[str, Table], sequences: dict[str, int]) -> _Held:

@@ -15,8 +15,9 @@ from sqlalchemy.orm import Session
 
 from app import migrate
 from app.actor import LOCAL
-from app.backups import postgres, restoring, writing
+from app.backups import folders, postgres, restoring, writing
 from app.backups.archive import Manifest
+from app.backups.archive import writing as writing_archive
 from app.config import Settings
 from app.db import Database
 from app.errors import Conflict, InvalidInput, NotFound, Unavailable
@@ -275,3 +276,29 @@ def test_replaying_notices_what_nobody_decided(any_database: Database) -> None:
                 found = replay.replay(session, session.get_one(Dataset, dataset_id))
             connection.rollback()
         assert says in " ".join(found.differences)
+
+
+def test_an_upload_that_is_imported_meanwhile_is_in_the_backup(
+    settings: Settings, database: Database
+) -> None:
+    settings.uploads.mkdir()
+    upload = settings.uploads / "rows.csv"
+    upload.write_text("text,label\n")
+    with folders.holding_uploads(settings) as held:
+        upload.unlink()
+        with writing_archive(settings.home / "some.zip") as writer:
+            folders.add(writer, settings, held, with_vectors=True)
+            assert writer.parts["home/uploads/rows.csv"].size == len("text,label\n")
+
+
+def test_a_database_that_cannot_be_read_is_set_aside(
+    settings: Settings, database: Database, tmp_path: Path
+) -> None:
+    dataset_id, target = make_dataset(database), tmp_path / "backup.zip"
+    back_up(settings, database, target)
+    database.close()
+    file = settings.home / "setright.db"
+    file.write_bytes(b"no database" * 1000)
+    restoring.restore(settings, target, may_replace=True)
+    check(database, dataset_id)
+    assert (settings.home / "setright.db.unreadable").read_bytes().startswith(b"no database")
