@@ -32,7 +32,7 @@ class Named(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         for name, value in ((name, value or "") for name, value in attrs):
             is_relative = name in ADDRESSES and not value.startswith(("#", "data:", "http"))
-            if is_relative or value.startswith("/"):
+            if is_relative or (value.startswith("/") and value != "/"):  # a key that searches
                 self.all.append(value)
                 if name in ADDRESSES and tag in {"a", "link", "script"}:
                     self.links.append(value)
@@ -104,6 +104,7 @@ def check_errors(proxy: Proxy, client: httpx2.Client) -> None:
     assert (missing.status_code, missing.headers["content-type"]) == (404, "application/problem+json")
     page = client.get(f"{proxy.address}/datasets/999")
     assert (page.status_code, "text/html" in page.headers["content-type"]) == (404, True)
+    assert client.get(f"{proxy.address}/v1/models").status_code == 401, "found, and wants a token"
     assert client.get(f"{proxy.upstream}/readyz").text == "ready"
 
 
