@@ -28,5 +28,7 @@ USER 10001:10001
 WORKDIR /data
 VOLUME /data
 EXPOSE 8321
+HEALTHCHECK --interval=30s --timeout=5s --start-period=30s \
+    CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8321/readyz', timeout=3)"]
 ENTRYPOINT ["setright"]
 CMD ["serve", "--host", "0.0.0.0"]

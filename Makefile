@@ -18,7 +18,7 @@ ifdef PIP_INDEX_URL
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 
-.PHONY: help install run test lint audit fix bench bench-quick docs screenshots lock wheel clean
+.PHONY: help install run test lint audit fix bench bench-quick docs docs-site screenshots lock wheel clean
 
 help:  ## list what can be made
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -58,12 +58,15 @@ bench-quick: .venv/.dev  ## measure it on small sizes, in a few minutes
 docs: .venv/.dev  ## write the reference pages and .env.example anew from the code
 	$(BIN)/python -m docs.generate
 
+docs-site: .venv/.dev  ## build the documentation as a site into dist/site, its links checked
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 screenshots: .venv/.dev  ## take the pictures of the documentation anew
 	@tests/install_browser.sh
 	$(BIN)/python -m docs.screenshots
 
 lock: $(UV)  ## resolve the dependencies anew into both lock files
-	$(UV) pip compile pyproject.toml $(RESOLVE) --output-file requirements.lock
+	$(UV) pip compile pyproject.toml --extra otel $(RESOLVE) --output-file requirements.lock
 	$(UV) pip compile pyproject.toml --group dev $(RESOLVE) --output-file requirements-dev.lock
 
 wheel: .venv/.dev  ## build the wheel into dist/

@@ -9,7 +9,7 @@ from app.errors import plain_sentence
 
 ROOMS = (
     "serving", "importing", "auditing", "scoring", "annotators", "reviewing", "exporting", "proving",
-    "providing", "administration",
+    "providing", "administration", "backing_up",
 )  # fmt: skip
 """Modules of `app.commands`; each adds its commands."""
 # Loading every room takes longer than judging a small file.

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from platformdirs import user_data_path
 from pydantic import AliasChoices, Field, SecretStr, field_validator
@@ -29,7 +30,11 @@ class Settings(BaseSettings):
     port: int = Field(
         8321, ge=0, le=65535, description="Port the web process listens on; 0 picks a free one."
     )
-    base_url: str = Field("", description="Public address behind a proxy, for links; empty means as asked.")
+    base_url: str = Field(
+        "",
+        description="Public address behind a proxy, with the path below which it serves this "
+        "(https://example.org/labels); empty means as asked.",
+    )
     secret_key: SecretStr | None = Field(
         None,
         description="Signs cookies and encrypts keys of services; empty means a random key in SETRIGHT_HOME.",
@@ -57,6 +62,12 @@ class Settings(BaseSettings):
         description="Role of people who come by single sign-on for the first time; "
         "empty lets in only those whom an admin has added.",
     )
+    admin_password_file: Path | None = Field(
+        None,
+        description="File with the password of the first admin, who is made by `setright migrate` and "
+        "`setright serve` while nobody has a login.",
+    )
+    admin_name: str = Field("admin", description="Name of that first admin.")
     sign_in_attempts: int = Field(
         10,
         ge=1,
@@ -174,10 +185,19 @@ class Settings(BaseSettings):
     metrics: bool = Field(
         False, description="Give figures for Prometheus at /metrics, to whoever can reach this port."
     )
+    otel_endpoint: str = Field(
+        "",
+        description="Address of an OpenTelemetry collector (http://127.0.0.1:4318) that is told of requests, "
+        "statements and jobs; empty tells nobody. Needs the extra `otel`.",
+    )
+    otel_share: float = Field(
+        1.0, ge=0, le=1, description="Share of the requests and jobs that the collector is told of."
+    )
     log_json: bool = Field(False, description="Log one JSON object a line instead of plain text.")
     allowed_hosts: Annotated[list[str], NoDecode] = Field(
         default_factory=lambda: ["127.0.0.1", "localhost", "[::1]"],
-        description="Host names the web process answers to, separated by commas.",
+        description="Host names the web process answers to, separated by commas; "
+        "that of SETRIGHT_BASE_URL and this machine's own are always among them.",
     )
 
     @field_validator("allowed_hosts", mode="before")
@@ -186,6 +206,18 @@ class Settings(BaseSettings):
         return (
             [host.strip() for host in value.split(",") if host.strip()] if isinstance(value, str) else value
         )
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """Names the web process answers to; a page of another site cannot be asked for by a loopback name."""
+        own = urlsplit(self.base_url).hostname
+        given = {host.lower().strip("[]") for host in self.allowed_hosts}
+        return frozenset({*given, "127.0.0.1", "localhost", "::1", *([own] if own else [])})
+
+    @property
+    def below(self) -> str:
+        """The path below which a proxy serves this, without a slash at its end."""
+        return urlsplit(self.base_url).path.rstrip("/")
 
     @property
     def reach(self) -> Literal["public", "local", "any"]:

@@ -4,9 +4,18 @@ import logging
 import sys
 
 import structlog
-from structlog.typing import Processor
+from opentelemetry import trace
+from structlog.typing import EventDict, Processor
 
 from app.config import Settings
+
+
+def _add_trace(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Name the trace that a line belongs to, so that one leads to the other."""
+    here = trace.get_current_span().get_span_context()
+    if here.is_valid:
+        event["trace_id"] = trace.format_trace_id(here.trace_id)
+    return event
 
 
 def configure(settings: Settings) -> None:
@@ -18,6 +27,8 @@ def configure(settings: Settings) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
     ]
+    if settings.otel_endpoint:
+        shared.insert(1, _add_trace)
     renderer = (
         structlog.processors.JSONRenderer()
         if settings.log_json

@@ -2,6 +2,8 @@
 
 import secrets
 import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -90,6 +92,22 @@ def is_broken(session: Session, job: Job, subject_id: int) -> bool:
         load_output=False,
     )
     return bool(found) and found[0].status in {"ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"}
+
+
+@dataclass(frozen=True)
+class LostJob:
+    """A job under way, and the worker that had it last."""
+
+    job: str
+    worker: str
+
+
+def list_pending(session: Session, executor_ids: Sequence[str]) -> list[LostJob]:
+    """Return the jobs that are under way at some workers; never ask within a write."""
+    found = _client(session).list_workflows(
+        status="PENDING", executor_id=list(executor_ids), load_input=False, load_output=False
+    )
+    return [LostJob(one.workflow_id, one.executor_id or "") for one in found]
 
 
 def job_of(workflow_id: str) -> Job:

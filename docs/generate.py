@@ -13,6 +13,7 @@ from pydantic_core import PydanticUndefined
 from app import events
 from app.cli import commands
 from app.config import Settings
+from docs.formats import formats_page
 
 ROOT = Path(__file__).parent.parent
 
@@ -78,6 +79,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/settings.md": settings_page,
     "docs/commands.md": commands_page,
     "docs/events.md": events_page,
+    "docs/formats.md": formats_page,
     ".env.example": example_environment,
 }
 

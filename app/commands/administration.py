@@ -1,18 +1,14 @@
-"""Commands about people, tokens and backups."""
+"""Commands about people and tokens."""
 
-import sqlite3
 import sys
-from contextlib import closing
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from app.actor import LOCAL, Role
-from app.commands.session import MAX_ID, load_settings, opened, say
-from app.config import Settings
-from app.errors import Conflict, InvalidInput, NotFound, Unavailable
+from app.commands.session import MAX_ID, opened, say
+from app.errors import Conflict
 from app.models.people import TokenScope, User
 from app.services import access, datasets, people, sessions
 
@@ -51,8 +47,6 @@ def register(cli: typer.Typer) -> None:
     token.command("list", epilog="Example: setright token list")(list_tokens)
     token.command("revoke", epilog="Example: setright token revoke 3")(revoke_token)
     cli.add_typer(token, name="token")
-    cli.command("backup", epilog="Example: setright backup setright-backup.db")(backup)
-    cli.command("restore", epilog="Example: setright restore setright-backup.db")(restore)
 
 
 def _password(*, from_stdin: bool) -> str:
@@ -201,64 +195,3 @@ def revoke_token(
     with opened() as here, here.database.write() as session:
         people.revoke_token(session, token_id, actor=LOCAL)
     say(f"Token {token_id} no longer works.")
-
-
-def backup(file: Annotated[Path, typer.Argument(help="File to write; must not exist.")]) -> None:
-    """Copy the SQLite database while it is in use, and check the copy."""
-    source = _sqlite_path(load_settings())
-    if file.exists():
-        raise Conflict(f"{file} is there already; choose another name.")
-    if not source.exists():
-        raise NotFound(f"There is no database at {source} yet.")
-    if not file.parent.is_dir():
-        raise NotFound(f"There is no folder {file.parent} to write {file.name} to.")
-    try:
-        _copy(source, file, journal="DELETE")  # one file, however it is looked at later
-        _check(file)
-    except BaseException:
-        file.unlink(missing_ok=True)
-        raise
-    say(f"Written to {file} and checked. Uploads and exports are files in {source.parent}: copy them too.")
-
-
-def restore(
-    file: Annotated[Path, typer.Argument(help="A file that `setright backup` has written.")],
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-) -> None:
-    """Put a backup in the place of the SQLite database; stop `setright serve` first."""
-    target = _sqlite_path(load_settings())
-    if not file.is_file():
-        raise NotFound(f"There is no file {file}.")
-    _check(file)
-    if target.exists() and not yes:
-        typer.confirm(f"Replace {target}?", abort=True)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    _copy(file, target, journal="WAL")
-    say(f"{target} is as it was when {file} was written.")
-
-
-def _copy(source: Path, target: Path, *, journal: str) -> None:
-    # Through SQLite rather than by copying the file: pages of a write-ahead log would be left behind.
-    try:
-        with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
-            old.backup(new)
-            new.execute(f"PRAGMA journal_mode={journal}")
-    except sqlite3.Error as error:
-        raise Unavailable(f"{source} cannot be copied to {target}: {error}.") from None
-
-
-def _sqlite_path(settings: Settings) -> Path:
-    if not settings.url.startswith("sqlite:///"):
-        raise Unavailable("This database is not SQLite: use pg_dump and pg_restore of your Postgres.")
-    return Path(settings.url.removeprefix("sqlite:///"))
-
-
-def _check(file: Path) -> None:
-    try:
-        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as copy:
-            verdict = copy.execute("PRAGMA integrity_check").fetchone()[0]
-            copy.execute("SELECT count(*) FROM datasets")
-    except sqlite3.DatabaseError as error:
-        raise InvalidInput(f"{file} is no backup of Setright: {error}.") from None
-    if verdict != "ok":
-        raise InvalidInput(f"{file} is damaged: {verdict}.")

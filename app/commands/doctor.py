@@ -1,21 +1,27 @@
 """What Setright needs, looked at one by one."""
 
 import datetime as dt
+import secrets
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import sqlalchemy as sa
 
 from app.commands.session import make_home
 from app.config import Settings
 from app.db import Database, now
-from app.errors import AppError
+from app.errors import AppError, Unavailable
+from app.models import Dataset, Event
 from app.providers.addresses import Reach
-from app.services import runs, workers
+from app.providers.storage import REMOTE, storage_at
+from app.services import monitoring, providers, replay, workers
+from app.services.providers import Service
 
 LEAST_FREE_BYTES = 1_000_000_000
 MOST_CLOCK_SECONDS = 5
+PROVIDER_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -27,8 +33,8 @@ class Finding:
     says: str
 
 
-def examine(settings: Settings) -> list[Finding]:
-    """Look at the database, its schema, workers, weights, disk, clock and the provider's key."""
+def examine(settings: Settings, *, with_events: bool) -> list[Finding]:
+    """Look at database, schema, workers, weights, disk, clock and services; at every label where asked to."""
     make_home(settings)
     database = Database(settings.url)
     looks: dict[str, Callable[[], str]] = {
@@ -38,8 +44,10 @@ def examine(settings: Settings) -> list[Finding]:
         "weights": lambda: _weights(settings),
         "disk": lambda: _disk(settings),
         "clock": lambda: _clock(database),
-        "provider": lambda: _provider(settings),
+        "provider": lambda: _providers(settings, database),
     }
+    if with_events:
+        looks["events"] = lambda: _events(database)
     try:
         return [_look(what, look) for what, look in looks.items()]
     finally:
@@ -88,10 +96,16 @@ def _migrations(database: Database) -> str:
 
 def _workers(settings: Settings, database: Database) -> str:
     with database.read() as session:
-        is_alive = runs.is_worker_alive(session, stale_seconds=settings.worker_stale_seconds)
-    return (
-        "alive" if is_alive else "none is running now; commands run their own, pages need `setright worker`"
-    )
+        alive = monitoring.count_workers(session, stale_seconds=settings.worker_stale_seconds)
+        waiting = sum(jobs.count for jobs in monitoring.open_jobs(session))
+    if waiting and not alive:
+        raise AppError(
+            f"{waiting} jobs have not ended and no worker is alive: start `setright worker`, "
+            "or run them here with `setright recover`"
+        )
+    if not alive:
+        return "none is running now; commands run their own, pages need `setright worker`"
+    return f"{alive} alive, {waiting} jobs have not ended"
 
 
 def _weights(settings: Settings) -> str:
@@ -105,18 +119,34 @@ def _weights(settings: Settings) -> str:
 
 
 def _disk(settings: Settings) -> str:
-    free = shutil.disk_usage(settings.home).free
-    if free < LEAST_FREE_BYTES:
-        raise AppError(f"only {free:,} bytes are free in {settings.home}")
-    return f"{free / 1e9:,.0f} GB free in {settings.home}"
+    """Write and read where the workers of all machines must, and look how much room is left."""
+    storage, name = storage_at(settings.shared), f"doctor/{secrets.token_hex(8)}"
+    content = secrets.token_bytes(32)
+    storage.write(name, content)
+    try:
+        if storage.read(name) != content:
+            raise Unavailable(f"what is written to {settings.shared} does not come back")
+    finally:
+        storage.delete("doctor")
+    places = [settings.home, *([] if REMOTE in settings.shared else [Path(settings.shared)])]
+    said = []
+    for place in dict.fromkeys(places):
+        free = shutil.disk_usage(place).free
+        if free < LEAST_FREE_BYTES:
+            raise AppError(f"only {free:,} bytes are free in {place}")
+        said.append(f"{free / 1e9:,.0f} GB free in {place}")
+    return "; ".join(said)
 
 
 def _clock(database: Database) -> str:
     with database.read() as session:
         there = session.scalar(sa.select(sa.func.current_timestamp()))
+        last = session.scalar(sa.select(sa.func.max(Event.created_at)))
     seconds = abs((now().replace(tzinfo=None) - _naive(there)).total_seconds())
     if seconds > MOST_CLOCK_SECONDS:
         raise AppError(f"this machine and the database differ by {seconds:.0f} seconds")
+    if last is not None and (last - now()).total_seconds() > MOST_CLOCK_SECONDS:
+        raise AppError(f"the last event is of {last:%Y-%m-%d %H:%M:%S} UTC, which is still to come")
     return "this machine and the database agree"
 
 
@@ -126,15 +156,34 @@ def _naive(moment: object) -> dt.datetime:
     return dt.datetime.fromisoformat(str(moment))
 
 
-def _provider(settings: Settings) -> str:
-    if settings.openai_api_key is None:
+def _providers(settings: Settings, database: Database) -> str:
+    """Ask every service whose key is known for its models."""
+    with database.read() as session:
+        services = [one for one in providers.list_services(session, settings) if one.key_from]
+        keys = [providers.key_of(session, settings, one.name, base_url=one.base_url) for one in services]
+    if not services:
         return "no key is set; fine-tunes at a service need SETRIGHT_OPENAI_API_KEY"
+    return "; ".join(_ask(settings, one, key) for one, key in zip(services, keys, strict=True))
+
+
+def _ask(settings: Settings, service: Service, key: str) -> str:
     from app.providers.openai_fine_tuning import OpenAIFineTuner
 
-    tuner = OpenAIFineTuner(
-        settings.openai_api_key.get_secret_value(),
-        base_url=settings.openai_base_url,
-        reach=Reach(settings.reach),
-        timeout=10,
-    )
-    return f"{settings.openai_base_url} answers with {len(tuner.list_models())} models"
+    reach, patience = Reach(settings.reach), PROVIDER_SECONDS
+    try:
+        tuner = OpenAIFineTuner(key, base_url=service.base_url, reach=reach, timeout=patience, max_retries=0)
+        return f"{service.base_url} answers with {len(tuner.list_models())} models"
+    except AppError as error:
+        raise Unavailable(f"{service.name} at {service.base_url}: {error}") from None
+
+
+def _events(database: Database) -> str:
+    """Replay every dataset's log."""
+    decisions, datasets = 0, 0
+    with database.read(snapshot=True) as session:
+        for dataset in session.scalars(sa.select(Dataset).order_by(Dataset.id)).all():
+            found = replay.replay(session, dataset)
+            if found.differences:
+                raise AppError(f"{dataset.name}: {'; '.join(found.differences)}")
+            decisions, datasets = decisions + found.decisions, datasets + 1
+    return f"{decisions:,} decisions in {datasets} datasets lead to the labels as they are"

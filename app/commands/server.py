@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 import structlog
 import uvicorn
 
+from app import __version__, tracing
 from app.actor import LOCAL
 from app.commands.session import say
 from app.config import Settings
@@ -43,7 +44,8 @@ def run_server(settings: Settings, database: Database, *, path: str, with_worker
     say(f"Setright is at {start}{_way_in(settings, database, path)} (stop with Ctrl+C)")
     sys.stdout.flush()
     try:
-        server.run(sockets=[bound])
+        with tracing.telling(settings, database.engine, process="web", version=__version__):
+            server.run(sockets=[bound])
     finally:
         app.state.helper.close()
         if keeper:

@@ -9,7 +9,8 @@ import typer
 
 from app.commands import samples
 from app.commands.doctor import examine, examine_worker
-from app.commands.session import Here, load_settings, opened, say
+from app.commands.first_admin import make_first_admin
+from app.commands.session import Here, load_settings, opened, say, say_json
 from app.errors import Unavailable
 
 
@@ -52,6 +53,7 @@ def serve(
 ) -> None:
     """Serve the pages, with one worker beside them, until stopped."""
     with opened() as here:
+        make_first_admin(here)
         path = "/"
         if sample and not samples.has_datasets(here):
             path = f"/datasets/{samples.make(here, samples.SUPPORT).id}/review"
@@ -70,9 +72,13 @@ def worker(
 ) -> None:
     """Run jobs until stopped; start as many as there are machines or cores to spare."""
     with opened() as here:
+        from app import __version__, tracing
         from app.jobs.worker import running
 
-        with running(here.settings, here.database) as slot:
+        with (
+            tracing.telling(here.settings, here.database.engine, process="worker", version=__version__),
+            running(here.settings, here.database) as slot,
+        ):
             say(f"Worker {slot.executor_id} is ready.")
             sys.stdout.flush()
             _wait(until_stdin_closes=until_stdin_closes)
@@ -96,6 +102,7 @@ def _stop_at_end_of_input(stop: threading.Event) -> None:
 def migrate() -> None:
     """Bring the database to the present schema."""
     with opened() as here:
+        make_first_admin(here)
         kind = "SQLite" if here.database.is_sqlite else "Postgres"
     say(f"The {kind} database is up to date.")
 
@@ -104,22 +111,41 @@ def doctor(
     worker: Annotated[
         bool, typer.Option("--worker", help="Only say whether a worker of this machine is alive.")
     ] = False,
+    events: Annotated[
+        bool, typer.Option("--events", help="Also replay every decision, and compare with the labels.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
-    """Look at everything Setright needs and say what is wrong."""
+    """Look at everything Setright needs and say what is wrong; exit 1 where something is."""
     settings = load_settings()
-    findings = [examine_worker(settings)] if worker else examine(settings)
-    for finding in findings:
-        say(f"{'ok  ' if finding.is_ok else 'FAIL'}  {finding.what}: {finding.says}")
+    findings = [examine_worker(settings)] if worker else examine(settings, with_events=events)
+    if as_json:
+        say_json([{"check": one.what, "ok": one.is_ok, "says": one.says} for one in findings])
+    else:
+        for finding in findings:
+            say(f"{'ok  ' if finding.is_ok else 'FAIL'}  {finding.what}: {finding.says}")
     if not all(finding.is_ok for finding in findings):
         raise Unavailable("Something needs attention: see the lines that say FAIL.")
 
 
-def recover() -> None:
-    """Take over the jobs of workers that are gone, and run them to their end."""
+def recover(
+    only_list: Annotated[
+        bool, typer.Option("--list", help="Only name the jobs of workers that are gone.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Take over the jobs of workers that are gone, and run every job to its end."""
     with opened() as here:
-        from app.jobs.worker import finish_everything, running, take_over
+        from app.jobs.worker import lost_jobs, recover_all
 
-        with running(here.settings, here.database):
-            taken = take_over(here.settings, here.database)
-            finish_everything(here.database)
-    say(f"{len(taken)} jobs were taken over.{' ' + ', '.join(taken) if taken else ''}")
+        found = (
+            lost_jobs(here.settings, here.database)
+            if only_list
+            else recover_all(here.settings, here.database)
+        )
+    if as_json:
+        say_json([{"job": one.job, "worker": one.worker} for one in found])
+        return
+    for one in found:
+        say(f"{one.job} was with {one.worker}.")
+    say(f"{len(found)} jobs {'wait for' if only_list else 'were taken over from'} workers that are gone.")

@@ -72,7 +72,11 @@ def open_database(settings: Settings) -> Database:
     database = Database(settings.url)
     try:
         migrate.migrate(database)
+    except AppError:
+        database.close()
+        raise
     except DBAPIError as error:
+        database.close()
         place = database.engine.url.render_as_string(hide_password=True)
         why = str(error.orig).strip().splitlines() or [type(error.orig).__name__]
         raise Unavailable(f"The database {place} cannot be opened: {why[0]}") from None

@@ -13,6 +13,7 @@ from typing import Any, Concatenate, ParamSpec
 import structlog
 from dbos import DBOS
 
+from app import tracing
 from app.errors import AppError, Cancelled, DiskFull, is_disk_full
 from app.jobs.context import Context, current, is_current
 from app.models.columns import RunState
@@ -53,7 +54,8 @@ def step(
                     run = runs.begin(session, kind, run_id)
                 if run is None:
                     return {"ended": None, "error": ""}
-                return {"result": body(context, run, *args)}  # type: ignore[call-arg]
+                with tracing.span(f"step {name}", {"setright.job": name, "setright.run_id": run_id}):
+                    return {"result": body(context, run, *args)}  # type: ignore[call-arg]
             except Exception as error:
                 ended = _expected(error, context)
                 if ended is None:

@@ -29,7 +29,7 @@ from app.models import (
     TrainingJob,
 )
 from app.models.columns import OPEN_STATES
-from app.queue import APPLICATION, APPLICATION_VERSION, QUEUES, job_of
+from app.queue import APPLICATION, APPLICATION_VERSION, QUEUES, LostJob, job_of, list_pending
 from app.services import workers
 
 CONCURRENCY = {
@@ -106,17 +106,30 @@ def _beat(here: Context, slot: Slot, ended: threading.Event) -> None:
         beats += 1
 
 
-def take_over(settings: Settings, database: Database) -> list[str]:
-    """Resume the jobs of workers that are gone for good; return the jobs' ids."""
+def lost_jobs(settings: Settings, database: Database) -> list[LostJob]:
+    """Return the jobs that workers had who are gone for good."""
     with database.read() as session:
         gone = workers.silent(session, stale_seconds=settings.worker_stale_seconds)
-    if not gone:
-        return []
-    lost = DBOS.list_workflows(status="PENDING", executor_id=gone, load_input=False, load_output=False)
-    for job in lost:
-        DBOS.resume_workflow(job.workflow_id, queue_name=QUEUES[job_of(job.workflow_id)])
-        log.info("took over", job=job.workflow_id, worker=job.executor_id)
-    return [job.workflow_id for job in lost]
+        return list_pending(session, gone) if gone else []
+
+
+def take_over(settings: Settings, database: Database) -> list[LostJob]:
+    """Resume the jobs of workers that are gone for good; return them."""
+    lost = lost_jobs(settings, database)
+    for one in lost:
+        DBOS.resume_workflow(one.job, queue_name=QUEUES[job_of(one.job)])
+        log.info("took over", job=one.job, worker=one.worker)
+    return lost
+
+
+def recover_all(settings: Settings, database: Database) -> list[LostJob]:
+    """Take over what workers have left, and run every job to its end in this process."""
+    lost = lost_jobs(settings, database)  # a worker that takes a lost one's place gets its jobs at its start
+    with running(settings, database):
+        take_over(settings, database)
+        tending.end_broken_jobs(Context(settings, database))
+        finish_everything(database)
+    return lost
 
 
 def finish_everything(database: Database) -> None:

@@ -41,7 +41,7 @@ from app.web import (
 )
 from app.web.attempts import make_attempts
 from app.web.deps import current_actor
-from app.web.middleware import BodyLimit, Guard
+from app.web.middleware import BodyLimit, Guard, Published
 
 MAX_FORM_BYTES = 4 * 1024**2
 PAGES = (
@@ -95,9 +95,12 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
     app.mount("/static", StaticAssets(directory=folder("static")), name="static")
     errors.add_handlers(app)
     app.add_middleware(BodyLimit, max_bytes=MAX_FORM_BYTES)
-    app.add_middleware(Guard, allowed_hosts=settings.allowed_hosts)
+    app.add_middleware(Guard, allowed_hosts=settings.hosts)
     app.state.requests = monitoring.Requests()
     app.add_middleware(monitoring.Measured, requests=app.state.requests)
+    app.add_middleware(monitoring.Traced)
+    if settings.base_url:
+        app.add_middleware(Published, base_url=settings.base_url)
     return app
 
 

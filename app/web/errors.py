@@ -6,6 +6,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from starlette._utils import get_route_path  # what routes see of a path below a proxy's
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -41,7 +42,7 @@ def add_handlers(app: FastAPI) -> None:
 
 def answer_error(request: Request, error: AppError) -> Response:
     """Answer an expected failure; its text is what the user reads."""
-    if isinstance(error, Unauthorized) and not request.url.path.startswith(API):
+    if isinstance(error, Unauthorized) and not get_route_path(request.scope).startswith(API):
         return _to_sign_in(request, error)
     response = _answer(request, error.status, str(error))
     if isinstance(error, TooMany):
@@ -63,7 +64,7 @@ def _invalid(request: Request, error: Exception) -> Response:
     problems = error.errors() if isinstance(error, RequestValidationError) else []
     if any(problem["loc"][0] == "path" for problem in problems):
         return answer_error(request, NotFound("There is no such page."))
-    if request.url.path.startswith(API):
+    if get_route_path(request.scope).startswith(API):
         return invalid_problem(request, problems)
     return answer_error(request, InvalidInput(_sentence(problems)))
 
@@ -84,7 +85,7 @@ def _http(request: Request, error: Exception) -> Response:
         413: "What was sent is larger than this address takes.",
     }
     detail = str(error.detail) if isinstance(error, HTTPException) else ""
-    if request.url.path.startswith(API) and isinstance(error, HTTPException):
+    if get_route_path(request.scope).startswith(API) and isinstance(error, HTTPException):
         return http_problem(request, status, detail, error.headers)
     return _answer(request, status, sentences.get(status, detail))
 
@@ -106,7 +107,7 @@ def _to_sign_in(request: Request, error: Unauthorized) -> Response:
 
 
 def _answer(request: Request, status: int, sentence: str) -> Response:
-    if request.url.path.startswith(API):
+    if get_route_path(request.scope).startswith(API):
         return api_problem(request, status, sentence)
     again = _again(request) if status == CONFLICT else ""
     if is_fragment(request):

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Form, Request
 from pydantic import BaseModel, Field
 from starlette.responses import RedirectResponse, Response
 
-from app.web.render import is_fragment, url
+from app.web.render import cookie_path, is_fragment, url
 
 router = APIRouter(prefix="/hints")
 
@@ -38,5 +38,7 @@ def close(request: Request, form: Annotated[CloseForm, Form()]) -> Response:
     closed = [hint for hint in HINTS if hint not in left]
     there = form.back if OURS.fullmatch(form.back) else url(request, "datasets.index")
     response = Response() if is_fragment(request) else RedirectResponse(there, status_code=303)
-    response.set_cookie(COOKIE, ".".join(closed), max_age=FIVE_YEARS, path="/", httponly=True, samesite="lax")
+    response.set_cookie(
+        COOKIE, ".".join(closed), max_age=FIVE_YEARS, path=cookie_path(request), httponly=True, samesite="lax"
+    )
     return response

@@ -4,7 +4,6 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Sequence
 from urllib.parse import SplitResult, unquote_plus, urlsplit
 
 import structlog
@@ -39,9 +38,9 @@ log = logging.getLogger(__name__)
 class Guard:
     """Give the request an id, refuse what comes from elsewhere, add headers, answer what nobody expected."""
 
-    def __init__(self, app: ASGIApp, *, allowed_hosts: Sequence[str]) -> None:
+    def __init__(self, app: ASGIApp, *, allowed_hosts: frozenset[str]) -> None:
         self.app = app
-        self.allowed_hosts = frozenset(host.lower().strip("[]") for host in allowed_hosts)
+        self.allowed_hosts = allowed_hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -88,6 +87,28 @@ class Guard:
         if request.method not in SAFE_METHODS and not _is_same_origin(request.headers, host):
             return Forbidden("This change was asked for by a page of another site, so it was refused.")
         return None
+
+
+class Published:
+    """Lets addresses be what people see who come through a proxy: its scheme, and its path before ours.
+
+    Taken from the settings: a header that says so could be anybody's. The proxy may pass the path on with
+    what comes before or without it; whoever asks this port by another name is answered as before.
+    """
+
+    def __init__(self, app: ASGIApp, *, base_url: str) -> None:
+        self.app = app
+        public = urlsplit(base_url)
+        self.scheme, self.host, self.below = public.scheme, public.netloc.lower(), public.path.rstrip("/")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] == "http" and Headers(scope=scope).get("host", "").lower() == self.host:
+            path: str = scope["path"]
+            is_whole = path == self.below or path.startswith(f"{self.below}/")
+            whole = path if is_whole else f"{self.below}{path}"
+            scope = {**scope, "scheme": self.scheme, "root_path": self.below, "path": whole}
+        await self.app(scope, receive, send)
 
 
 def _is_same_origin(headers: Headers, host: str) -> bool:

@@ -9,10 +9,12 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app import tracing
 from app.config import Settings
 from app.db import Database
 from app.services import monitoring
@@ -26,6 +28,7 @@ Whole = Annotated[Database, Depends(database_of)]
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+SERVER_ERROR = 500
 UNKNOWN = "(unknown)"
 """Stands for methods, and addresses that no route answers: each would be a series of its own."""
 
@@ -129,8 +132,49 @@ class Measured:
         await self.app(scope, receive, noting)
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
-        route: BaseRoute | None = scope.get("route")
-        address = getattr(route, "path", UNKNOWN)
-        method = scope["method"] if scope["method"] in METHODS else UNKNOWN
+        address, method = _address(scope), _method(scope)
         self.requests.answered.labels(method, address, str(status)).inc()
         self.requests.seconds.labels(method, address).observe(seconds)
+
+
+def _address(scope: Scope) -> str:
+    """Return the pattern of the address, which holds no ids: each would be a series of its own."""
+    route: BaseRoute | None = scope.get("route")
+    found: str = getattr(route, "path", UNKNOWN)
+    return found
+
+
+def _method(scope: Scope) -> str:
+    method: str = scope["method"]
+    return method if method in METHODS else UNKNOWN
+
+
+class Traced:
+    """Reports each request as a span, where this process reports to somebody."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http" or not tracing.is_on():
+            await self.app(scope, receive, send)
+            return
+        facts = {"http.request.method": _method(scope), "url.scheme": scope["scheme"]}
+        with tracing.span(_method(scope), facts, headers=Headers(scope=scope)) as span:
+
+            async def noting(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    span.set_attribute("http.response.status_code", message["status"])
+                    span.set_attribute(
+                        "setright.request_id", MutableHeaders(raw=message["headers"])["X-Request-ID"]
+                    )
+                    if message["status"] >= SERVER_ERROR:
+                        tracing.fail(span, str(message["status"]))
+                await send(message)
+
+            try:
+                await self.app(scope, receive, noting)
+            finally:
+                span.update_name(f"{_method(scope)} {_address(scope)}")
+                span.set_attribute("http.route", _address(scope))

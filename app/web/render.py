@@ -28,7 +28,7 @@ def html(request: Request, template: str, *, status_code: int = 200, **values: A
     body = _render(request, template, flash=flash, **values)
     response = Response(body, status_code=status_code, media_type="text/html")
     if flash and not is_fragment(request):
-        response.delete_cookie(FLASH, path="/", httponly=True, samesite="lax")
+        response.delete_cookie(FLASH, path=cookie_path(request), httponly=True, samesite="lax")
     return response
 
 
@@ -40,7 +40,7 @@ def after_write(
     `others` replace the elements with their ids wherever they stand; at most three with the flash.
     """
     if not is_fragment(request):
-        return _redirect(to, flash)
+        return _redirect(request, to, flash)
     parts = [_render(request, first, flash="", **values)]
     parts += [_out_of_band(_render(request, other, flash="", **values)) for other in others]
     # A live region is announced when its content changes, not when it is replaced.
@@ -53,9 +53,9 @@ def after_write(
 def go_to(request: Request, to: str, *, flash: str = "") -> Response:
     """Send the browser to another page after a change, with scripts or without."""
     if not is_fragment(request):
-        return _redirect(to, flash)
+        return _redirect(request, to, flash)
     response = Response(status_code=204, headers={"HX-Redirect": to})
-    _leave_flash(response, flash)
+    _leave_flash(request, response, flash)
     return response
 
 
@@ -85,17 +85,23 @@ def url(request: Request, name: str, query: Mapping[str, Any] | None = None, **p
     return f"{request.scope.get('root_path', '')}{path}" + (f"?{urlencode(kept)}" if kept else "")
 
 
-def _redirect(to: str, flash: str) -> Response:
+def cookie_path(request: Request) -> str:
+    """Return the path below which cookies are ours: beside us a proxy may serve others by the same name."""
+    return request.scope.get("root_path") or "/"
+
+
+def _redirect(request: Request, to: str, flash: str) -> Response:
     response = RedirectResponse(to, status_code=303)
-    _leave_flash(response, flash)
+    _leave_flash(request, response, flash)
     return response
 
 
-def _leave_flash(response: Response, flash: str) -> None:
+def _leave_flash(request: Request, response: Response, flash: str) -> None:
     if flash:
         response.set_cookie(
-            FLASH, quote(flash[:1000], errors="replace"), max_age=60, path="/", httponly=True, samesite="lax"
-        )
+            FLASH, quote(flash[:1000], errors="replace"), max_age=60, path=cookie_path(request),
+            httponly=True, samesite="lax",
+        )  # fmt: skip
 
 
 def _read_flash(request: Request) -> str:
@@ -116,6 +122,9 @@ def _render(request: Request, template: str, **values: Any) -> str:
     def url_of(name: str, query: Mapping[str, Any] | None = None, **parameters: Any) -> str:
         return url(request, name, query, **parameters)
 
+    def static(name: str) -> str:
+        return f"{request.scope.get('root_path', '')}{_static(name)}"
+
     def may(role: str) -> bool:
         return actor is not None and actor.may(Role(role), _dataset_id(values))
 
@@ -123,6 +132,7 @@ def _render(request: Request, template: str, **values: Any) -> str:
         "request": request,
         "actor": actor,
         "url": url_of,
+        "static": static,
         "may": may,
         "here": request.url.path,
     }
@@ -147,7 +157,6 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     made.filters.update({**words.FILTERS, **access_words.FILTERS})
-    made.globals["static"] = _static
     return made
 
 

@@ -14,7 +14,7 @@ from app.models.people import SignInMethod, User
 from app.services import people, sessions
 from app.web.attempts import LINK, PASSWORD, attempts_of
 from app.web.deps import COOKIE, CurrentSettings, Visitor, WholeDatabase, is_this_machine
-from app.web.render import go_to, html, url
+from app.web.render import cookie_path, go_to, html, url
 
 router = APIRouter()
 To = Annotated[str, Query(alias="next")]
@@ -96,7 +96,7 @@ def set_cookie(request: Request, response: Response, settings: Settings, secret:
         COOKIE,
         secret,
         max_age=settings.session_hours * 3600,
-        path="/",
+        path=cookie_path(request),
         httponly=True,
         samesite="lax",
         secure=is_https(request, settings),
@@ -143,7 +143,7 @@ def sign_out(request: Request, database: WholeDatabase) -> Response:
     with database.write() as session:
         sessions.sign_out(session, request.cookies.get(COOKIE, ""))
     response = go_to(request, url(request, "account.sign_in_form"))
-    response.delete_cookie(COOKIE, path="/", httponly=True, samesite="lax")
+    response.delete_cookie(COOKIE, path=cookie_path(request), httponly=True, samesite="lax")
     return response
 
 

@@ -1,8 +1,10 @@
 """Giving people and programs access from the command line."""
 
 import re
+from pathlib import Path
 
 import httpx2
+import pytest
 
 from app.actor import Role
 from app.db import Database
@@ -75,3 +77,23 @@ def test_roles_in_a_dataset_and_tokens_for_one(terminal: Terminal) -> None:
     assert use.actor.role_in(made) is Role.VIEWER
     assert use.actor.only == frozenset({made})
     database.close()
+
+
+def test_the_first_admin_comes_from_a_file(
+    terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "admin-password"
+    monkeypatch.setenv("SETRIGHT_ADMIN_PASSWORD_FILE", str(file))
+    said = terminal.fails("migrate")
+    assert said == f"SETRIGHT_ADMIN_PASSWORD_FILE: {file} cannot be read: No such file or directory."
+    file.write_text("short\n", encoding="utf-8")
+    assert "password" in terminal.fails("migrate").lower()
+    file.write_text(PASSWORD, encoding="utf-8")
+    terminal.run("migrate")
+    assert terminal.run("user", "list") == "admin: admin\n"
+    database = Database(f"sqlite:///{terminal.home / 'setright.db'}")
+    with database.write() as session:
+        assert people.authenticate(session, "admin", PASSWORD.strip()).role is Role.ADMIN
+    database.close()
+    file.unlink()
+    terminal.run("migrate")

@@ -125,17 +125,19 @@ def test_people_and_tokens(terminal: Terminal) -> None:
 
 
 def test_backup_and_restore_bring_back_the_same_rows(terminal: Terminal, tmp_path: Path) -> None:
-    file, copy = tmp_path / "rows.csv", tmp_path / "copy.db"
+    file, copy = tmp_path / "rows.csv", tmp_path / "copy.zip"
     file.write_text("text,label\none text,x\nanother text,y\n", encoding="utf-8")
     terminal.run("import", file, "--dataset", "d")
     terminal.run("backup", copy)
     terminal.run("datasets", "delete", "d", "--yes")
     assert "no dataset yet" in terminal.run("datasets", "list")
-    terminal.run("restore", copy, "--yes")
+    terminal.run("restore", copy)
     assert terminal.run("datasets", "list").startswith("d: 2 train")
-    broken = tmp_path / "broken.db"
-    broken.write_bytes(b"SQLite format 3\0" + b"\xff" * 500)
-    assert "broken.db" in terminal.fails("restore", broken, "--yes")
+    assert "it holds the datasets d: say --replace" in terminal.fails("restore", copy)
+    terminal.run("restore", copy, "--replace")
+    broken = tmp_path / "broken.zip"
+    broken.write_bytes(b"PK" + b"\xff" * 500)
+    assert "broken.zip" in terminal.fails("restore", broken, "--yes")
 
 
 def test_others_cannot_reach_it_before_there_is_an_admin(terminal: Terminal) -> None:

@@ -68,7 +68,7 @@ def test_a_wrong_setting_is_named_in_one_sentence(monkeypatch: pytest.MonkeyPatc
 def test_a_backup_that_cannot_be_written(settings: Settings, database: Database, tmp_path: Path) -> None:
     terminal = Terminal(home=settings.home, database_url="", folder=tmp_path)
     assert "There is no folder nowhere" in terminal.fails("backup", "nowhere/copy.db")
-    assert "cannot be copied" in terminal.fails("backup", "/proc/copy.db")
+    assert "cannot be written" in terminal.fails("backup", "/proc/copy.db")
     terminal.run("backup", "copy.db")
     assert {path.name for path in tmp_path.glob("copy*")} == {"copy.db"}
 

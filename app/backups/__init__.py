@@ -1,0 +1,1 @@
+"""Backups: one file that holds the database and the files beside it, and bringing them back."""
