@@ -20,6 +20,7 @@ NAMES = {
     "scoring.failed": "A scoring run ended without scores.",
     "scoring.cancelled": "A scoring run was stopped.",
     "review.decided": "A person gave a verdict on an example.",
+    "review.decided_in_bulk": "A program gave verdicts on many examples in one call.",
     "review.undone": "A person took back a verdict.",
     "review.sampled": "Rows that an auto-fix would change were drawn at random, to be reviewed first.",
     "learning.failed": "The queue could not be put in a new order after decisions; it keeps the one it had.",

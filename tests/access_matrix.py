@@ -207,6 +207,13 @@ API = {
     "api.decisions.create": Needs(
         Role.ANNOTATOR, json={"example_id": "{example}", "verdict": "keep", "version": 1}
     ),
+    "api.decisions.create_many": Needs(
+        Role.ANNOTATOR, json=[{"example_id": "{example}", "verdict": "keep", "version": 1}]
+    ),
+    "api.predictions.create": Needs(Role.LEAD, json=[], also=frozenset({422})),
+    "api.predictions.get": LOOK,
+    "api.predictions.delete": LEAD,
+    "api.predictions.score": Needs(Role.LEAD, json={}, also=frozenset({422})),
     "api.decisions.undo": Needs(Role.ANNOTATOR, also=frozenset({404})),
     "api.batches.preview": LOOK,
     "api.batches.sample": Needs(Role.ANNOTATOR, json={}),

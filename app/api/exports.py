@@ -13,6 +13,7 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 from app.api.answers import AsciiJSONResponse, Exact, In, Listing, Out, RunOut, accepted, answer, listing
 from app.api.deps import CurrentActor, in_dataset, router_of
 from app.api.fine_tunes import FineTuneIn, FineTuneOut, start
+from app.api.streams import NDJSON
 from app.db import Database
 from app.errors import InvalidInput, NotFound
 from app.files.drawing import MOST_PERCENT
@@ -299,6 +300,7 @@ def check(
     response_class=StreamingResponse,
 )
 def stream(
+    request: Request,
     dataset_id: Id,
     session: ReadSession,
     database: CurrentDatabase,
@@ -311,7 +313,9 @@ def stream(
     """
     choices = query.choices(session, datasets.get(session, dataset_id).id)
     exports.require_streamable(session, datasets.get(session, dataset_id), choices, actor=actor)
-    return StreamingResponse(_stream(database, dataset_id, choices), media_type=media_type(choices.format))
+    is_asked = NDJSON in request.headers.get("accept", "") and choices.format.endswith("jsonl")
+    kind = NDJSON if is_asked else media_type(choices.format)
+    return StreamingResponse(_stream(database, dataset_id, choices), media_type=kind)
 
 
 def _stream(database: Database, dataset_id: int, choices: ExportChoices) -> Iterator[bytes]:

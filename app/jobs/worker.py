@@ -97,6 +97,7 @@ def _beat(here: Context, slot: Slot, ended: threading.Event) -> None:
                 take_over(here.settings, here.database)
                 tending.end_broken_jobs(here)
                 tending.discard_leftovers(here)
+                tending.forget_answers(here)
             if beats % LEARN_EVERY == 0:
                 learning.ask_where_due(here.settings, here.database)
         except AppError as error:

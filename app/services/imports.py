@@ -16,6 +16,7 @@ from app.files.rows import Columns, Layout, Limits, Preview
 from app.models.columns import OPEN_STATES, RunState, Split
 from app.models.datasets import Dataset
 from app.models.imports import Import, RejectedRow
+from app.models.predictions import PredictionPart
 from app.models.scoring import ScoringRun
 from app.services import batches, datasets, runs
 from app.services.staging import HOW_TO_UPDATE
@@ -216,8 +217,8 @@ def discard_stale(session: Session, *, before: dt.datetime) -> list[Path]:
 
 
 def named_files(session: Session) -> set[str]:
-    """Return the names of all files that an import or a scoring run speaks of."""
-    columns = (Import.path, ScoringRun.pred_probs_path, ScoringRun.embeddings_path)
+    """Return the names of all files that an import, a scoring run or one of its parts speaks of."""
+    columns = (Import.path, ScoringRun.pred_probs_path, ScoringRun.embeddings_path, PredictionPart.path)
     return {Path(path).name for column in columns for path in session.scalars(sa.select(column)) if path}
 
 

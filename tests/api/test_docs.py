@@ -21,6 +21,7 @@ NOUNS = {
     "annotators",
     "me", "datasets", "labels", "imports", "scoring_runs", "issues", "examples", "decisions", "batches",
     "versions", "exports", "fine_tunes", "experiments", "events", "model_tests", "providers", "overview",
+    "predictions",
 }  # fmt: skip
 
 
