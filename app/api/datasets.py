@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
-from app.api.answers import Exact, In, Listing, Out, answer, listing
+from app.api.answers import CurrentPage, Exact, In, Listing, Out, answer, listing, with_more
 from app.api.deps import CurrentActor, router_of
 from app.api.locks import IfMatch, check, lock, with_tag
 from app.models.datasets import Dataset
@@ -84,10 +84,12 @@ class DatasetIn(In):
 @router.get(
     "/datasets", name="api.datasets.list", summary="List datasets", response_model=Listing[DatasetOut]
 )
-def list_datasets(request: Request, session: ReadSession) -> Response:
-    """List every dataset, newest first."""
-    cards = datasets.list_datasets(session)
-    return listing(request, [_out(card.dataset, card.counts) for card in cards])
+def list_datasets(request: Request, session: ReadSession, page: CurrentPage) -> Response:
+    """List the datasets, newest first."""
+    found = datasets.list_datasets(session, before_id=page.cursor, limit=page.limit + 1)
+    cards, more = with_more(found, page.limit)
+    items = [_out(card.dataset, card.counts) for card in cards]
+    return listing(request, items, cursor=cards[-1].dataset.id if more else None)
 
 
 @router.get(

@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from app.actor import Actor, Role
-from app.api.answers import Listing, PageQuery, accepted, answer, listing, with_more
+from app.api.answers import CurrentPage, Listing, PageQuery, accepted, answer, listing, with_more
 from app.api.deps import CurrentActor, router_of
 from app.api.files import FilePreviewOut, ImportIn, ImportOut, LayoutIn, RejectedOut
 from app.api.once import once, refuse_to_repeat, with_body
@@ -151,10 +151,14 @@ def get(import_id: Id, session: ReadSession) -> Response:
     summary="List imports",
     response_model=Listing[ImportOut],
 )
-def list_imports(request: Request, dataset_id: Id, session: ReadSession) -> Response:
+def list_imports(request: Request, dataset_id: Id, session: ReadSession, page: CurrentPage) -> Response:
     """List the imports of a dataset, newest first."""
-    found = imports.list_imports(session, datasets.get(session, dataset_id).id)
-    return listing(request, [ImportOut.model_validate(import_) for import_ in found])
+    rows = imports.list_imports(
+        session, datasets.get(session, dataset_id).id, before_id=page.cursor, limit=page.limit + 1
+    )
+    found, more = with_more(rows, page.limit)
+    items = [ImportOut.model_validate(import_) for import_ in found]
+    return listing(request, items, cursor=found[-1].id if more else None)
 
 
 @router.get(

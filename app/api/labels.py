@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
-from app.api.answers import Exact, In, Listing, Out, accepted, answer, listing
+from app.api.answers import CurrentPage, Exact, In, Listing, Out, accepted, answer, listing, with_more
 from app.api.batches import BatchOut
 from app.api.deps import CurrentActor, router_of
 from app.api.locks import IfMatch, check, lock, with_tag
@@ -157,10 +157,12 @@ class SplitPreviewOut(Out):
     summary="List labels",
     response_model=Listing[LabelOut],
 )
-def list_labels(request: Request, dataset_id: Id, session: ReadSession) -> Response:
+def list_labels(request: Request, dataset_id: Id, session: ReadSession, page: CurrentPage) -> Response:
     """List the classes by the code points of their names: the order of the columns of probabilities."""
-    found = datasets.labels(session, datasets.get(session, dataset_id))
-    return listing(request, [LabelOut.model_validate(label) for label in found])
+    rows = labels.list_after(session, datasets.get(session, dataset_id), page.cursor)
+    found, more = with_more(rows, page.limit)
+    items = [LabelOut.model_validate(label) for label in found]
+    return listing(request, items, cursor=found[-1].id if more else None)
 
 
 @router.post(

@@ -29,7 +29,8 @@ _FORM: dict[str, Any] = {
         "required": True,
         "content": {
             "multipart/form-data": {
-                "schema": {"type": "object", "properties": dict.fromkeys(FILES, _FILE), "minProperties": 1}
+                "schema": {"type": "object", "properties": dict.fromkeys(FILES, _FILE), "minProperties": 1},
+                "example": {"pred_probs": "id,fault,order\\nr1,0.9,0.1\\n"},
             }
         },
     }

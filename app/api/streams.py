@@ -31,7 +31,10 @@ def schema_of(row: type[BaseModel]) -> dict[str, Any]:
     return {
         "requestBody": {
             "required": True,
-            "content": {JSON: {"schema": of_rows}, NDJSON: {"schema": lines}},
+            "content": {
+                JSON: {"schema": of_rows},
+                NDJSON: {"schema": lines, "example": f"{json.dumps(example)}\n"},
+            },
         }
     }
 

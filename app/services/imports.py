@@ -73,11 +73,14 @@ def get(session: Session, import_id: int) -> Import:
     return runs.get(session, Import, import_id)
 
 
-def list_imports(session: Session, dataset_id: int) -> list[Import]:
-    """Return the imports of a dataset, newest first."""
-    return list(
-        session.scalars(sa.select(Import).where(Import.dataset_id == dataset_id).order_by(Import.id.desc()))
-    )
+def list_imports(
+    session: Session, dataset_id: int, *, before_id: int | None = None, limit: int | None = None
+) -> list[Import]:
+    """Return the imports of a dataset, newest first; `before_id` continues an earlier page."""
+    query = sa.select(Import).where(Import.dataset_id == dataset_id)
+    if before_id is not None:
+        query = query.where(Import.id < before_id)
+    return list(session.scalars(query.order_by(Import.id.desc()).limit(limit)))
 
 
 def list_open(session: Session) -> list[Import]:
