@@ -12,7 +12,10 @@ from app.jobs.context import Context
 from app.jobs.durable import ENDINGS, crashed
 from app.models.columns import OPEN_STATES, RunState
 from app.queue import Job, is_broken
-from app.services import idempotency, imports, predictions, runs
+from app.services import idempotency, imports, predictions, runs, webhooks
+
+DELIVERY_DAYS = 30
+"""How long ended deliveries of webhooks can be looked at, and sent again."""
 
 log = structlog.get_logger(__name__)
 
@@ -52,6 +55,7 @@ def forget_answers(context: Context) -> None:
     while more:
         with context.database.write() as session:
             more = idempotency.forget_old(session, before=before)
+            webhooks.forget_old(session, before=now() - dt.timedelta(days=DELIVERY_DAYS))
         context.pause()
 
 

@@ -22,6 +22,7 @@ from app.models.samples import Sample, SampleRow
 from app.models.scoring import Score, ScoringRun
 from app.models.versions import Version
 from app.models.views import Preference, SavedView
+from app.models.webhooks import Delivery, Webhook
 from app.models.workers import Worker
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "Dataset",
     "DatasetRole",
     "Decision",
+    "Delivery",
     "Event",
     "Evidence",
     "Example",
@@ -67,5 +69,6 @@ __all__ = [
     "Trial",
     "User",
     "Version",
+    "Webhook",
     "Worker",
 ]

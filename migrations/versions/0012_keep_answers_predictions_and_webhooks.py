@@ -49,8 +49,59 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_prediction_parts_dataset", "prediction_parts", ["dataset_id", "id"])
+    create_webhooks()
+
+
+def create_webhooks() -> None:
+    op.create_table(
+        "webhooks",
+        sa.Column("id", BIG_ID, nullable=False),
+        sa.Column("dataset_id", BIG_ID, nullable=True),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("events", sa.Text(), nullable=False),
+        sa.Column("sealed_secret", sa.Text(), nullable=False),
+        sa.Column("is_active", sa.Boolean(), nullable=False),
+        sa.Column("first_event_id", BIG_ID, nullable=False),
+        sa.Column("seen_event_id", BIG_ID, nullable=False),
+        sa.Column("created_by_id", BIG_ID, nullable=False),
+        sa.Column("created_at", TIME, nullable=False),
+        refers("webhooks", "created_by_id", "users"),
+        refers("webhooks", "dataset_id", "datasets", ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhooks")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_webhooks_dataset", "webhooks", ["dataset_id", "id"])
+    op.create_table(
+        "webhook_deliveries",
+        sa.Column("id", BIG_ID, nullable=False),
+        sa.Column("webhook_id", BIG_ID, nullable=False),
+        sa.Column("event_id", BIG_ID, nullable=False),
+        sa.Column("event_name", sa.String(60), nullable=False),
+        sa.Column("state", sa.String(20), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("rounds", sa.Integer(), nullable=False),
+        sa.Column("next_at", TIME, nullable=True),
+        sa.Column("status", sa.Integer(), nullable=True),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("created_at", TIME, nullable=False),
+        sa.Column("ended_at", TIME, nullable=True),
+        refers("webhook_deliveries", "webhook_id", "webhooks", ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_deliveries")),
+        sa.UniqueConstraint("webhook_id", "event_id", name=op.f("uq_webhook_deliveries_webhook_id_event_id")),
+        sqlite_autoincrement=True,
+    )
+    waiting = sa.text("state = 'waiting'")
+    op.create_index(
+        "ix_webhook_deliveries_due",
+        "webhook_deliveries",
+        ["next_at"],
+        sqlite_where=waiting,
+        postgresql_where=waiting,
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("webhook_deliveries")
+    op.drop_table("webhooks")
     op.drop_table("prediction_parts")
     op.drop_table("kept_answers")
