@@ -152,7 +152,7 @@ class Client:
     def pages(self, path: str, **query: Any) -> Iterator[Json]:
         """Yield everything that a list holds, part after part."""
         address: str | None = API + path
-        params = _said(query)
+        params: Json | None = _said(query)
         while address:
             part = _json(self.request("GET", address, params=params))
             yield from part["items"]

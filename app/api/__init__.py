@@ -23,6 +23,7 @@ from app.api import (
     providers,
     scoring_runs,
     versions,
+    webhooks,
 )
 
 NOUNS = (
@@ -45,6 +46,7 @@ NOUNS = (
     events,
     model_tests,
     providers,
+    webhooks,
 )
 
 router = APIRouter(prefix="/api")

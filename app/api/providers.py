@@ -125,10 +125,12 @@ def models(
         service = providers.get(session, settings, name)
         key = providers.key_of(session, settings, name, base_url=service.base_url)
     helper: Helper = request.app.state.helper
-    known = sorted(helper.ask(work.list_models, settings, key, service.base_url), key=lambda one: one.id)
-    found, more = with_more([one for one in known if one.id > (page.cursor or "")], page.limit)
+    known = sorted(
+        helper.ask(work.list_models, settings, key, service.base_url), key=lambda one: str(one["id"])
+    )
+    found, more = with_more([one for one in known if str(one["id"]) > (page.cursor or "")], page.limit)
     items = [ModelOut.model_validate(one) for one in found]
-    return listing(request, items, cursor=found[-1].id if more else None)
+    return listing(request, items, cursor=found[-1]["id"] if more else None)
 
 
 @router.patch(

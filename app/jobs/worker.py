@@ -33,7 +33,8 @@ from app.queue import APPLICATION, APPLICATION_VERSION, QUEUES, job_of
 from app.services import workers
 
 CONCURRENCY = {
-    "files": 2, "batches": 2, "training": 1, "experiments": 1, "learning": 1, "shards": 1, "remote": 10, "webhooks": 10,
+    "files": 2, "batches": 2, "training": 1, "experiments": 1, "learning": 1, "shards": 1, "remote": 10,
+    "webhooks": 10,
 }  # fmt: skip
 POLL_SECONDS = 0.5
 TAKE_OVER_EVERY = 10

@@ -23,6 +23,7 @@ NOUNS = {
     "me", "datasets", "labels", "imports", "scoring_runs", "issues", "examples", "decisions", "batches",
     "versions", "exports", "fine_tunes", "experiments", "events", "model_tests", "providers", "overview",
     "predictions",
+    "webhooks",
 }  # fmt: skip
 
 
