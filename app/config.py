@@ -78,6 +78,12 @@ class Settings(BaseSettings):
     draft_hours: float = Field(
         24, gt=0, description="Hours after which an uploaded file that nobody has confirmed is discarded."
     )
+    idempotency_hours: float = Field(
+        24,
+        gt=0,
+        description="Hours for which the API answers a write that is sent again under the same "
+        "Idempotency-Key as it answered the first one.",
+    )
     max_file_bytes: int = Field(2 * 1024**3, ge=1, description="Largest file that can be imported, in bytes.")
     max_unzipped_bytes: int = Field(
         4 * 1024**3, ge=1, description="Largest unpacked size of a compressed import (Excel, gzip), in bytes."

@@ -2,6 +2,8 @@
 
 import errno
 import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 _POSTGRES_DISK_FULL = "53100"
@@ -19,6 +21,14 @@ class InvalidInput(AppError):
     status = 422
 
 
+class RowsRefused(InvalidInput):
+    """Some of many rows cannot be used, so that none of them was; `faults` tells of the first ones."""
+
+    def __init__(self, sentence: str, faults: Sequence[Mapping[str, Any]]) -> None:
+        super().__init__(sentence)
+        self.faults = faults
+
+
 class NotFound(AppError):
     """There is no such thing."""
 
@@ -29,6 +39,12 @@ class Conflict(AppError):
     """Somebody or something else was first."""
 
     status = 409
+
+
+class Outdated(AppError):
+    """It is not any more as it was when the actor saw it."""
+
+    status = 412
 
 
 class Forbidden(AppError):

@@ -32,6 +32,7 @@ class Job(StrEnum):
     LEARNING = "learning"
     TRAINING_JOB = "training_job"
     MODEL_TEST = "model_test"
+    WEBHOOK = "webhook"
 
 
 QUEUES = {
@@ -46,6 +47,7 @@ QUEUES = {
     Job.LEARNING: "learning",
     Job.TRAINING_JOB: "experiments",
     Job.MODEL_TEST: "remote",
+    Job.WEBHOOK: "webhooks",
 }
 """Which queue a job waits in, so that a long training never holds up an import."""
 

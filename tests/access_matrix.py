@@ -165,6 +165,15 @@ PAGES = {
     "labels.merge_apply": Needs(Role.LEAD, form={"into": "{into}"}),
     "scoring.form": LOOK,
     "scoring.request": Needs(Role.LEAD, file="pred_probs"),
+    "webhooks.index": Needs(Role.ADMIN, WORKSPACE),
+    "webhooks.add": Needs(Role.ADMIN, WORKSPACE, form={"url": SERVICE}),
+    "webhooks.of_dataset": LEAD,
+    "webhooks.add_to_dataset": Needs(Role.LEAD, form={"url": SERVICE}),
+    "webhooks.show": LEAD,
+    "webhooks.set_state": Needs(Role.LEAD, form={"active": "false"}),
+    "webhooks.renew_secret": LEAD,
+    "webhooks.remove": LEAD,
+    "webhooks.redeliver": LEAD,
     "runs.progress": LOOK,
     "runs.cancel": LEAD,
 }
@@ -207,6 +216,13 @@ API = {
     "api.decisions.create": Needs(
         Role.ANNOTATOR, json={"example_id": "{example}", "verdict": "keep", "version": 1}
     ),
+    "api.decisions.create_many": Needs(
+        Role.ANNOTATOR, json=[{"example_id": "{example}", "verdict": "keep", "version": 1}]
+    ),
+    "api.predictions.create": Needs(Role.LEAD, json=[], also=frozenset({422})),
+    "api.predictions.get": LOOK,
+    "api.predictions.delete": LEAD,
+    "api.predictions.score": Needs(Role.LEAD, json={}, also=frozenset({422})),
     "api.decisions.undo": Needs(Role.ANNOTATOR, also=frozenset({404})),
     "api.batches.preview": LOOK,
     "api.batches.sample": Needs(Role.ANNOTATOR, json={}),
@@ -260,5 +276,15 @@ API = {
     "api.overview.get": LOOK,
     "api.overview.sample": Needs(Role.ANNOTATOR, json={}, also=frozenset({422})),
     "api.events.list": LOOK,
+    "api.webhooks.list": Needs(Role.ADMIN, WORKSPACE),
+    "api.webhooks.create": Needs(Role.ADMIN, WORKSPACE, json={"url": SERVICE}),
+    "api.webhooks.list_of_dataset": LEAD,
+    "api.webhooks.create_of_dataset": Needs(Role.LEAD, json={"url": SERVICE}),
+    "api.webhooks.get": LEAD,
+    "api.webhooks.change": Needs(Role.LEAD, json={"is_active": False}),
+    "api.webhooks.delete": LEAD,
+    "api.webhooks.secret": LEAD,
+    "api.webhooks.deliveries": LEAD,
+    "api.webhooks.redeliver": LEAD,
 }
 ROUTES = {**PAGES, **API}

@@ -19,9 +19,11 @@ from app.api import (
     me,
     model_tests,
     overview,
+    predictions,
     providers,
     scoring_runs,
     versions,
+    webhooks,
 )
 
 NOUNS = (
@@ -31,6 +33,7 @@ NOUNS = (
     labels,
     imports,
     scoring_runs,
+    predictions,
     annotators,
     issues,
     examples,
@@ -43,6 +46,7 @@ NOUNS = (
     events,
     model_tests,
     providers,
+    webhooks,
 )
 
 router = APIRouter(prefix="/api")

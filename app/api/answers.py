@@ -82,6 +82,16 @@ class PageQuery(In):
     """Most things in one answer."""
 
 
+class NamePageQuery(In):
+    """Which part of a list in the order of names."""
+
+    cursor: Annotated[str | None, Field(max_length=200)] = None
+    """Where to go on; take the whole address from `next` instead of making one."""
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+    """Most things in one answer."""
+
+
+CurrentNamePage = Annotated[NamePageQuery, Query()]
 CurrentPage = Annotated[PageQuery, Query()]
 
 

@@ -35,6 +35,8 @@ router = router_of("batches")
 class RuleIn(In):
     """Which of the flagged rows are changed."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"kind": "top", "value": 100}]})
+
     kind: RuleKind = RuleKind.RECOMMENDED
     """`recommended`, `min_confidence` of the suggestion, the `top` rows from the worst down, or `all`."""
     value: float | None = None
@@ -147,6 +149,8 @@ class AutofixPreviewOut(Out):
 
 class SampleIn(In):
     """Rows to draw from: those that a rule would change."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"rule": {"kind": "recommended"}}]})
 
     rule: RuleIn = RuleIn()
     """Which of the flagged rows would be changed; the recommended ones if not said."""
@@ -294,10 +298,14 @@ def create(
     summary="List batches",
     response_model=Listing[BatchOut],
 )
-def list_batches(request: Request, dataset_id: Id, session: ReadSession) -> Response:
-    """List the newest 200 batches of a dataset, newest first."""
-    found = batches.list_batches(session, datasets.get(session, dataset_id).id)
-    return listing(request, [BatchOut.model_validate(batch) for batch in found])
+def list_batches(request: Request, dataset_id: Id, session: ReadSession, page: CurrentPage) -> Response:
+    """List the batches of a dataset, newest first."""
+    rows = batches.list_batches(
+        session, datasets.get(session, dataset_id).id, before_id=page.cursor, limit=page.limit + 1
+    )
+    found, more = with_more(rows, page.limit)
+    items = [BatchOut.model_validate(batch) for batch in found]
+    return listing(request, items, cursor=found[-1].id if more else None)
 
 
 @router.get(

@@ -8,8 +8,9 @@ from pydantic import ConfigDict, Field
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
-from app.api.answers import Exact, In, Listing, Out, answer, listing
+from app.api.answers import CurrentPage, Exact, In, Listing, Out, answer, listing, with_more
 from app.api.deps import CurrentActor, router_of
+from app.api.locks import IfMatch, check, lock, with_tag
 from app.models.datasets import Dataset
 from app.services import datasets
 from app.web.deps import Id, ReadSession, WriteSession
@@ -83,10 +84,12 @@ class DatasetIn(In):
 @router.get(
     "/datasets", name="api.datasets.list", summary="List datasets", response_model=Listing[DatasetOut]
 )
-def list_datasets(request: Request, session: ReadSession) -> Response:
-    """List every dataset, newest first."""
-    cards = datasets.list_datasets(session)
-    return listing(request, [_out(card.dataset, card.counts) for card in cards])
+def list_datasets(request: Request, session: ReadSession, page: CurrentPage) -> Response:
+    """List the datasets, newest first."""
+    found = datasets.list_datasets(session, before_id=page.cursor, limit=page.limit + 1)
+    cards, more = with_more(found, page.limit)
+    items = [_out(card.dataset, card.counts) for card in cards]
+    return listing(request, items, cursor=cards[-1].dataset.id if more else None)
 
 
 @router.get(
@@ -94,7 +97,7 @@ def list_datasets(request: Request, session: ReadSession) -> Response:
 )
 def get(dataset_id: Id, session: ReadSession) -> Response:
     """Show one dataset with its counts."""
-    return answer(_read(session, datasets.get(session, dataset_id)))
+    return _shown(session, datasets.get(session, dataset_id))
 
 
 @router.patch(
@@ -103,9 +106,16 @@ def get(dataset_id: Id, session: ReadSession) -> Response:
     summary="Rename a dataset",
     response_model=DatasetOut,
 )
-def rename(dataset_id: Id, body: DatasetIn, actor: CurrentActor, session: WriteSession) -> Response:
+def rename(
+    dataset_id: Id,
+    body: DatasetIn,
+    actor: CurrentActor,
+    session: WriteSession,
+    if_match: IfMatch = None,
+) -> Response:
     """Give a dataset another name. Needs the role lead; 409 if the name is taken."""
-    return answer(_read(session, datasets.rename(session, dataset_id, body.name, actor=actor)))
+    check(if_match, _lock(datasets.get(session, dataset_id)))
+    return _shown(session, datasets.rename(session, dataset_id, body.name, actor=actor))
 
 
 @router.delete(
@@ -115,14 +125,20 @@ def rename(dataset_id: Id, body: DatasetIn, actor: CurrentActor, session: WriteS
     status_code=202,
     response_class=Response,
 )
-def delete(dataset_id: Id, actor: CurrentActor, session: WriteSession) -> Response:
+def delete(dataset_id: Id, actor: CurrentActor, session: WriteSession, if_match: IfMatch = None) -> Response:
     """Hide a dataset at once; a job removes its rows. Needs the role admin; 409 while a job works on it."""
+    check(if_match, _lock(datasets.get(session, dataset_id)))
     datasets.request_delete(session, dataset_id, actor=actor)
     return Response(status_code=202)
 
 
-def _read(session: Session, dataset: Dataset) -> DatasetOut:
-    return _out(dataset, datasets.counts(session, dataset.id))
+def _shown(session: Session, dataset: Dataset) -> Response:
+    content = _out(dataset, datasets.counts(session, dataset.id))
+    return with_tag(answer(content), _lock(dataset))
+
+
+def _lock(dataset: Dataset) -> str:
+    return lock(dataset.name, dataset.description)
 
 
 def _out(dataset: Dataset, counts: datasets.Counts) -> DatasetOut:

@@ -1,34 +1,33 @@
 """Decisions: one verdict on one row, and taking it back."""
 
 import datetime as dt
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
-from fastapi import Header, Request
-from pydantic import ConfigDict, Field
+from fastapi import Query, Request
+from pydantic import ConfigDict, Field, model_validator
 from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from app.actor import Actor, Role
+from app.api import streams
 from app.api.answers import Exact, In, Out, answer
 from app.api.deps import CurrentActor, router_of
+from app.api.locks import IfMatch, check, lock
+from app.api.once import once
 from app.api.rows import ExampleOut, rows_out
+from app.db import Database
+from app.errors import InvalidInput
 from app.models.examples import ExampleState
 from app.models.review import Decision, Verdict
-from app.services import datasets, decisions, review
-from app.web.deps import Id, RowId, WriteSession
+from app.services import bulk_decisions, datasets, decisions, review
+from app.services.bulk_decisions import Wish
+from app.web.deps import CurrentDatabase, CurrentSettings, Id, RowId, WriteSession, require_there
 from app.web.render import url
 
 router = router_of("decisions")
-
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        min_length=1,
-        max_length=100,
-        pattern=r"^[!-~]+$",
-        description="Any unique word; the same one again gives the first decision instead of a second one.",
-    ),
-]
+MOST_SKIPPED = 1000
 
 
 class DecisionIn(In):
@@ -48,12 +47,87 @@ class DecisionIn(In):
     verdict: Verdict
     """`keep` the given label, `accept` the suggested one, `override` by `label_id`, `exclude` the row, or
     set it aside as `needs_review`. To undo there is an address of its own."""
-    version: Annotated[int, Field(ge=1, lt=2**31)]
+    version: Annotated[int | None, Field(ge=1, lt=2**31)] = None
     """The row's version the verdict was made on: 409 if the row was changed since."""
     label_id: RowId | None = None
     """Number of the label, with `override`."""
     note: Annotated[str, Field(max_length=decisions.MAX_NOTE_CHARS)] = ""
     """Why, in your own words."""
+
+
+class ManyIn(In):
+    """A verdict on one of many rows."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"id": "r17", "verdict": "override", "label": "refund"},
+                {"example_id": 4711, "verdict": "accept", "version": 1},
+            ]
+        }
+    )
+
+    id: Exact | None = None
+    """The row's id as it stands in the file."""
+    example_id: RowId | None = None
+    """Number of the row, instead of `id`."""
+    verdict: Verdict
+    """As for a single decision."""
+    version: Annotated[int | None, Field(ge=1, lt=2**31)] = None
+    """The row's version that the verdict was made on; if not said, no person may have decided the row yet."""
+    label: Exact | None = None
+    """The label, with `override`."""
+    label_id: RowId | None = None
+    """Number of the label, instead of `label`."""
+    note: Exact = ""
+    """Why, in your own words."""
+
+    @model_validator(mode="after")
+    def _names_one_row(self) -> "ManyIn":
+        if (self.id is None) == (self.example_id is None):
+            raise ValueError("say one of id and example_id")
+        if self.label is not None and self.label_id is not None:
+            raise ValueError("say one of label and label_id")
+        if not all(isinstance(one, str) for one in (self.id or "", self.label or "", self.note)):
+            raise ValueError("id, label and note are strings")
+        return self
+
+    def wish(self, line: int) -> Wish:
+        """Return the verdict as the service takes it."""
+        return Wish(
+            line, self.verdict, self.example_id, self.id, self.version, self.label_id, self.label, self.note
+        )
+
+
+class ManyQuery(In):
+    """What to do about rows that others have changed."""
+
+    on_conflict: Literal["refuse", "skip"] = "refuse"
+    """`refuse` the whole call where somebody changed a row meanwhile, or `skip` such rows and say which."""
+
+
+class SkippedOut(Out):
+    """A row that was left alone."""
+
+    line: int
+    """Its line, or its place in the list, from 1."""
+    reason: Exact
+    """Who was first."""
+
+
+class ManyOut(Out):
+    """What came of many verdicts."""
+
+    decided: int
+    """Verdicts written."""
+    skipped: int
+    """Rows that others had changed, and that were left alone."""
+    first_skipped: list[SkippedOut]
+    """The first 1,000 of them."""
+    first_decision_id: int | None
+    """Number of the first decision."""
+    last_decision_id: int | None
+    """Number of the last one."""
 
 
 class DecisionOut(Out):
@@ -107,21 +181,91 @@ def create(
     body: DecisionIn,
     actor: CurrentActor,
     session: WriteSession,
-    key: IdempotencyKey = None,
+    if_match: IfMatch = None,
 ) -> Response:
-    """Give a verdict on a row. Needs the role annotator; 409, with who was first, if the row was changed."""
+    """Give a verdict on a row. Needs the role annotator; 409, with who was first, if the row was changed.
+
+    The version of the row goes into the body, or its tag into `If-Match`.
+    """
     decision = decisions.decide(
         session,
         dataset_id,
         body.example_id,
         body.verdict,
-        version=body.version,
+        version=_version(session, dataset_id, body, if_match),
         label_id=body.label_id,
         note=body.note,
-        idempotency_key=key,
         actor=actor,
     )
     return _created(request, session, decision)
+
+
+def _version(session: Session, dataset_id: int, body: DecisionIn, if_match: str | None) -> int:
+    if if_match is not None:
+        row = review.get_row(session, datasets.get(session, dataset_id), body.example_id)
+        check(if_match, lock(row.example.version))
+        return body.version or row.example.version
+    if body.version is None:
+        raise InvalidInput("Say the row's version, or send its tag as If-Match.")
+    return body.version
+
+
+@router.post(
+    "/datasets/{dataset_id:int}/decisions/bulk",
+    name="api.decisions.create_many",
+    summary="Decide about many rows",
+    status_code=201,
+    response_model=ManyOut,
+    openapi_extra=streams.schema_of(ManyIn),
+)
+async def create_many(
+    request: Request,
+    dataset_id: Id,
+    query: Annotated[ManyQuery, Query()],
+    actor: CurrentActor,
+    settings: CurrentSettings,
+    database: CurrentDatabase,
+) -> Response:
+    """Give up to 50,000 verdicts, one object a line or as a list: all of them or none. For annotators.
+
+    Rows are named by `id` or `example_id`. 422 with `faults`, the first hundred with their lines, where a row
+    cannot be used. Each verdict is a decision of its own; restoring a version takes all of them back.
+    """
+    await run_in_threadpool(require_there, database, dataset_id, Role.ANNOTATOR, actor=actor)
+    stored = await streams.receive(request, settings)
+    try:
+        return await run_in_threadpool(_decide_many, request, database, dataset_id, stored.path, query, actor)
+    finally:
+        stored.path.unlink(missing_ok=True)
+
+
+def _decide_many(
+    request: Request, database: Database, dataset_id: int, path: Path, query: ManyQuery, actor: Actor
+) -> Response:
+    # Read before the transaction begins: nobody should have to wait for that.
+    wishes = streams.read(
+        path,
+        streams.kind_of(request),
+        ManyIn,
+        lambda line, row: row.wish(line),
+        outcome="No verdict was written",
+    )
+    with database.write() as session:
+
+        def decide() -> Response:
+            found = bulk_decisions.decide_many(
+                session, dataset_id, wishes, skip_changed=query.on_conflict == "skip", actor=actor
+            )
+            content = ManyOut(
+                decided=found.decided,
+                skipped=len(found.skipped),
+                first_skipped=[SkippedOut.model_validate(one) for one in found.skipped[:MOST_SKIPPED]],
+                first_decision_id=found.first_id,
+                last_decision_id=found.last_id,
+            )
+            return answer(content, status_code=201)
+
+        return once(request, session, decide)
 
 
 @router.post(

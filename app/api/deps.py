@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.actor import Actor
 from app.api.answers import AsciiJSONResponse
+from app.api.once import ApiRoute
 from app.api.problems import RESPONSES
 from app.db import Database
 from app.errors import Unauthorized
@@ -71,6 +72,7 @@ def router_of(noun: str) -> APIRouter:
     """Return the router of a noun; nobody reaches a route of it without being someone."""
     return APIRouter(
         tags=[noun],
+        route_class=ApiRoute,
         dependencies=[Depends(actor_of_request)],
         default_response_class=AsciiJSONResponse,
         generate_unique_id_function=_operation_id,

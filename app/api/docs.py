@@ -54,6 +54,7 @@ def _operations(schema: Schema) -> Iterator[tuple[str, Operation]]:
     for path, methods in schema["paths"].items():
         for method, found in methods.items():
             body = _content(schema, found.get("requestBody", {}))
+            fields = body["items"] if body.get("type") == "array" else body
             answers = [found["responses"][code] for code in sorted(found["responses"]) if code[0] == "2"]
             yield (
                 found["tags"][0],
@@ -63,7 +64,10 @@ def _operations(schema: Schema) -> Iterator[tuple[str, Operation]]:
                     path=path,
                     summary=found["summary"],
                     description=found["description"],
-                    takes=[*_parameters(schema, found.get("parameters", [])), *_fields(schema, body, "body")],
+                    takes=[
+                        *_parameters(schema, found.get("parameters", [])),
+                        *_fields(schema, fields, "body"),
+                    ],
                     gives=_answer_fields(schema, _content(schema, answers[0])),
                     example="\n".join(json.dumps(one) for one in body.get("examples", [])),
                 ),

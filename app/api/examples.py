@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from app.api.answers import CurrentPage, Exact, Listing, Out, answer, listing, with_more
 from app.api.deps import router_of
+from app.api.locks import lock, with_tag
 from app.api.rows import ExampleOut, FilterIn, rows_out
 from app.models.columns import Split
 from app.models.evidence import IssueKind
@@ -138,9 +139,8 @@ def get(dataset_id: Id, example_id: Id, session: ReadSession) -> Response:
     history = [_line_out(line) for line in found.history]
     findings = [FindingOut.model_validate(one) for one in found.why.findings]
     neighbours = [SimilarOut.model_validate(one) for one in found.why.nearest]
-    return answer(
-        ExampleWithHistoryOut(**dict(row), findings=findings, neighbours=neighbours, history=history)
-    )
+    shown = ExampleWithHistoryOut(**dict(row), findings=findings, neighbours=neighbours, history=history)
+    return with_tag(answer(shown), lock(row.version))
 
 
 @router.get(

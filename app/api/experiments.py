@@ -6,7 +6,18 @@ from fastapi import Request
 from pydantic import ConfigDict, Field
 from starlette.responses import Response
 
-from app.api.answers import AsciiJSONResponse, In, Listing, Out, RunOut, accepted, answer, listing
+from app.api.answers import (
+    AsciiJSONResponse,
+    CurrentPage,
+    In,
+    Listing,
+    Out,
+    RunOut,
+    accepted,
+    answer,
+    listing,
+    with_more,
+)
 from app.api.deps import CurrentActor, in_dataset, router_of
 from app.api.files import ImportOut
 from app.errors import NotFound
@@ -129,10 +140,14 @@ def create(
     summary="List experiments",
     response_model=Listing[ExperimentOut],
 )
-def list_experiments(request: Request, dataset_id: Id, session: ReadSession) -> Response:
-    """List the newest 100 experiments of a dataset, newest first."""
-    found = experiments.list_experiments(session, datasets.get(session, dataset_id).id)
-    return listing(request, [ExperimentOut.model_validate(experiment) for experiment in found])
+def list_experiments(request: Request, dataset_id: Id, session: ReadSession, page: CurrentPage) -> Response:
+    """List the experiments of a dataset, newest first."""
+    rows = experiments.list_experiments(
+        session, datasets.get(session, dataset_id).id, before_id=page.cursor, limit=page.limit + 1
+    )
+    found, more = with_more(rows, page.limit)
+    items = [ExperimentOut.model_validate(experiment) for experiment in found]
+    return listing(request, items, cursor=found[-1].id if more else None)
 
 
 @router.get(

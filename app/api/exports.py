@@ -10,9 +10,22 @@ from pydantic import ConfigDict, Field
 from sqlalchemy.orm import Session
 from starlette.responses import FileResponse, Response, StreamingResponse
 
-from app.api.answers import AsciiJSONResponse, Exact, In, Listing, Out, RunOut, accepted, answer, listing
+from app.api.answers import (
+    AsciiJSONResponse,
+    CurrentPage,
+    Exact,
+    In,
+    Listing,
+    Out,
+    RunOut,
+    accepted,
+    answer,
+    listing,
+    with_more,
+)
 from app.api.deps import CurrentActor, in_dataset, router_of
 from app.api.fine_tunes import FineTuneIn, FineTuneOut, start
+from app.api.streams import NDJSON
 from app.db import Database
 from app.errors import InvalidInput, NotFound
 from app.files.drawing import MOST_PERCENT
@@ -246,10 +259,14 @@ def create(
     summary="List exports",
     response_model=Listing[ExportOut],
 )
-def list_exports(request: Request, dataset_id: Id, session: ReadSession) -> Response:
-    """List the newest 100 exports of a dataset, newest first."""
-    found = exports.list_exports(session, datasets.get(session, dataset_id).id)
-    return listing(request, [ExportOut.model_validate(export) for export in found])
+def list_exports(request: Request, dataset_id: Id, session: ReadSession, page: CurrentPage) -> Response:
+    """List the exports of a dataset, newest first."""
+    rows = exports.list_exports(
+        session, datasets.get(session, dataset_id).id, before_id=page.cursor, limit=page.limit + 1
+    )
+    found, more = with_more(rows, page.limit)
+    items = [ExportOut.model_validate(export) for export in found]
+    return listing(request, items, cursor=found[-1].id if more else None)
 
 
 @router.get(
@@ -299,6 +316,7 @@ def check(
     response_class=StreamingResponse,
 )
 def stream(
+    request: Request,
     dataset_id: Id,
     session: ReadSession,
     database: CurrentDatabase,
@@ -311,7 +329,9 @@ def stream(
     """
     choices = query.choices(session, datasets.get(session, dataset_id).id)
     exports.require_streamable(session, datasets.get(session, dataset_id), choices, actor=actor)
-    return StreamingResponse(_stream(database, dataset_id, choices), media_type=media_type(choices.format))
+    is_asked = NDJSON in request.headers.get("accept", "") and choices.format.endswith("jsonl")
+    kind = NDJSON if is_asked else media_type(choices.format)
+    return StreamingResponse(_stream(database, dataset_id, choices), media_type=kind)
 
 
 def _stream(database: Database, dataset_id: int, choices: ExportChoices) -> Iterator[bytes]:

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from app.actor import Actor
-from app.api.answers import Exact, In, Listing, RunOut, accepted, answer, listing
+from app.api.answers import CurrentPage, Exact, In, Listing, RunOut, accepted, answer, listing, with_more
 from app.api.deps import CurrentActor, in_dataset, router_of
 from app.config import Settings
 from app.errors import Unavailable
@@ -117,10 +117,14 @@ def create(
     summary="List fine-tunes",
     response_model=Listing[FineTuneOut],
 )
-def list_fine_tunes(request: Request, dataset_id: Id, session: ReadSession) -> Response:
-    """List the newest 100 fine-tunes of a dataset, newest first."""
-    found = fine_tunes.list_fine_tunes(session, datasets.get(session, dataset_id).id)
-    return listing(request, [FineTuneOut.model_validate(fine_tune) for fine_tune in found])
+def list_fine_tunes(request: Request, dataset_id: Id, session: ReadSession, page: CurrentPage) -> Response:
+    """List the fine-tunes of a dataset, newest first."""
+    rows = fine_tunes.list_fine_tunes(
+        session, datasets.get(session, dataset_id).id, before_id=page.cursor, limit=page.limit + 1
+    )
+    found, more = with_more(rows, page.limit)
+    items = [FineTuneOut.model_validate(fine_tune) for fine_tune in found]
+    return listing(request, items, cursor=found[-1].id if more else None)
 
 
 @router.get(

@@ -9,9 +9,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from app.actor import Actor, Role
-from app.api.answers import Listing, PageQuery, accepted, answer, listing, with_more
+from app.api.answers import CurrentPage, Listing, PageQuery, accepted, answer, listing, with_more
 from app.api.deps import CurrentActor, router_of
 from app.api.files import FilePreviewOut, ImportIn, ImportOut, LayoutIn, RejectedOut
+from app.api.once import once, refuse_to_repeat, with_body
+from app.api.streams import NDJSON, kind_of
 from app.db import Database
 from app.files.rows import Columns, Layout, Limits
 from app.models.columns import RunState
@@ -37,8 +39,13 @@ _FORM: dict[str, Any] = {
                     "properties": {
                         "file": {"type": "string", "contentMediaType": "application/octet-stream"}
                     },
-                }
-            }
+                },
+                "example": {"file": "id,text,label\nr1,It flickers,fault\n"},
+            },
+            NDJSON: {
+                "schema": {"type": "string", "description": "One row a line, as a JSON object."},
+                "example": '{"id": "r1", "text": "It flickers", "label": "fault"}\n',
+            },
         },
     }
 }
@@ -60,22 +67,29 @@ async def create(
     settings: CurrentSettings,
     database: CurrentDatabase,
 ) -> Response:
-    """Send a file as the part `file` of a multipart form. Needs the role lead.
+    """Send a file as the part `file` of a multipart form, or rows as they come, one JSON object a line.
+
+    Needs the role lead. Lines of `application/x-ndjson` are stored as they arrive, however many there are.
 
     With `dataset` it is imported at once (202): columns that are not named are guessed, and all of its usable
     rows come in or none. Without `dataset` it is kept as a draft (201), to be looked at and confirmed.
     """
     actor.require_somewhere(Role.LEAD)
-    stored = await uploads.receive(request, settings.uploads, max_bytes=settings.max_file_bytes)
-    kept = await run_in_threadpool(_keep, database, stored, query, limits=limits_of(settings), actor=actor)
-    content = ImportOut.model_validate(kept)
-    if kept.state is not RunState.DRAFT:
-        return accepted(request, content, "api.imports.get", import_id=kept.id)
-    there = url(request, "api.imports.get", import_id=kept.id)
-    return answer(content, status_code=201, headers={"Location": there})
+    if kind_of(request) == NDJSON:
+        stored = await uploads.receive_raw(
+            request, settings.uploads, file_name="rows.jsonl", max_bytes=settings.max_file_bytes
+        )
+    else:
+        stored = await uploads.receive(request, settings.uploads, max_bytes=settings.max_file_bytes)
+    with_body(request, f"{stored.file_name} {stored.sha256}")
+    return await run_in_threadpool(
+        _keep, request, database, stored, query, limits=limits_of(settings), actor=actor
+    )
 
 
-def _keep(database: Database, stored: Upload, wanted: ImportIn, *, limits: Limits, actor: Actor) -> Import:
+def _keep(
+    request: Request, database: Database, stored: Upload, wanted: ImportIn, *, limits: Limits, actor: Actor
+) -> Response:
     with ExitStack() as if_refused:
         if_refused.callback(stored.path.unlink, missing_ok=True)
         name = stored.file_name
@@ -84,19 +98,32 @@ def _keep(database: Database, stored: Upload, wanted: ImportIn, *, limits: Limit
         if choices is not None:
             imports.check(stored.path, choices, file_name=name, limits=limits, actor=actor)
         with database.write() as session:
-            kept = imports.add_upload(
-                session,
-                seen,
-                path=stored.path,
-                file_name=name,
-                size=stored.size,
-                sha256=stored.sha256,
-                actor=actor,
-            )
-            if choices is not None:
-                kept = imports.confirm(session, kept.id, choices=choices, actor=actor)
+
+            def add() -> Response:
+                kept = imports.add_upload(
+                    session,
+                    seen,
+                    path=stored.path,
+                    file_name=name,
+                    size=stored.size,
+                    sha256=stored.sha256,
+                    actor=actor,
+                )
+                if choices is not None:
+                    kept = imports.confirm(session, kept.id, choices=choices, actor=actor)
+                return _kept_answer(request, kept)
+
+            response = once(request, session, add)
         if_refused.pop_all()
-    return kept
+    return response
+
+
+def _kept_answer(request: Request, kept: Import) -> Response:
+    content = ImportOut.model_validate(kept)
+    if kept.state is not RunState.DRAFT:
+        return accepted(request, content, "api.imports.get", import_id=kept.id)
+    there = url(request, "api.imports.get", import_id=kept.id)
+    return answer(content, status_code=201, headers={"Location": there})
 
 
 def _choices(wanted: ImportIn, name: str, layout: Layout, guess: Columns) -> ImportChoices:
@@ -124,10 +151,14 @@ def get(import_id: Id, session: ReadSession) -> Response:
     summary="List imports",
     response_model=Listing[ImportOut],
 )
-def list_imports(request: Request, dataset_id: Id, session: ReadSession) -> Response:
+def list_imports(request: Request, dataset_id: Id, session: ReadSession, page: CurrentPage) -> Response:
     """List the imports of a dataset, newest first."""
-    found = imports.list_imports(session, datasets.get(session, dataset_id).id)
-    return listing(request, [ImportOut.model_validate(import_) for import_ in found])
+    rows = imports.list_imports(
+        session, datasets.get(session, dataset_id).id, before_id=page.cursor, limit=page.limit + 1
+    )
+    found, more = with_more(rows, page.limit)
+    items = [ImportOut.model_validate(import_) for import_ in found]
+    return listing(request, items, cursor=found[-1].id if more else None)
 
 
 @router.get(
@@ -163,14 +194,19 @@ def confirm(
 ) -> Response:
     """Turn a draft into a job. A dataset of a new name shows once the file is in. Needs the role lead."""
     with database.read() as session:
+        refuse_to_repeat(request, session)
         draft = imports.get_draft(session, import_id)
     name = body.dataset or draft.dataset_name
     choices = _choices(body, name, Layout.from_json(draft.layout), Columns.from_json(draft.columns))
     path, limits = Path(draft.path), limits_of(settings)
     imports.check(path, choices, file_name=draft.file_name, limits=limits, actor=actor)
     with database.write() as session:
-        kept = imports.confirm(session, import_id, choices=choices, actor=actor)
-    return accepted(request, ImportOut.model_validate(kept), "api.imports.get", import_id=import_id)
+
+        def confirm() -> Response:
+            kept = imports.confirm(session, import_id, choices=choices, actor=actor)
+            return accepted(request, ImportOut.model_validate(kept), "api.imports.get", import_id=import_id)
+
+        return once(request, session, confirm)
 
 
 @router.delete(
@@ -180,12 +216,19 @@ def confirm(
     status_code=204,
     response_class=Response,
 )
-def discard(import_id: Id, actor: CurrentActor, database: CurrentDatabase) -> Response:
+def discard(request: Request, import_id: Id, actor: CurrentActor, database: CurrentDatabase) -> Response:
     """Forget a draft, and its file. Needs the role lead; 409 once it was confirmed."""
+    discarded: list[Path] = []
     with database.write() as session:
-        path = imports.discard(session, import_id, actor=actor)
-    path.unlink(missing_ok=True)  # after the commit: a draft that stays needs its file
-    return Response(status_code=204)
+
+        def discard() -> Response:
+            discarded.append(imports.discard(session, import_id, actor=actor))
+            return Response(status_code=204)
+
+        response = once(request, session, discard)
+    for path in discarded:
+        path.unlink(missing_ok=True)  # after the commit: a draft that stays needs its file
+    return response
 
 
 @router.post(

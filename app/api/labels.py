@@ -7,9 +7,10 @@ from pydantic import ConfigDict, Field
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
-from app.api.answers import Exact, In, Listing, Out, accepted, answer, listing
+from app.api.answers import CurrentPage, Exact, In, Listing, Out, accepted, answer, listing, with_more
 from app.api.batches import BatchOut
 from app.api.deps import CurrentActor, router_of
+from app.api.locks import IfMatch, check, lock, with_tag
 from app.api.rows import ExampleOut, FilterIn, rows_out
 from app.errors import InvalidInput
 from app.models.datasets import Colour, Label
@@ -156,10 +157,12 @@ class SplitPreviewOut(Out):
     summary="List labels",
     response_model=Listing[LabelOut],
 )
-def list_labels(request: Request, dataset_id: Id, session: ReadSession) -> Response:
+def list_labels(request: Request, dataset_id: Id, session: ReadSession, page: CurrentPage) -> Response:
     """List the classes by the code points of their names: the order of the columns of probabilities."""
-    found = datasets.labels(session, datasets.get(session, dataset_id))
-    return listing(request, [LabelOut.model_validate(label) for label in found])
+    rows = labels.list_after(session, datasets.get(session, dataset_id), page.cursor)
+    found, more = with_more(rows, page.limit)
+    items = [LabelOut.model_validate(label) for label in found]
+    return listing(request, items, cursor=found[-1].id if more else None)
 
 
 @router.post(
@@ -199,7 +202,15 @@ def create(
 )
 def get(dataset_id: Id, label_id: Id, session: ReadSession) -> Response:
     """Show one label; 409, saying what it became, for one that was merged or deleted."""
-    return answer(LabelOut.model_validate(_label(session, dataset_id, label_id)))
+    return _shown(_label(session, dataset_id, label_id))
+
+
+def _shown(label: Label) -> Response:
+    return with_tag(answer(LabelOut.model_validate(label)), _lock(label))
+
+
+def _lock(label: Label) -> str:
+    return lock(label.name, label.description, label.colour)
 
 
 def _label(session: Session, dataset_id: int, label_id: int) -> Label:
@@ -213,13 +224,19 @@ def _label(session: Session, dataset_id: int, label_id: int) -> Label:
     response_model=LabelOut,
 )
 def change(
-    dataset_id: Id, label_id: Id, body: LabelChangeIn, actor: CurrentActor, session: WriteSession
+    dataset_id: Id,
+    label_id: Id,
+    body: LabelChangeIn,
+    actor: CurrentActor,
+    session: WriteSession,
+    if_match: IfMatch = None,
 ) -> Response:
     """Change a label's name, description or colour; no row changes. Needs the role lead.
 
     Earlier versions go on showing the old name, and the original variant what the files say.
     """
     label = _label(session, dataset_id, label_id)
+    check(if_match, _lock(label))
     changed = labels.change(
         session,
         dataset_id,
@@ -230,7 +247,7 @@ def change(
         colour=label.colour if body.colour is None else body.colour,
         actor=actor,
     )
-    return answer(LabelOut.model_validate(changed))
+    return _shown(changed)
 
 
 @router.delete(
@@ -239,8 +256,15 @@ def change(
     summary="Delete an empty label",
     status_code=204,
 )
-def delete(dataset_id: Id, label_id: Id, actor: CurrentActor, session: WriteSession) -> Response:
+def delete(
+    dataset_id: Id,
+    label_id: Id,
+    actor: CurrentActor,
+    session: WriteSession,
+    if_match: IfMatch = None,
+) -> Response:
     """Take a label without rows out of use. Needs the role lead; 409 if it has rows or is suggested."""
+    check(if_match, _lock(_label(session, dataset_id, label_id)))
     labels.delete(session, dataset_id, label_id, actor=actor)
     return Response(status_code=204)
 
@@ -274,12 +298,14 @@ def merge(
     body: MergeIn,
     actor: CurrentActor,
     session: WriteSession,
+    if_match: IfMatch = None,
 ) -> Response:
     """Move every row of a label to another one, as one batch that can be undone. Needs the role lead.
 
     The probabilities of the two are added up until the dataset is scored again. 409 while a batch, a scoring
     run or an import is open.
     """
+    check(if_match, _lock(_label(session, dataset_id, label_id)))
     batch = relabelling.request_merge(session, dataset_id, label_id, body.into_id, actor=actor)
     return accepted(request, BatchOut.model_validate(batch), "api.batches.get", batch_id=batch.id)
 

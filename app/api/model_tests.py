@@ -6,7 +6,7 @@ from fastapi import Request
 from pydantic import ConfigDict, Field
 from starlette.responses import Response
 
-from app.api.answers import Exact, In, Listing, RunOut, accepted, answer, listing
+from app.api.answers import CurrentPage, Exact, In, Listing, RunOut, accepted, answer, listing, with_more
 from app.api.deps import CurrentActor, in_dataset, router_of
 from app.errors import Unavailable
 from app.services import datasets, model_tests, providers, runs
@@ -84,10 +84,14 @@ def create(
     summary="List tests of models",
     response_model=Listing[ModelTestOut],
 )
-def list_tests(request: Request, dataset_id: Id, session: ReadSession) -> Response:
-    """List the newest 100 tests of models on a dataset's test rows, newest first."""
-    found = model_tests.list_tests(session, datasets.get(session, dataset_id).id)
-    return listing(request, [ModelTestOut.model_validate(test) for test in found])
+def list_tests(request: Request, dataset_id: Id, session: ReadSession, page: CurrentPage) -> Response:
+    """List the tests of models on a dataset's test rows, newest first."""
+    rows = model_tests.list_tests(
+        session, datasets.get(session, dataset_id).id, before_id=page.cursor, limit=page.limit + 1
+    )
+    found, more = with_more(rows, page.limit)
+    items = [ModelTestOut.model_validate(test) for test in found]
+    return listing(request, items, cursor=found[-1].id if more else None)
 
 
 @router.get(

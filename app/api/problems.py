@@ -24,7 +24,8 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     "default": {
         "description": (
             "A problem. 401: no valid token. 403: the role does not allow it. 404: there is no such thing. "
-            "409: somebody was first. 413: too large. 422: what was sent cannot be used. "
+            "409: somebody was first. 412: it was changed since you saw it. 413: too large. "
+            "422: what was sent cannot be used. "
             "503: something this needs is missing."
         ),
         "content": {
@@ -42,6 +43,11 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
                             "type": "object",
                             "additionalProperties": {"type": "string"},
                             "description": "With 422: what is wrong with which field.",
+                        },
+                        "faults": {
+                            "type": "array",
+                            "items": {"type": "object"},
+                            "description": "With 422 for many rows: `line` and `reason` of the first faults.",
                         },
                     },
                 },
@@ -65,9 +71,10 @@ def problem(
     detail: str,
     *,
     fields: Mapping[str, str] | None = None,
+    faults: Sequence[Mapping[str, Any]] = (),
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Answer with a problem; `fields` says what is wrong with which field."""
+    """Answer with a problem; `fields` says what is wrong with which field, `faults` with which row."""
     needs_token = status == UNAUTHORIZED
     content: dict[str, Any] = {
         "type": "about:blank",
@@ -78,6 +85,8 @@ def problem(
     }
     if fields:
         content["fields"] = dict(fields)
+    if faults:
+        content["faults"] = [dict(fault) for fault in faults]
     told = dict(headers or {})
     if needs_token:
         told["WWW-Authenticate"] = 'Bearer realm="Setright"'

@@ -3,12 +3,12 @@
 from typing import Annotated, Literal
 
 from fastapi import Request
-from pydantic import Field, SecretStr
+from pydantic import ConfigDict, Field, SecretStr
 from starlette.responses import Response
 
 from app import helper as work
 from app.actor import Role
-from app.api.answers import Exact, In, Listing, Out, answer, listing
+from app.api.answers import CurrentNamePage, Exact, In, Listing, Out, answer, listing, with_more
 from app.api.deps import CurrentActor, router_of
 from app.helper import Helper
 from app.services import providers
@@ -20,6 +20,10 @@ router = router_of("providers")
 
 class ProviderIn(In):
     """A service and how to reach it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"name": "nebius", "base_url": "https://api.example.com/v1"}]}
+    )
 
     name: Annotated[str, Field(min_length=1, max_length=40)]
     """Small letters, digits, dots, dashes and underscores."""
@@ -65,10 +69,14 @@ class ProviderOut(Out):
 @router.get(
     "/providers", name="api.providers.list", summary="List providers", response_model=Listing[ProviderOut]
 )
-def list_providers(request: Request, session: ReadSession, settings: CurrentSettings) -> Response:
-    """List the services that fine-tunes can go to."""
-    found = providers.list_services(session, settings)
-    return listing(request, [ProviderOut.model_validate(one) for one in found])
+def list_providers(
+    request: Request, session: ReadSession, settings: CurrentSettings, page: CurrentNamePage
+) -> Response:
+    """List the services that fine-tunes can go to, by name."""
+    known = sorted(providers.list_services(session, settings), key=lambda one: one.name)
+    found, more = with_more([one for one in known if one.name > (page.cursor or "")], page.limit)
+    items = [ProviderOut.model_validate(one) for one in found]
+    return listing(request, items, cursor=found[-1].name if more else None)
 
 
 @router.post(
@@ -109,6 +117,7 @@ def models(
     actor: CurrentActor,
     database: CurrentDatabase,
     settings: CurrentSettings,
+    page: CurrentNamePage,
 ) -> Response:
     """Ask a service, by its name, which models it has now. Needs the role lead; 502 where it refuses."""
     actor.require_somewhere(Role.LEAD)
@@ -116,8 +125,12 @@ def models(
         service = providers.get(session, settings, name)
         key = providers.key_of(session, settings, name, base_url=service.base_url)
     helper: Helper = request.app.state.helper
-    found = helper.ask(work.list_models, settings, key, service.base_url)
-    return listing(request, [ModelOut.model_validate(one) for one in found])
+    known = sorted(
+        helper.ask(work.list_models, settings, key, service.base_url), key=lambda one: str(one["id"])
+    )
+    found, more = with_more([one for one in known if str(one["id"]) > (page.cursor or "")], page.limit)
+    items = [ModelOut.model_validate(one) for one in found]
+    return listing(request, items, cursor=found[-1]["id"] if more else None)
 
 
 @router.patch(

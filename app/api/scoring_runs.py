@@ -10,10 +10,10 @@ from starlette.responses import Response
 from app.actor import Actor, Role
 from app.api.answers import In, Out, RunOut, accepted, answer
 from app.api.deps import CurrentActor, in_dataset, router_of
+from app.api.once import once, with_body
 from app.config import Settings
 from app.db import Database
 from app.errors import InvalidInput, NotFound
-from app.models.scoring import ScoringRun
 from app.services import datasets, estimating, runs, scoring
 from app.web import uploads
 from app.web.deps import CurrentDatabase, CurrentSettings, Id, ReadSession, WriteSession, require_there
@@ -29,7 +29,8 @@ _FORM: dict[str, Any] = {
         "required": True,
         "content": {
             "multipart/form-data": {
-                "schema": {"type": "object", "properties": dict.fromkeys(FILES, _FILE), "minProperties": 1}
+                "schema": {"type": "object", "properties": dict.fromkeys(FILES, _FILE), "minProperties": 1},
+                "example": {"pred_probs": "id,fault,order\\nr1,0.9,0.1\\n"},
             }
         },
     }
@@ -147,13 +148,14 @@ async def create_from_files(
     filled = await uploads.receive_form(
         request, settings.uploads, files=FILES, max_bytes=settings.max_file_bytes
     )
-    run = await run_in_threadpool(
-        _create_from_files, database, dataset_id, filled, query, settings=settings, actor=actor
+    with_body(request, " ".join(f"{name} {file.sha256}" for name, file in sorted(filled.files.items())))
+    return await run_in_threadpool(
+        _create_from_files, request, database, dataset_id, filled, query, settings=settings, actor=actor
     )
-    return accepted(request, ScoringRunOut.model_validate(run), "api.scoring_runs.get", run_id=run.id)
 
 
 def _create_from_files(
+    request: Request,
     database: Database,
     dataset_id: int,
     filled: Filled,
@@ -161,20 +163,25 @@ def _create_from_files(
     *,
     settings: Settings,
     actor: Actor,
-) -> ScoringRun:
+) -> Response:
     with uploads.named_by_format(filled.files) as paths, database.write() as session:
         if not paths:
             raise InvalidInput("Send a file as the part pred_probs or embeddings.")
-        return scoring.request(
-            session,
-            dataset_id,
-            embedder=wanted.embedder or settings.embedder,
-            seed=wanted.seed,
-            folds=wanted.folds or settings.folds,
-            pred_probs_path=paths.get("pred_probs"),
-            embeddings_path=paths.get("embeddings"),
-            actor=actor,
-        )
+
+        def request_run() -> Response:
+            run = scoring.request(
+                session,
+                dataset_id,
+                embedder=wanted.embedder or settings.embedder,
+                seed=wanted.seed,
+                folds=wanted.folds or settings.folds,
+                pred_probs_path=paths.get("pred_probs"),
+                embeddings_path=paths.get("embeddings"),
+                actor=actor,
+            )
+            return accepted(request, ScoringRunOut.model_validate(run), "api.scoring_runs.get", run_id=run.id)
+
+        return once(request, session, request_run)
 
 
 @router.get(

@@ -7,7 +7,18 @@ from fastapi import Query, Request
 from pydantic import ConfigDict, Field
 from starlette.responses import Response
 
-from app.api.answers import Exact, In, Listing, Out, PageQuery, accepted, answer, listing, with_more
+from app.api.answers import (
+    CurrentPage,
+    Exact,
+    In,
+    Listing,
+    Out,
+    PageQuery,
+    accepted,
+    answer,
+    listing,
+    with_more,
+)
 from app.api.batches import BatchOut
 from app.api.deps import CurrentActor, in_dataset, router_of
 from app.models.examples import ExampleState
@@ -140,10 +151,14 @@ class RestorePreviewOut(Out):
     summary="List versions",
     response_model=Listing[VersionOut],
 )
-def list_versions(request: Request, dataset_id: Id, session: ReadSession) -> Response:
-    """List the newest 500 versions of a dataset, newest first."""
-    found = versions.list_versions(session, datasets.get(session, dataset_id).id)
-    return listing(request, [VersionOut.model_validate(version) for version in found])
+def list_versions(request: Request, dataset_id: Id, session: ReadSession, page: CurrentPage) -> Response:
+    """List the versions of a dataset, newest first."""
+    rows = versions.list_versions(
+        session, datasets.get(session, dataset_id).id, before_id=page.cursor, limit=page.limit + 1
+    )
+    found, more = with_more(rows, page.limit)
+    items = [VersionOut.model_validate(version) for version in found]
+    return listing(request, items, cursor=found[-1].id if more else None)
 
 
 @router.post(

@@ -12,6 +12,7 @@ from app.jobs import (
     model_tests,
     scoring,
     training_jobs,
+    webhooks,
 )
 
 __all__ = [
@@ -26,4 +27,5 @@ __all__ = [
     "model_tests",
     "scoring",
     "training_jobs",
+    "webhooks",
 ]

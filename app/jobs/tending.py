@@ -12,7 +12,10 @@ from app.jobs.context import Context
 from app.jobs.durable import ENDINGS, crashed
 from app.models.columns import OPEN_STATES, RunState
 from app.queue import Job, is_broken
-from app.services import imports, runs
+from app.services import idempotency, imports, predictions, runs, webhooks
+
+DELIVERY_DAYS = 30
+"""How long ended deliveries of webhooks can be looked at, and sent again."""
 
 log = structlog.get_logger(__name__)
 
@@ -34,6 +37,7 @@ def discard_leftovers(context: Context) -> None:
     before = now() - dt.timedelta(hours=context.settings.draft_hours)
     with context.database.write() as session:
         doomed = imports.discard_stale(session, before=before)
+        doomed += predictions.forget_stale(session, before=before)
     with context.database.read() as session:
         named = imports.named_files(session)
     for path in _old_files(context.settings.uploads, before):
@@ -42,6 +46,17 @@ def discard_leftovers(context: Context) -> None:
     for path in doomed:
         with suppress(OSError):  # it is tried again soon
             path.unlink(missing_ok=True)
+
+
+def forget_answers(context: Context) -> None:
+    """Forget the answers of the API that nobody will ask for again."""
+    before = now() - dt.timedelta(hours=context.settings.idempotency_hours)
+    more = True
+    while more:
+        with context.database.write() as session:
+            more = idempotency.forget_old(session, before=before)
+            webhooks.forget_old(session, before=now() - dt.timedelta(days=DELIVERY_DAYS))
+        context.pause()
 
 
 def _old_files(folder: Path, before: dt.datetime) -> list[Path]:

@@ -14,7 +14,7 @@ import app.jobs  # noqa: F401 — registers the workflows before DBOS starts
 from app.config import Settings
 from app.db import Database
 from app.errors import AppError, DiskFull
-from app.jobs import context, learning, slots, tending
+from app.jobs import context, learning, slots, tending, webhooks
 from app.jobs.context import Context
 from app.jobs.slots import Slot
 from app.models import (
@@ -34,6 +34,7 @@ from app.services import workers
 
 CONCURRENCY = {
     "files": 2, "batches": 2, "training": 1, "experiments": 1, "learning": 1, "shards": 1, "remote": 10,
+    "webhooks": 10,
 }  # fmt: skip
 POLL_SECONDS = 0.5
 TAKE_OVER_EVERY = 10
@@ -97,6 +98,8 @@ def _beat(here: Context, slot: Slot, ended: threading.Event) -> None:
                 take_over(here.settings, here.database)
                 tending.end_broken_jobs(here)
                 tending.discard_leftovers(here)
+                tending.forget_answers(here)
+            webhooks.tell(here)
             if beats % LEARN_EVERY == 0:
                 learning.ask_where_due(here.settings, here.database)
         except AppError as error:

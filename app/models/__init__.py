@@ -1,5 +1,6 @@
 """The tables. Importing this package registers all of them with `Base.metadata`."""
 
+from app.models.answers import KeptAnswer
 from app.models.datasets import Counter, Dataset, Label, LabelRename
 from app.models.events import Event
 from app.models.evidence import Evidence, Finding
@@ -13,6 +14,7 @@ from app.models.metadata import MetadataColumn, MetadataValue
 from app.models.model_tests import ModelAnswer, ModelTest
 from app.models.openai_api import ApiFile, TrainedModel, TrainingJob
 from app.models.people import DatasetRole, LoginSession, SignInLink, Token, User
+from app.models.predictions import PredictionPart
 from app.models.progress import Progress
 from app.models.providers import Provider
 from app.models.review import Batch, Decision
@@ -20,6 +22,7 @@ from app.models.samples import Sample, SampleRow
 from app.models.scoring import Score, ScoringRun
 from app.models.versions import Version
 from app.models.views import Preference, SavedView
+from app.models.webhooks import Delivery, Webhook
 from app.models.workers import Worker
 
 __all__ = [
@@ -29,6 +32,7 @@ __all__ = [
     "Dataset",
     "DatasetRole",
     "Decision",
+    "Delivery",
     "Event",
     "Evidence",
     "Example",
@@ -39,6 +43,7 @@ __all__ = [
     "FrontRow",
     "Import",
     "ImportMatch",
+    "KeptAnswer",
     "Label",
     "LabelRename",
     "Learning",
@@ -47,6 +52,7 @@ __all__ = [
     "MetadataValue",
     "ModelAnswer",
     "ModelTest",
+    "PredictionPart",
     "Preference",
     "Progress",
     "Provider",
@@ -63,5 +69,6 @@ __all__ = [
     "Trial",
     "User",
     "Version",
+    "Webhook",
     "Worker",
 ]

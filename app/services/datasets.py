@@ -96,10 +96,16 @@ def get_by_name(session: Session, name: str) -> Dataset:
     return dataset
 
 
-def list_datasets(session: Session) -> list[DatasetCard]:
-    """Return every dataset, newest first."""
-    datasets = session.scalars(sa.select(Dataset).where(Dataset.import_seq > 0).order_by(Dataset.id.desc()))
-    return [_card(session, dataset) for dataset in datasets]
+def list_datasets(
+    session: Session, *, before_id: int | None = None, limit: int | None = None
+) -> list[DatasetCard]:
+    """Return the datasets, newest first; `before_id` continues an earlier page."""
+    query = sa.select(Dataset).where(Dataset.import_seq > 0)
+    if before_id is not None:
+        query = query.where(Dataset.id < before_id)
+    return [
+        _card(session, dataset) for dataset in session.scalars(query.order_by(Dataset.id.desc()).limit(limit))
+    ]
 
 
 def _card(session: Session, dataset: Dataset) -> DatasetCard:

@@ -29,6 +29,15 @@ _NOT_BY_HAND = {
 
 
 @dataclass(frozen=True)
+class Labels:
+    """The labels of one row that a verdict can speak of."""
+
+    given_id: int | None
+    current_id: int | None
+    suggested_id: int | None
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What a verdict makes of a row."""
 
@@ -57,7 +66,12 @@ def decide(
     example, score = _row(session, dataset, example_id)
     if example.version != version:
         raise Conflict(_who_was_first(session, example))
-    outcome = _outcome(session, dataset, example, score, verdict, label_id)
+    label = session.get(Label, label_id) if label_id is not None else None
+    if label is not None and not datasets.is_in_use(label, dataset):
+        label = None
+    suggested_id = score.suggested_label_id if score is not None else None
+    labels = Labels(example.given_label_id, example.label_id, suggested_id)
+    outcome = outcome_of(verdict, labels, chosen_id=label.id if label else None, where=dataset.name)
     if len(note) > MAX_NOTE_CHARS:
         raise InvalidInput(f"A note has at most {MAX_NOTE_CHARS} characters; this one has {len(note)}.")
     decision = Decision(
@@ -208,32 +222,25 @@ def _row(session: Session, dataset: Dataset, example_id: int) -> tuple[Example, 
     return example, score
 
 
-def _outcome(
-    session: Session,
-    dataset: Dataset,
-    example: Example,
-    score: Score | None,
-    verdict: Verdict,
-    label_id: int | None,
-) -> Outcome:
+def outcome_of(verdict: Verdict, labels: Labels, *, chosen_id: int | None, where: str) -> Outcome:
+    """Return what a verdict makes of a row, or say why it cannot be given."""
     match verdict:
         case Verdict.KEEP:
-            if example.given_label_id is None:
+            if labels.given_id is None:
                 raise InvalidInput("This row was given no label to keep; choose one.")
-            return Outcome(ExampleState.KEPT, example.given_label_id)
+            return Outcome(ExampleState.KEPT, labels.given_id)
         case Verdict.ACCEPT:
-            if score is None or score.suggested_label_id is None:
+            if labels.suggested_id is None:
                 raise InvalidInput("There is no suggestion for this row yet: find label issues first.")
-            return Outcome(ExampleState.ACCEPTED, score.suggested_label_id)
+            return Outcome(ExampleState.ACCEPTED, labels.suggested_id)
         case Verdict.OVERRIDE:
-            label = session.get(Label, label_id) if label_id is not None else None
-            if label is None or not datasets.is_in_use(label, dataset):
-                raise InvalidInput(f"Choose one of the labels of {dataset.name}.")
-            return Outcome(ExampleState.OVERRIDDEN, label.id)
+            if chosen_id is None:
+                raise InvalidInput(f"Choose one of the labels of {where}.")
+            return Outcome(ExampleState.OVERRIDDEN, chosen_id)
         case Verdict.EXCLUDE:
-            return Outcome(ExampleState.EXCLUDED, example.label_id)
+            return Outcome(ExampleState.EXCLUDED, labels.current_id)
         case Verdict.NEEDS_REVIEW:
-            return Outcome(ExampleState.NEEDS_REVIEW, example.label_id)
+            return Outcome(ExampleState.NEEDS_REVIEW, labels.current_id)
         case Verdict.UNDO | Verdict.RELABEL | Verdict.RESTORE:
             raise InvalidInput(_NOT_BY_HAND[verdict])
 

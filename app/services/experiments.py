@@ -214,16 +214,14 @@ def about(session: Session, experiment: Experiment) -> About:
     )
 
 
-def list_experiments(session: Session, dataset_id: int) -> list[Experiment]:
-    """Return the experiments of a dataset, newest first."""
-    return list(
-        session.scalars(
-            sa.select(Experiment)
-            .where(Experiment.dataset_id == dataset_id)
-            .order_by(Experiment.id.desc())
-            .limit(100)
-        )
-    )
+def list_experiments(
+    session: Session, dataset_id: int, *, before_id: int | None = None, limit: int = 100
+) -> list[Experiment]:
+    """Return the experiments of a dataset, newest first; `before_id` continues an earlier page."""
+    query = sa.select(Experiment).where(Experiment.dataset_id == dataset_id)
+    if before_id is not None:
+        query = query.where(Experiment.id < before_id)
+    return list(session.scalars(query.order_by(Experiment.id.desc()).limit(limit)))
 
 
 def report_file(session: Session, experiment: Experiment, ending: str) -> tuple[str, str]:

@@ -173,13 +173,14 @@ def get(session: Session, export_id: int) -> Export:
     return runs.get(session, Export, export_id)
 
 
-def list_exports(session: Session, dataset_id: int) -> list[Export]:
-    """Return the exports of a dataset, newest first."""
-    return list(
-        session.scalars(
-            sa.select(Export).where(Export.dataset_id == dataset_id).order_by(Export.id.desc()).limit(100)
-        )
-    )
+def list_exports(
+    session: Session, dataset_id: int, *, before_id: int | None = None, limit: int = 100
+) -> list[Export]:
+    """Return the exports of a dataset, newest first; `before_id` continues an earlier page."""
+    query = sa.select(Export).where(Export.dataset_id == dataset_id)
+    if before_id is not None:
+        query = query.where(Export.id < before_id)
+    return list(session.scalars(query.order_by(Export.id.desc()).limit(limit)))
 
 
 def options_of(

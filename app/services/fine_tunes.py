@@ -186,16 +186,14 @@ def get(session: Session, fine_tune_id: int) -> FineTune:
     return runs.get(session, FineTune, fine_tune_id)
 
 
-def list_fine_tunes(session: Session, dataset_id: int) -> list[FineTune]:
-    """Return the fine-tunes of a dataset, newest first."""
-    return list(
-        session.scalars(
-            sa.select(FineTune)
-            .where(FineTune.dataset_id == dataset_id)
-            .order_by(FineTune.id.desc())
-            .limit(100)
-        )
-    )
+def list_fine_tunes(
+    session: Session, dataset_id: int, *, before_id: int | None = None, limit: int = 100
+) -> list[FineTune]:
+    """Return the fine-tunes of a dataset, newest first; `before_id` continues an earlier page."""
+    query = sa.select(FineTune).where(FineTune.dataset_id == dataset_id)
+    if before_id is not None:
+        query = query.where(FineTune.id < before_id)
+    return list(session.scalars(query.order_by(FineTune.id.desc()).limit(limit)))
 
 
 def note_file(

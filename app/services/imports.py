@@ -16,6 +16,7 @@ from app.files.rows import Columns, Layout, Limits, Preview
 from app.models.columns import OPEN_STATES, RunState, Split
 from app.models.datasets import Dataset
 from app.models.imports import Import, RejectedRow
+from app.models.predictions import PredictionPart
 from app.models.scoring import ScoringRun
 from app.services import batches, datasets, runs
 from app.services.staging import HOW_TO_UPDATE
@@ -72,11 +73,14 @@ def get(session: Session, import_id: int) -> Import:
     return runs.get(session, Import, import_id)
 
 
-def list_imports(session: Session, dataset_id: int) -> list[Import]:
-    """Return the imports of a dataset, newest first."""
-    return list(
-        session.scalars(sa.select(Import).where(Import.dataset_id == dataset_id).order_by(Import.id.desc()))
-    )
+def list_imports(
+    session: Session, dataset_id: int, *, before_id: int | None = None, limit: int | None = None
+) -> list[Import]:
+    """Return the imports of a dataset, newest first; `before_id` continues an earlier page."""
+    query = sa.select(Import).where(Import.dataset_id == dataset_id)
+    if before_id is not None:
+        query = query.where(Import.id < before_id)
+    return list(session.scalars(query.order_by(Import.id.desc()).limit(limit)))
 
 
 def list_open(session: Session) -> list[Import]:
@@ -216,8 +220,8 @@ def discard_stale(session: Session, *, before: dt.datetime) -> list[Path]:
 
 
 def named_files(session: Session) -> set[str]:
-    """Return the names of all files that an import or a scoring run speaks of."""
-    columns = (Import.path, ScoringRun.pred_probs_path, ScoringRun.embeddings_path)
+    """Return the names of all files that an import, a scoring run or one of its parts speaks of."""
+    columns = (Import.path, ScoringRun.pred_probs_path, ScoringRun.embeddings_path, PredictionPart.path)
     return {Path(path).name for column in columns for path in session.scalars(sa.select(column)) if path}
 
 

@@ -25,6 +25,15 @@ class FormerLabel:
     into: Label | None
 
 
+def list_after(session: Session, dataset: Dataset, label_id: int | None) -> list[Label]:
+    """Return the labels in the order of their names, those behind one of them where it is named."""
+    found = datasets.labels(session, dataset)
+    last = session.get(Label, label_id) if label_id is not None else None
+    if last is None or last.dataset_id != dataset.id:
+        return found
+    return [label for label in found if label.name > last.name]
+
+
 def get(session: Session, dataset: Dataset, label_id: int) -> Label:
     """Return a label of the dataset, whether or not it is still in use."""
     label = session.get(Label, label_id)

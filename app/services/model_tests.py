@@ -153,12 +153,21 @@ def get(session: Session, test_id: int) -> ModelTest:
     return runs.get(session, ModelTest, test_id)
 
 
-def list_tests(session: Session, dataset_id: int, *, fine_tune_id: int | None = None) -> list[ModelTest]:
+def list_tests(
+    session: Session,
+    dataset_id: int,
+    *,
+    fine_tune_id: int | None = None,
+    before_id: int | None = None,
+    limit: int = 100,
+) -> list[ModelTest]:
     """Return the tests of a dataset's models, newest first, of one fine-tune where it is named."""
     query = sa.select(ModelTest).where(ModelTest.dataset_id == dataset_id)
     if fine_tune_id is not None:
         query = query.where(ModelTest.fine_tune_id == fine_tune_id)
-    return list(session.scalars(query.order_by(ModelTest.id.desc()).limit(100)))
+    if before_id is not None:
+        query = query.where(ModelTest.id < before_id)
+    return list(session.scalars(query.order_by(ModelTest.id.desc()).limit(limit)))
 
 
 def labels_of(session: Session, test: ModelTest) -> dict[int, str]:

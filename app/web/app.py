@@ -38,6 +38,7 @@ from app.web import (
     single_sign_on,
     versions,
     views,
+    webhooks,
 )
 from app.web.attempts import make_attempts
 from app.web.deps import current_actor
@@ -68,6 +69,7 @@ PAGES = (
     hints,
     keys,
     views,
+    webhooks,
 )
 
 

@@ -16,6 +16,7 @@ from app.db import Database
 from app.errors import Forbidden, Unauthorized
 from app.files.rows import Limits
 from app.services import access, datasets, limits, people, sessions
+from app.services.idempotency import CLAIM
 
 COOKIE = "setright_session"
 log = logging.getLogger(__name__)
@@ -38,7 +39,13 @@ def database_of(request: Request) -> Database:
 
 def seen_database(request: Request) -> Database:
     """Return the database as it is for who asks; before that is known there is no dataset in it."""
-    return access.seen_by(database_of(request), getattr(request.state, "actor", NOBODY))
+    return access.seen_by(database_of(request), actor_of_state(request))
+
+
+def actor_of_state(request: Request) -> Actor:
+    """Return who was found to ask; nobody before that is known."""
+    found: Actor = getattr(request.state, "actor", NOBODY)
+    return found
 
 
 def settings_of(request: Request) -> Settings:
@@ -61,6 +68,7 @@ def read_session(request: Request) -> Iterator[Session]:
 def write_session(request: Request) -> Iterator[Session]:
     """Open a transaction that commits before the answer leaves."""
     with seen_database(request).write() as session:
+        session.info[CLAIM] = getattr(request.state, "claim", None)
         yield session
 
 

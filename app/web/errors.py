@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 
 from app.api.problems import http_problem, invalid_problem
 from app.api.problems import problem as api_problem
-from app.errors import AppError, InvalidInput, NotFound, TooMany, Unauthorized
+from app.errors import AppError, InvalidInput, NotFound, RowsRefused, TooMany, Unauthorized
 from app.web.render import html, is_fragment, url
 from app.web.signing_in import sign_in_page
 
@@ -44,6 +44,8 @@ def answer_error(request: Request, error: AppError) -> Response:
     """Answer an expected failure; its text is what the user reads."""
     if isinstance(error, Unauthorized) and not get_route_path(request.scope).startswith(API):
         return _to_sign_in(request, error)
+    if isinstance(error, RowsRefused) and request.url.path.startswith(API):
+        return api_problem(request, error.status, str(error), faults=error.faults)
     response = _answer(request, error.status, str(error))
     if isinstance(error, TooMany):
         response.headers["Retry-After"] = str(error.seconds)

@@ -81,6 +81,37 @@ async def receive(request: Request, folder: Path, *, max_bytes: int) -> Upload:
         return _upload(part)
 
 
+async def receive_raw(request: Request, folder: Path, *, file_name: str, max_bytes: int) -> Upload:
+    """Store a body that is a file itself.
+
+    Raises
+    ------
+    TooLarge
+        As soon as more than `max_bytes` have come.
+    InvalidInput
+        It is empty or ends early.
+    """
+    lift_body_limit(request)
+    with _kept_if_whole() as kept:
+        part = await run_in_threadpool(_new_file, folder, kept)
+        part.file_name = file_name
+        waiting = bytearray()
+        try:
+            async for chunk in request.stream():
+                part.size += len(chunk)
+                if part.size > max_bytes:
+                    raise TooLarge(f"This address takes at most {words.size(max_bytes)}; send it in parts.")
+                waiting += chunk
+                if len(waiting) >= BLOCK:
+                    await run_in_threadpool(_write, part, waiting)
+        except ClientDisconnect as error:
+            raise InvalidInput(NOT_WHOLE) from error
+        await run_in_threadpool(_write, part, waiting)
+        if not part.size:
+            raise InvalidInput("Nothing was sent.")
+        return _upload(part)
+
+
 async def receive_form(request: Request, folder: Path, *, files: Collection[str], max_bytes: int) -> Filled:
     """Store the files of a form in `folder` and return them with its fields; it may have none of either.
 
@@ -172,6 +203,12 @@ def _upload(part: _Part) -> Upload:
     return Upload(part.path, part.file_name or PASTED_NAME, part.size, part.digest.hexdigest())
 
 
+def _write(part: _Part, waiting: bytearray) -> None:
+    part.out.write(waiting)
+    part.digest.update(waiting)
+    waiting.clear()
+
+
 def _create(path: Path) -> BinaryIO:
     path.parent.mkdir(parents=True, exist_ok=True)
     return path.open("xb")
@@ -253,8 +290,7 @@ class _Body:
     def flush(self) -> None:
         """Write down what waits."""
         if self.part is not None:
-            self.part.out.write(self.waiting)
-            self.part.digest.update(self.waiting)
+            _write(self.part, self.waiting)
         self.waiting.clear()
 
     def _end(self) -> None:

@@ -15,12 +15,15 @@ from app.actor import Role
 from app.api.answers import In
 from app.db import Database
 from tests import factories
+from tests.api.asking import walk
 
 Schema = dict[str, Any]
 NOUNS = {
     "annotators",
     "me", "datasets", "labels", "imports", "scoring_runs", "issues", "examples", "decisions", "batches",
     "versions", "exports", "fine_tunes", "experiments", "events", "model_tests", "providers", "overview",
+    "predictions",
+    "webhooks",
 }  # fmt: skip
 
 
@@ -102,6 +105,41 @@ def test_every_body_has_an_example_that_fits() -> None:
     assert shown >= 9
 
 
+def test_every_operation_with_a_body_shows_one(schema: Schema) -> None:
+    silent = []
+    for path, method, operation in operations(schema):
+        for kind, media in operation.get("requestBody", {}).get("content", {}).items():
+            shown = media["schema"]
+            if "$ref" in shown:
+                shown = schema["components"]["schemas"][shown["$ref"].rsplit("/", 1)[1]]
+            if not shown.get("examples") and "example" not in media:
+                silent.append(f"{method} {path} {kind}")
+    assert silent == []
+
+
+def test_every_list_comes_in_parts(schema: Schema) -> None:
+    lists = 0
+    for path, _, operation in operations(schema):
+        content = operation["responses"].get("200", {}).get("content", {}).get("application/json", {})
+        if "Listing" not in json.dumps(content.get("schema", {})):
+            continue
+        names = {one["name"] for one in operation["parameters"]}
+        lists += 1
+        assert {"cursor", "limit"} <= names, path
+    assert lists > 15
+
+
+def test_lists_hang_together(client: TestClient, database: Database, dataset_id: int) -> None:
+    there = f"/api/v1/datasets/{dataset_id}"
+    for number in range(2):
+        assert client.post(f"{there}/versions", json={"name": str(number)}).is_success
+        assert client.post(f"{there}/exports", json={"format": "csv"}).is_success
+        factories.make_dataset(database, name=str(number))
+    for path in ("/api/v1/datasets", f"{there}/versions", f"{there}/exports", f"{there}/labels"):
+        assert walk(client, f"{path}?limit=1") == walk(client, path)
+        assert len(walk(client, path)) > 1
+
+
 def test_the_page_lists_every_operation(client: TestClient, schema: Schema) -> None:
     response = client.get("/api/docs")
     assert response.status_code == 200
@@ -112,7 +150,8 @@ def test_the_page_lists_every_operation(client: TestClient, schema: Schema) -> N
         assert f"<kbd>{method.upper()}</kbd>" in page
     assert "script-src 'self'" in response.headers["content-security-policy"]
     assert not re.search(r"<script(?![^>]*\bsrc=)", page)
-    assert "://" not in re.sub(r"http://localhost/api", "", page.partition("<main")[2])
+    shown = re.sub(r"<pre>.*?</pre>", "", page.partition("<main")[2], flags=re.DOTALL)
+    assert "://" not in re.sub(r"http://localhost/api", "", shown)
 
 
 def test_the_schema_speaks_ascii_json(client: TestClient) -> None:

@@ -23,6 +23,7 @@ from app.files.rows import Layout
 from app.models import (
     Batch,
     Dataset,
+    Delivery,
     Example,
     Experiment,
     Export,
@@ -36,12 +37,13 @@ from app.models import (
     Token,
     User,
     Version,
+    Webhook,
 )
 from app.models.columns import RunState
 from app.models.exports import Variant
 from app.models.people import SignInMethod
 from app.models.review import BatchKind
-from app.services import access, datasets, people, sessions
+from app.services import access, datasets, people, sessions, vault
 from app.web.app import create_app
 from app.web.deps import COOKIE
 from tests import access_matrix, factories
@@ -97,7 +99,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: Path) -> It
     settings = Settings(_env_file=None, home=home, openai_api_key=SecretStr("key"))
     database = Undoing(settings.url)
     app = create_app(settings, database)
-    ids = {name: one_of_everything(database, home, name) for name in ("own", "other")}
+    ids = {name: one_of_everything(database, settings, name) for name in ("own", "other")}
     with TestClient(
         app, base_url="http://localhost", follow_redirects=False, raise_server_exceptions=False
     ) as client:
@@ -120,7 +122,8 @@ def routes_of(app: Any) -> dict[str, tuple[str, str]]:
     return found
 
 
-def one_of_everything(database: Database, home: Path, name: str) -> dict[str, Any]:
+def one_of_everything(database: Database, settings: Settings, name: str) -> dict[str, Any]:
+    home = settings.home
     dataset_id = factories.make_dataset(database, name=name)
     file, waiting = home / f"{name}.csv", home / f"{name} waiting.csv"
     for path in (file, waiting):
@@ -153,12 +156,21 @@ def one_of_everything(database: Database, home: Path, name: str) -> dict[str, An
                 layout=layout,
                 state=RunState.DRAFT,
             ),
+            "webhook": Webhook(
+                dataset_id=dataset_id,
+                created_by_id=LOCAL.user_id,
+                url="http://127.0.0.1:9/v1",
+                sealed_secret=vault.seal(settings, "whsec_"),
+                first_event_id=0,
+                seen_event_id=0,
+            ),
             "sample": Sample(**common, run_id=seen.current_run_id, rule={"kind": "all"}),
         }
         session.add_all(rows.values())
         session.flush()
         view = SavedView(dataset_id=dataset_id, user_id=LOCAL.user_id, name="v", is_shared=True)
-        session.add(view)
+        told = Delivery(webhook_id=rows["webhook"].id, event_id=1, event_name="dataset.renamed")
+        session.add_all([view, told])
         session.flush()
         labels = session.query(Label.id).filter_by(dataset_id=dataset_id).order_by(Label.name).all()
         example = session.query(Example.id).filter_by(dataset_id=dataset_id).order_by(Example.id).first()
@@ -166,6 +178,7 @@ def one_of_everything(database: Database, home: Path, name: str) -> dict[str, An
         return {
             **{key: row.id for key, row in rows.items()},
             "version": version.id,
+            "delivery": told.id,
             "view": view.id,
             "picked": f"{example[0]}:1",
             **fine_tuned(session, ended, rows["export"], version, name),
@@ -233,6 +246,8 @@ def filled(value: Any, ids: dict[str, Any]) -> Any:
     """Put the numbers of a dataset's rows where `{label}` and the like stand."""
     if isinstance(value, dict):
         return {key: filled(one, ids) for key, one in value.items()}
+    if isinstance(value, list):
+        return [filled(one, ids) for one in value]
     if not isinstance(value, str) or "{" not in value:
         return value
     if value.startswith("{") and value.endswith("}"):

@@ -1,0 +1,272 @@
+"""Verdicts on many rows in one call: all of them or none, as if each had been given by itself."""
+
+from collections import Counter as Tally
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app import events
+from app.actor import Actor, Role
+from app.db import now
+from app.errors import InvalidInput
+from app.models.datasets import Dataset
+from app.models.examples import Example
+from app.models.review import Decision, Verdict
+from app.models.scoring import Score
+from app.services import datasets, findings
+from app.services.counting import Standing, Sums
+from app.services.decisions import MAX_NOTE_CHARS, Labels, Outcome, outcome_of
+from app.services.many_rows import CHUNK, Fault, ids_of_rows, refusal
+
+CHANGED = "somebody changed this row since version {0}; it is at version {1}"
+DECIDED = "a person has decided this row; say its version to decide it anew"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """One verdict on one row, named by its number or by its id in the file.
+
+    Without `version` the row must be one that no person has decided.
+    """
+
+    line: int
+    verdict: Verdict
+    example_id: int | None = None
+    external_id: str | None = None
+    version: int | None = None
+    label_id: int | None = None
+    label: str | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What came of many verdicts."""
+
+    decided: int
+    skipped: Sequence[Fault]
+    first_id: int | None
+    last_id: int | None
+
+
+@dataclass
+class _Work:
+    """What all chunks of a call share."""
+
+    dataset: Dataset
+    actor: Actor
+    labels: Mapping[str, int]
+    sums: Sums
+    faults: list[Fault]
+    changed: list[Fault]
+    ids: list[int]
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A verdict that can be written down."""
+
+    wish: Wish
+    row: Any
+    outcome: Outcome
+
+
+def decide_many(
+    session: Session, dataset_id: int, wishes: Sequence[Wish], *, skip_changed: bool = False, actor: Actor
+) -> Decided:
+    """Write many verdicts; `skip_changed` leaves rows alone that others have changed, else none is written.
+
+    Raises `RowsRefused` with the first faults.
+    """
+    dataset = datasets.get(session, dataset_id)
+    actor.require(Role.ANNOTATOR, dataset)
+    datasets.hold(session, dataset_id)
+    labels = {label.name: label.id for label in datasets.labels(session, dataset)}
+    work = _Work(dataset, actor, labels, Sums(by=actor.user_id), [], [], [])
+    # In the order of the rows, so that two calls never wait for each other in a ring.
+    numbered = sorted(_numbered(session, work, wishes), key=lambda one: one[0])
+    for start in range(0, len(numbered), CHUNK):
+        ready = list(_ready(session, work, dict(numbered[start : start + CHUNK])))
+        if ready and not work.faults and (skip_changed or not work.changed):
+            _write(session, work, ready)
+    faults = work.faults if skip_changed else [*work.faults, *work.changed]
+    if faults:
+        raise refusal(faults, "No verdict was written")
+    if work.ids:
+        work.sums.save(session, dataset.id)
+        _record(session, work, wishes)
+    ends = (min(work.ids), max(work.ids)) if work.ids else (None, None)
+    return Decided(len(work.ids), sorted(work.changed, key=lambda one: one.line), *ends)
+
+
+def _numbered(session: Session, work: _Work, wishes: Sequence[Wish]) -> Iterator[tuple[int, Wish]]:
+    named = [wish.external_id for wish in wishes if wish.external_id is not None]
+    ids = ids_of_rows(session, work.dataset, named)
+    first: dict[int, int] = {}
+    for wish in wishes:
+        example_id = wish.example_id if wish.external_id is None else ids.get(wish.external_id)
+        if example_id is None:
+            work.faults.append(Fault(wish.line, f"there is no row {wish.external_id!r}"))
+        elif example_id in first:
+            work.faults.append(Fault(wish.line, f"line {first[example_id]} is about the same row"))
+        else:
+            first[example_id] = wish.line
+            yield example_id, wish
+
+
+def _ready(session: Session, work: _Work, wishes: Mapping[int, Wish]) -> Iterator[_Ready]:
+    found = {row.id: row for row in _rows(session, work.dataset, list(wishes))}
+    for example_id, wish in wishes.items():
+        row = found.get(example_id)
+        if row is None:
+            work.faults.append(Fault(wish.line, f"there is no row {example_id}"))
+        elif wish.version is not None and wish.version != row.version:
+            work.changed.append(Fault(wish.line, CHANGED.format(wish.version, row.version)))
+        elif wish.version is None and row.state.is_human:
+            work.changed.append(Fault(wish.line, DECIDED))
+        else:
+            try:
+                yield _Ready(wish, row, _outcome(work, wish, row))
+            except InvalidInput as error:
+                work.faults.append(Fault(wish.line, str(error).removesuffix(".")))
+
+
+def _rows(session: Session, dataset: Dataset, ids: Sequence[int]) -> Sequence[Any]:
+    """Return the rows with what the current run says of them; nobody changes them before this is done."""
+    columns = (
+        Example.id, Example.split, Example.given_label_id, Example.label_id, Example.state,
+        Example.version, Example.last_decision_id,
+        Score.suggested_label_id, Score.is_issue, Score.kinds,
+    )  # fmt: skip
+    of_run = (Score.example_id == Example.id) & (Score.run_id == (dataset.current_run_id or 0))
+    query = (
+        sa.select(*columns)
+        .outerjoin(Score, of_run)
+        .where(
+            Example.dataset_id == dataset.id, Example.import_seq <= dataset.import_seq, Example.id.in_(ids)
+        )
+        .order_by(Example.id)
+        .with_for_update(of=Example)
+    )
+    return session.execute(query).all()
+
+
+def _outcome(work: _Work, wish: Wish, row: Any) -> Outcome:
+    if len(wish.note) > MAX_NOTE_CHARS:
+        raise InvalidInput(f"a note has at most {MAX_NOTE_CHARS} characters")
+    chosen = work.labels.get(wish.label) if wish.label is not None else wish.label_id
+    if chosen is not None and chosen not in work.labels.values():
+        chosen = None
+    labels = Labels(row.given_label_id, row.label_id, row.suggested_label_id)
+    return outcome_of(wish.verdict, labels, chosen_id=chosen, where=work.dataset.name)
+
+
+def _write(session: Session, work: _Work, ready: Sequence[_Ready]) -> None:
+    """Write decisions, rows and scores by one statement each."""
+    moment = now()
+    made = _decisions(session, work, ready, moment=moment)
+    work.ids += made.values()
+    session.connection().execute(
+        _CHANGE_EXAMPLE,
+        [
+            {
+                "of": one.row.id,
+                "to_state": one.outcome.state,
+                "to_label": one.outcome.label_id,
+                "by": work.actor.user_id,
+                "at": moment,
+                "decision": made[one.row.id],
+                "to_note": one.wish.note,
+            }
+            for one in ready
+        ],
+    )
+    scored = [one for one in ready if one.row.is_issue is not None]
+    run_id = work.dataset.current_run_id or 0
+    if scored:
+        session.connection().execute(
+            _CHANGE_SCORE,
+            [{"of": one.row.id, "of_run": run_id, "to_state": one.outcome.state} for one in scored],
+        )
+    findings.mark(session, run_id, [one.row.id for one in scored if one.row.kinds], is_open=False)
+    for one in ready:
+        row, outcome = one.row, one.outcome
+        before = Standing(
+            row.split, row.given_label_id, row.label_id, row.state, bool(row.is_issue), row.kinds or 0
+        )
+        work.sums.move(before, replace(before, label_id=outcome.label_id, state=outcome.state))
+
+
+def _decisions(session: Session, work: _Work, ready: Sequence[_Ready], *, moment: Any) -> dict[int, int]:
+    rows = [
+        {
+            "dataset_id": work.dataset.id,
+            "example_id": one.row.id,
+            "user_id": work.actor.user_id,
+            "run_id": work.dataset.current_run_id,
+            "verdict": one.wish.verdict,
+            "old_label_id": one.row.label_id,
+            "new_label_id": one.outcome.label_id,
+            "old_state": one.row.state,
+            "new_state": one.outcome.state,
+            "previous_id": one.row.last_decision_id,
+            "moves_given": False,
+            "note": one.wish.note,
+            "created_at": moment,
+        }
+        for one in ready
+    ]
+    table = Decision.__table__
+    made = session.connection().execute(
+        sa.insert(table).returning(table.c.example_id, table.c.id),  # type: ignore[arg-type]
+        rows,
+    )
+    return {example_id: decision_id for example_id, decision_id in made}  # noqa: C416 — rows are not pairs to a type checker
+
+
+def _change_example() -> sa.Update:
+    kinds = Example.__table__.c
+    return (
+        sa.update(Example.__table__)  # type: ignore[arg-type]
+        .where(kinds.id == sa.bindparam("of", type_=kinds.id.type))
+        .values(
+            state=sa.bindparam("to_state", type_=kinds.state.type),
+            label_id=sa.bindparam("to_label", type_=kinds.label_id.type),
+            decided_by_id=sa.bindparam("by", type_=kinds.decided_by_id.type),
+            decided_at=sa.bindparam("at", type_=kinds.decided_at.type),
+            last_decision_id=sa.bindparam("decision", type_=kinds.last_decision_id.type),
+            note=sa.bindparam("to_note", type_=kinds.note.type),
+            version=kinds.version + 1,
+        )
+    )
+
+
+def _change_score() -> sa.Update:
+    kinds = Score.__table__.c
+    return (
+        sa.update(Score.__table__)  # type: ignore[arg-type]
+        .where(
+            kinds.run_id == sa.bindparam("of_run", type_=kinds.run_id.type),
+            kinds.example_id == sa.bindparam("of", type_=kinds.example_id.type),
+        )
+        .values(state=sa.bindparam("to_state", type_=kinds.state.type), is_open=False)
+    )
+
+
+_CHANGE_EXAMPLE, _CHANGE_SCORE = _change_example(), _change_score()
+
+
+def _record(session: Session, work: _Work, wishes: Sequence[Wish]) -> None:
+    verdicts = Tally(wish.verdict.value for wish in wishes)
+    skipped = {fault.line for fault in work.changed}
+    verdicts.subtract(wish.verdict.value for wish in wishes if wish.line in skipped)
+    said = {
+        "rows": len(work.ids),
+        "verdicts": {verdict: rows for verdict, rows in sorted(verdicts.items()) if rows},
+        "first_decision_id": min(work.ids),
+        "last_decision_id": max(work.ids),
+    }
+    events.record(session, "review.decided_in_bulk", actor=work.actor, dataset_id=work.dataset.id, new=said)
