@@ -18,12 +18,15 @@ from app.models.providers import Provider
 from app.models.review import Batch, Decision
 from app.models.samples import Sample, SampleRow
 from app.models.scoring import Score, ScoringRun
+from app.models.together import AssignedRow, Assignment, Lease, Presence, SecondOpinion
 from app.models.versions import Version
 from app.models.views import Preference, SavedView
 from app.models.workers import Worker
 
 __all__ = [
     "ApiFile",
+    "AssignedRow",
+    "Assignment",
     "Batch",
     "Counter",
     "Dataset",
@@ -42,12 +45,14 @@ __all__ = [
     "Label",
     "LabelRename",
     "Learning",
+    "Lease",
     "LoginSession",
     "MetadataColumn",
     "MetadataValue",
     "ModelAnswer",
     "ModelTest",
     "Preference",
+    "Presence",
     "Progress",
     "Provider",
     "RejectedRow",
@@ -56,6 +61,7 @@ __all__ = [
     "SavedView",
     "Score",
     "ScoringRun",
+    "SecondOpinion",
     "SignInLink",
     "Token",
     "TrainedModel",
