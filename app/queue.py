@@ -30,6 +30,7 @@ class Job(StrEnum):
     LEARNING = "learning"
     TRAINING_JOB = "training_job"
     MODEL_TEST = "model_test"
+    ASSIGNMENT = "assignment"
 
 
 QUEUES = {
@@ -44,6 +45,7 @@ QUEUES = {
     Job.LEARNING: "learning",
     Job.TRAINING_JOB: "experiments",
     Job.MODEL_TEST: "remote",
+    Job.ASSIGNMENT: "batches",
 }
 """Which queue a job waits in, so that a long training never holds up an import."""
 

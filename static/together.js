@@ -60,5 +60,51 @@ window.together = (() => {
   setInterval(beat, Number(form.dataset.seconds) * 1000);
   setTimeout(beat);
 
+  // ---------- counters, as they change ----------
+
+  const POLL_MS = 15_000;
+  let source = null;
+  let polling = 0;
+  let known = "";
+
+  function tell(text) {
+    const news = JSON.parse(text);
+    const split = new URLSearchParams(location.search).get("split") || "train";
+    for (const tab of document.querySelectorAll("#presets [data-counts]")) {
+      const count = news.counts[split]?.[tab.dataset.counts];
+      if (count !== undefined) tab.querySelector("span").textContent = count;
+    }
+    const here = news.here.join("\n");
+    if (known && here !== known) beat();
+    known = here;
+  }
+
+  async function poll() {
+    try {
+      const response = await fetch(form.dataset.poll);
+      if (response.ok) tell(await response.text());
+    } catch { /* the next one may arrive */ }
+  }
+
+  // A browser opens few connections to one server: a page that nobody looks at keeps none.
+  function follow() {
+    source?.close();
+    clearInterval(polling);
+    source = null;
+    if (document.hidden) return;
+    source = new EventSource(form.dataset.live);
+    source.onmessage = (event) => tell(event.data);
+    source.onerror = () => {
+      if (source?.readyState !== EventSource.CLOSED) return;
+      source = null;
+      polling = setInterval(poll, POLL_MS);
+      poll();
+    };
+  }
+
+  document.addEventListener("visibilitychange", follow);
+  window.addEventListener("pagehide", () => source?.close());
+  follow();
+
   return { hold: (id) => taken.add(id), rows, beat };
 })();

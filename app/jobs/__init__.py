@@ -1,6 +1,7 @@
 """Durable jobs. Importing this package registers every workflow with DBOS."""
 
 from app.jobs import (
+    assignments,
     batches,
     deleting,
     embedding,
@@ -15,6 +16,7 @@ from app.jobs import (
 )
 
 __all__ = [
+    "assignments",
     "batches",
     "deleting",
     "embedding",

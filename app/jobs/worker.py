@@ -18,6 +18,7 @@ from app.jobs import context, learning, slots, tending
 from app.jobs.context import Context
 from app.jobs.slots import Slot
 from app.models import (
+    Assignment,
     Batch,
     Experiment,
     Export,
@@ -121,7 +122,9 @@ def take_over(settings: Settings, database: Database) -> list[str]:
 
 def finish_everything(database: Database) -> None:
     """Wait until no job is waiting or running."""
-    kinds = (Import, ScoringRun, Batch, Export, Experiment, FineTune, Learning, TrainingJob, ModelTest)
+    kinds = (
+        Import, ScoringRun, Batch, Export, Experiment, FineTune, Learning, TrainingJob, ModelTest, Assignment,
+    )  # fmt: skip
     while True:
         with database.read() as session:
             is_open = any(

@@ -7,7 +7,18 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base, ExactText, JsonText, UtcDateTime
-from app.models.columns import BigInt, Created, DatasetId, Id, Json, Moment, RunColumns, UserId, choice
+from app.models.columns import (
+    BigInt,
+    Created,
+    DatasetId,
+    Id,
+    Json,
+    Moment,
+    RunColumns,
+    UserId,
+    choice,
+    one_open_run,
+)
 from app.models.examples import ExampleState
 
 
@@ -62,7 +73,10 @@ class Assignment(RunColumns, Base):
     """Giving the open rows of a filter to people, or taking them back from one."""
 
     __tablename__ = "assignments"
-    __table_args__ = (sa.Index("ix_assignments_dataset", "dataset_id", "id"),)
+    __table_args__ = (
+        one_open_run("uq_assignments_one_open"),
+        sa.Index("ix_assignments_dataset", "dataset_id", "id"),
+    )
 
     id: Mapped[Id]
     dataset_id: Mapped[DatasetId]
@@ -70,6 +84,7 @@ class Assignment(RunColumns, Base):
     # How large a part each person gets, by their number; nobody means that rows are taken back.
     shares: Mapped[Json] = mapped_column(JsonText, default=dict)
     person_id: Mapped[int | None] = mapped_column(sa.BigInteger)  # whose rows are taken back
+    cursor: Mapped[str | None] = mapped_column(sa.String(100))  # how far the queue was gone through
     rows: Mapped[BigInt] = mapped_column(default=0)
 
 

@@ -29,7 +29,7 @@ class Company:
 COLUMNS = (Lease, AssignedRow, SecondOpinion)
 
 
-def joined(query: sa.Select[Any]) -> sa.Select[Any]:
+def joined(query: sa.Select[*tuple[Any, ...]]) -> sa.Select[*tuple[Any, ...]]:
     """Add to a query of an example what makes its company: one question less for every verdict."""
     for kind in COLUMNS:
         query = query.outerjoin(kind, kind.example_id == Example.id)

@@ -38,7 +38,7 @@ def after_decision(
     elif actor.user_id == opinion.first_user_id and opinion.state is not OpinionState.SETTLED:
         _set_first(opinion, decision)
         compare(opinion)
-    else:
+    elif opinion.state is not OpinionState.WITHDRAWN:
         opinion.state, opinion.settled_decision_id = OpinionState.SETTLED, decision.id
 
 

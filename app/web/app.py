@@ -17,6 +17,7 @@ from app.web import (
     batches,
     dataset_people,
     datasets,
+    disagreements,
     errors,
     experiments,
     exports,
@@ -27,6 +28,7 @@ from app.web import (
     imports,
     keys,
     labels,
+    live,
     model_tests,
     monitoring,
     overview,
@@ -35,8 +37,10 @@ from app.web import (
     review,
     runs,
     scoring,
+    second_opinions,
     signing_in,
     single_sign_on,
+    together,
     versions,
     views,
 )
@@ -52,6 +56,10 @@ PAGES = (
     annotators,
     review,
     handing_out,
+    second_opinions,
+    disagreements,
+    together,
+    live,
     autofix,
     batches,
     exports,
@@ -85,6 +93,7 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
         form_limits={"max_part_size": MAX_FORM_BYTES, "max_fields": 2 * settings.max_columns + 100},
     )
     app.state.settings, app.state.database, app.state.helper = settings, database, Helper()
+    app.state.live = live.Live(app.state, most=settings.live_connections)
     app.state.attempts = make_attempts(settings.sign_in_attempts)
     for noun in PAGES:
         # Nobody sees or changes anything without being someone, whatever a route asks for.

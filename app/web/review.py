@@ -88,7 +88,7 @@ def queue(
         return html(
             request, "review/_queue.html", page=page, selected_id=None, labels=labels, **base, **_picking()
         )
-    values = workbench(request, session, dataset, wanted, actor=actor)
+    values = workbench(request, session, dataset, wanted, base["sharing"], actor=actor)
     # A row that is shared out is taken, and looking takes nothing: the page asks for it.
     starts = bool(base["sharing"] and page.rows)
     first = page.rows[0] if page.rows and not starts else None
@@ -117,7 +117,7 @@ def show(
         session, dataset, wanted, cursor=place.cursor, order=place.order, backwards=place.backwards
     )
     base = shared(session, dataset, wanted, replace(place, order=page.order), settings, actor=actor)
-    values = workbench(request, session, dataset, wanted, actor=actor)
+    values = workbench(request, session, dataset, wanted, base["sharing"], actor=actor)
     opened = resolver(session, row, settings, base, actor=actor)
     return _page(request, **base, **values, page=page, **opened)
 
@@ -285,7 +285,7 @@ def _sent(
         newest_order=queue_order.newest(dataset, is_learned=wanted.is_learned),
         row=row,
         selected_id=None,
-        presets=presets(request, session, dataset, wanted),
+        presets=presets(request, session, dataset, wanted, base["sharing"], actor=actor),
         **base,
     )
 
@@ -319,7 +319,7 @@ def _table_again(
         quiet=True,
         page=page,
         **base,
-        **workbench(request, session, dataset, wanted, actor=actor),
+        **workbench(request, session, dataset, wanted, base["sharing"], actor=actor),
         **resolver(session, opened, settings, base, actor=actor),
         **_picking(),
     )
@@ -351,7 +351,7 @@ def _after(
         flash=flash,
         quiet=True,
         row=row,
-        presets=presets(request, session, dataset, wanted),
+        presets=presets(request, session, dataset, wanted, base["sharing"], actor=actor),
         **base,
         **resolver(session, opened, settings, base, actor=actor),
     )

@@ -10,10 +10,12 @@ from sqlalchemy.orm import Session
 
 from app.actor import Actor, Role
 from app.config import Settings
+from app.models.columns import Split
 from app.models.datasets import Dataset
 from app.models.examples import ExampleState
 from app.models.scoring import ScoringRun
 from app.services import (
+    assignments,
     datasets,
     handing_out,
     keys,
@@ -27,6 +29,7 @@ from app.services import (
     review,
     runs,
     scoring,
+    second_opinions,
     views,
 )
 from app.services.queue_filter import METADATA, Preset, QueueFilter
@@ -60,6 +63,12 @@ class PresetTab:
     count: int
     url: str
     is_current: bool
+    name: str = ""
+    """Of its counter, where that is one that changes on the page."""
+    is_more: bool = False
+    """Whether there are more rows than were counted."""
+    is_page: bool = False
+    """Whether it is a page of its own."""
 
 
 @dataclass(frozen=True)
@@ -141,14 +150,20 @@ def shared(
 
 
 def workbench(
-    request: Request, session: Session, dataset: Dataset, wanted: QueueFilter, *, actor: Actor
+    request: Request,
+    session: Session,
+    dataset: Dataset,
+    wanted: QueueFilter,
+    sharing: Sharing | None,
+    *,
+    actor: Actor,
 ) -> dict[str, Any]:
     """Return what stands above the table."""
     is_filtered = wanted != QueueFilter(preset=wanted.preset)
     hidden = (wanted.state, wanted.min_confidence, wanted.max_confidence, wanted.person)
     more = sum(value is not None for value in hidden) + (wanted.split != QueueFilter().split)
     return {
-        "presets": presets(request, session, dataset, wanted),
+        "presets": presets(request, session, dataset, wanted, sharing, actor=actor),
         "labels": datasets.labels(session, dataset),
         "states": list(ExampleState),
         "matches": review.count_matches(session, dataset, wanted) if is_filtered else None,
@@ -168,18 +183,66 @@ def _metadata(session: Session, dataset: Dataset, wanted: QueueFilter) -> list[M
     ]
 
 
-def presets(request: Request, session: Session, dataset: Dataset, wanted: QueueFilter) -> list[PresetTab]:
-    """Return the tabs with their counts, which are counters: no row is counted."""
-    counts = datasets.counts(session, dataset.id, split=wanted.split)
+def numbers_of(session: Session, dataset_id: int, split: Split | None) -> dict[Preset, int]:
+    """Return how many rows each tab shows; these are counters: no row is counted."""
+    counts = datasets.counts(session, dataset_id, split=split)
     splits = {None: counts.rows, "train": counts.train, "test": counts.test}
-    numbers = {
+    return {
         Preset.ISSUES: counts.open_issues,
         **{preset: counts.open_of(preset.kind) for preset in _TITLES if preset.kind},
         Preset.NEEDS_REVIEW: counts.needs_review,
         Preset.RESOLVED: counts.resolved,
         Preset.UNLABELLED: counts.unlabelled,
-        Preset.ALL: splits[wanted.split],
+        Preset.ALL: splits[split],
     }
+
+
+def presets(
+    request: Request,
+    session: Session,
+    dataset: Dataset,
+    wanted: QueueFilter,
+    sharing: Sharing | None,
+    *,
+    actor: Actor,
+) -> list[PresetTab]:
+    """Return the tabs with their counts, those that are about others last."""
+    tabs = _tabs_of_rows(request, session, dataset, wanted, actor=actor)
+    return tabs + _tabs_of_others(request, session, dataset, wanted, actor=actor) if sharing else tabs
+
+
+def _tabs_of_others(
+    request: Request, session: Session, dataset: Dataset, wanted: QueueFilter, *, actor: Actor
+) -> list[PresetTab]:
+    own = QueueFilter(preset=Preset.ALL, split=None, state=ExampleState.OPEN, assigned=actor.user_id)
+    mine = assignments.count_open(session, dataset, actor=actor)
+    waiting = second_opinions.count_waiting(session, dataset, actor=actor)
+    disagreed = second_opinions.count_disagreed(session, dataset, actor=actor)
+    found = [
+        ("My rows", mine, "review.queue", own.to_query()),
+        ("Second opinions", waiting, "second_opinions.index", {}),
+        ("Disagreements", disagreed, "disagreements.index", {}),
+    ]
+    is_mine = wanted.assigned == actor.user_id
+    return [
+        PresetTab(
+            title=title,
+            count=matches.rows,
+            is_more=matches.is_more,
+            url=url(request, route, query, dataset_id=dataset.id),
+            is_current=bool(query) and is_mine,
+            is_page=not query,
+        )
+        for title, matches, route, query in found
+        if matches.rows or (query and is_mine)
+    ]
+
+
+def _tabs_of_rows(
+    request: Request, session: Session, dataset: Dataset, wanted: QueueFilter, *, actor: Actor
+) -> list[PresetTab]:
+    numbers = numbers_of(session, dataset.id, wanted.split)
+    is_mine = wanted.assigned == actor.user_id
     return [
         PresetTab(
             title=_TITLES[preset],
@@ -187,14 +250,19 @@ def presets(request: Request, session: Session, dataset: Dataset, wanted: QueueF
             url=url(
                 request,
                 "review.queue",
-                {**replace(wanted, preset=preset, state=None).to_query(), "preset": preset.value},
+                {**_other_tab(wanted, preset).to_query(), "preset": preset.value},
                 dataset_id=dataset.id,
             ),
-            is_current=preset is wanted.preset,
+            is_current=preset is wanted.preset and not is_mine,
+            name=preset.value,
         )
         for preset, count in numbers.items()
         if count or preset not in _ONLY_WHERE_FOUND or wanted.preset is preset
     ]
+
+
+def _other_tab(wanted: QueueFilter, preset: Preset) -> QueueFilter:
+    return replace(wanted, preset=preset, state=None, assigned=None)
 
 
 def resolver(
@@ -267,3 +335,12 @@ def address(request: Request, base: dict[str, Any], dataset: Dataset, opened: Qu
     return url(
         request, "review.show", base["cursor_query"], dataset_id=dataset.id, example_id=opened.example.id
     )
+
+
+def blind_page(session: Session, dataset: Dataset, settings: Settings, *, actor: Actor) -> dict[str, Any]:
+    """Return what the pages need that show one row at a time and no table."""
+    return {
+        "dataset": dataset,
+        "keys": keys.of_preferences(preferences.all_of(session, actor=actor)),
+        "sharing": sharing_of(session, dataset, settings, actor=actor),
+    }

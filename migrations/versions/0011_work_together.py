@@ -88,6 +88,7 @@ def upgrade() -> None:
         sa.Column("filter", sa.Text(), nullable=False),
         sa.Column("shares", sa.Text(), nullable=False),
         sa.Column("person_id", sa.BigInteger(), nullable=True),
+        sa.Column("cursor", sa.String(100), nullable=True),
         sa.Column("rows", BIG_ID, nullable=False),
         *run_columns(),
         refers("assignments", "dataset_id", "datasets", ondelete="CASCADE"),
@@ -96,6 +97,15 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_assignments_dataset", "assignments", ["dataset_id", "id"])
+    is_open = sa.text("state IN ('queued', 'running')")
+    op.create_index(
+        "uq_assignments_one_open",
+        "assignments",
+        ["dataset_id"],
+        unique=True,
+        sqlite_where=is_open,
+        postgresql_where=is_open,
+    )
     op.create_table(
         "second_opinions",
         *of_row("second_opinions"),
