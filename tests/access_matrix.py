@@ -112,7 +112,7 @@ PAGES = {
     "disagreements.settle": Needs(
         Role.ANNOTATOR, form={"verdict": "keep", "version": "1"}, also=frozenset({404})
     ),
-    "live.stream": LOOK,
+    "live.stream": Needs(Role.VIEWER, also=frozenset({503})),  # it would never end: the test has no room
     "live.now": LOOK,
     "autofix.show": looks("rule=all"),
     "autofix.apply": Needs(Role.LEAD, form={"rule": "all"}),
@@ -229,6 +229,23 @@ API = {
         Role.ANNOTATOR, json={"example_id": "{example}", "verdict": "keep", "version": 1}
     ),
     "api.decisions.undo": Needs(Role.ANNOTATOR, also=frozenset({404})),
+    "api.together.leases": LOOK,
+    "api.together.take": Needs(Role.ANNOTATOR, json={}),
+    "api.together.renew": Needs(Role.ANNOTATOR, json={"example_ids": ["{example}"]}),
+    "api.together.end": Needs(Role.ANNOTATOR, also=frozenset({404})),
+    "api.together.presence": LOOK,
+    "api.together.assigned": LOOK,
+    "api.together.assign": Needs(Role.LEAD, json={"shares": [{"user_id": "{user}"}]}, also=frozenset({422})),
+    "api.together.take_back": LEAD,
+    "api.together.agreement": LOOK,
+    "api.second_opinions.show": LOOK,
+    "api.second_opinions.plan": Needs(Role.LEAD, json={"share": 0.1}),
+    "api.second_opinions.take": Needs(Role.ANNOTATOR),
+    "api.second_opinions.give": Needs(Role.ANNOTATOR, json={"verdict": "keep"}, also=frozenset({404})),
+    "api.second_opinions.take_disagreement": Needs(Role.ANNOTATOR),
+    "api.second_opinions.settle": Needs(
+        Role.ANNOTATOR, json={"verdict": "keep", "version": 1}, also=frozenset({404})
+    ),
     "api.batches.preview": LOOK,
     "api.batches.sample": Needs(Role.ANNOTATOR, json={}),
     "api.batches.create": Needs(Role.LEAD, json={}),

@@ -21,6 +21,8 @@ from app.api import (
     overview,
     providers,
     scoring_runs,
+    second_opinions,
+    together,
     versions,
 )
 
@@ -35,6 +37,8 @@ NOUNS = (
     issues,
     examples,
     decisions,
+    together,
+    second_opinions,
     batches,
     versions,
     exports,

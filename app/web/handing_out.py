@@ -121,9 +121,9 @@ def beat(
     lost = leases.keep(
         session, dataset, form.row, left=form.left, minutes=settings.lease_minutes, actor=actor
     )
-    here = presence.list_here(session, dataset_id, but=actor.user_id)
+    present = presence.list_here(session, dataset_id, but=actor.user_id)
     # No message goes with it: it would take the place of one that somebody is reading.
-    return html(request, "review/_here.html", dataset=dataset, here=here, lost=lost)
+    return html(request, "review/_here.html", dataset=dataset, present=present, lost=lost)
 
 
 @router.post("/leave", name="handing_out.leave")

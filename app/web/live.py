@@ -123,10 +123,10 @@ def _look(database: Database, dataset_id: int) -> str | None:
 async def stream(request: Request, dataset_id: Id, actor: CurrentActor) -> Response:  # noqa: ARG001 — somebody
     """Tell a page what changes, for as long as it listens."""
     live: Live = request.app.state.live
-    live.require_room()
     first = await run_in_threadpool(_look, seen_database(request), dataset_id)
     if first is None:
         raise NotFound(f"There is no dataset {dataset_id}.")
+    live.require_room()
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(live.listen(dataset_id, first), media_type="text/event-stream", headers=headers)
 

@@ -63,7 +63,7 @@ def show(request: Request, dataset_id: Id, session: ReadSession, settings: Curre
         request,
         "together/index.html",
         dataset=dataset,
-        here=presence.list_here(session, dataset_id),
+        present=presence.list_here(session, dataset_id),
         held=leases.list_held(session, dataset_id),
         people=assignments.list_people(session, dataset),
         annotators=assignments.list_annotators(session, dataset),

@@ -220,5 +220,5 @@ def test_counters_are_told_to_whoever_asks(web: FastAPI, dataset_id: int, databa
 def test_one_person_alone_sees_nothing_of_it(browser: Browser, dataset_id: int) -> None:
     page = browser.open(f"/datasets/{dataset_id}/review")
     assert shown(page) == "Row r1"
-    for trace in ("together", "lease", "Second opinions", "My rows"):
+    for trace in ("together", 'id="lease"', "Second opinions", "My rows"):
         assert trace not in page.html
