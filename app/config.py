@@ -117,6 +117,17 @@ class Settings(BaseSettings):
         description="Decisions after which the rows still open are ranked anew from what was decided; "
         "0 keeps the order of the scoring run.",
     )
+    lease_minutes: float = Field(
+        5,
+        ge=0,
+        description="Minutes for which a row that somebody has open is handed to nobody else, renewed while "
+        "it is open; 0 hands out rows without leases. While only one person has a login there are none.",
+    )
+    live_connections: int = Field(
+        200,
+        ge=0,
+        description="Most pages to which one web process sends live counters; the others ask now and then.",
+    )
     shard_rows: int = Field(
         10_000, ge=1, description="Rows that a worker embeds at a time: what a crash repeats at most."
     )

@@ -33,6 +33,7 @@ class Job(StrEnum):
     TRAINING_JOB = "training_job"
     MODEL_TEST = "model_test"
     WEBHOOK = "webhook"
+    ASSIGNMENT = "assignment"
 
 
 QUEUES = {
@@ -48,6 +49,7 @@ QUEUES = {
     Job.TRAINING_JOB: "experiments",
     Job.MODEL_TEST: "remote",
     Job.WEBHOOK: "webhooks",
+    Job.ASSIGNMENT: "batches",
 }
 """Which queue a job waits in, so that a long training never holds up an import."""
 

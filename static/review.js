@@ -42,7 +42,7 @@ function press(event) {
 }
 
 // A page of the table on its way leaves the open row where it is.
-const isBusy = () => isHeld || document.querySelector("#review .htmx-request:not(.run, [rel])");
+const isBusy = () => isHeld || document.querySelector("#review .htmx-request:not(.run, [rel], #lease)");
 
 // Keys work again once a field is left; Enter in a filter applies it too, as any change does.
 function leaveField(event) {
@@ -186,12 +186,17 @@ async function loadAhead() {
   if (!here?.dataset.next) return;
   delete here.dataset.ahead;
   const address = new URL(here.dataset.next, location.href);
-  for (const one of waiting.slice(-49)) address.searchParams.append("decided", one.row.replace("row-", ""));
+  const request = { headers: { "HX-Request": "true", "HX-Target": "resolver" } };
+  const decided = waiting.slice(-49).map((one) => one.row.replace("row-", ""));
+  if (window.together) Object.assign(request, { method: "POST", body: together.rows(decided) });
+  else for (const id of decided) address.searchParams.append("decided", id);
   try {
-    const response = await fetch(address, { headers: { "HX-Request": "true", "HX-Target": "resolver" } });
+    const response = await fetch(address, request);
     const html = await response.text();
+    const row = /data-row="row-(\d+)"/.exec(html)?.[1];
+    if (row) window.together?.hold(row);
     if (!response.ok || byId("resolver") !== here) return;
-    ahead = { html, after: here, at: Date.now() };
+    ahead = { html, row, after: here, at: Date.now() };
     here.dataset.ahead = "";
   } catch { /* the row then comes with the answer to the verdict */ }
 }

@@ -22,6 +22,8 @@ from app.api import (
     predictions,
     providers,
     scoring_runs,
+    second_opinions,
+    together,
     versions,
     webhooks,
 )
@@ -38,6 +40,8 @@ NOUNS = (
     issues,
     examples,
     decisions,
+    together,
+    second_opinions,
     batches,
     versions,
     exports,

@@ -40,6 +40,8 @@ class FilterIn(In):
     """What was last decided."""
     person: RowId | None = None
     """Number of the person who decided."""
+    assigned: RowId | None = None
+    """Number of the person to whom rows were assigned."""
     min_confidence: Confidence = None
     """Least self-confidence."""
     max_confidence: Confidence = None
@@ -63,6 +65,7 @@ class FilterIn(In):
             suggested=self.suggested,
             state=self.state,
             person=self.person,
+            assigned=self.assigned,
             min_confidence=self.min_confidence,
             max_confidence=self.max_confidence,
             search=search.read(self.search),

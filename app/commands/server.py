@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from types import FrameType
 from urllib.parse import urlencode
 
 import structlog
@@ -33,9 +34,7 @@ def run_server(settings: Settings, database: Database, *, path: str, with_worker
     host, port = bound.getsockname()[:2]
     settings = settings.model_copy(update={"port": port})
     app = create_app(settings, database)
-    server = uvicorn.Server(
-        uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=5, server_header=False)
-    )
+    server = Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=5, server_header=False))
     keeper = WorkerKeeper(settings) if with_worker else None
     if keeper:
         keeper.start()
@@ -50,6 +49,15 @@ def run_server(settings: Settings, database: Database, *, path: str, with_worker
         app.state.helper.close()
         if keeper:
             keeper.stop()
+
+
+class Server(uvicorn.Server):
+    """Ends the streams that pages listen to as soon as it is asked to stop."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Take a signal to stop."""
+        self.config.app.state.live.close()  # type: ignore[union-attr]  # it is our own app
+        super().handle_exit(sig, frame)
 
 
 def _check_address(settings: Settings, database: Database) -> None:

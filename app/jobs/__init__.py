@@ -1,6 +1,7 @@
 """Durable jobs. Importing this package registers every workflow with DBOS."""
 
 from app.jobs import (
+    assignments,
     batches,
     deleting,
     embedding,
@@ -16,6 +17,7 @@ from app.jobs import (
 )
 
 __all__ = [
+    "assignments",
     "batches",
     "deleting",
     "embedding",

@@ -18,6 +18,7 @@ from app.jobs import context, learning, slots, tending, webhooks
 from app.jobs.context import Context
 from app.jobs.slots import Slot
 from app.models import (
+    Assignment,
     Batch,
     Experiment,
     Export,
@@ -137,7 +138,9 @@ def recover_all(settings: Settings, database: Database) -> list[LostJob]:
 
 def finish_everything(database: Database) -> None:
     """Wait until no job is waiting or running."""
-    kinds = (Import, ScoringRun, Batch, Export, Experiment, FineTune, Learning, TrainingJob, ModelTest)
+    kinds = (
+        Import, ScoringRun, Batch, Export, Experiment, FineTune, Learning, TrainingJob, ModelTest, Assignment,
+    )  # fmt: skip
     while True:
         with database.read() as session:
             is_open = any(

@@ -20,6 +20,7 @@ from app.models.providers import Provider
 from app.models.review import Batch, Decision
 from app.models.samples import Sample, SampleRow
 from app.models.scoring import Score, ScoringRun
+from app.models.together import AssignedRow, Assignment, Lease, Presence, SecondOpinion
 from app.models.versions import Version
 from app.models.views import Preference, SavedView
 from app.models.webhooks import Delivery, Webhook
@@ -27,6 +28,8 @@ from app.models.workers import Worker
 
 __all__ = [
     "ApiFile",
+    "AssignedRow",
+    "Assignment",
     "Batch",
     "Counter",
     "Dataset",
@@ -47,6 +50,7 @@ __all__ = [
     "Label",
     "LabelRename",
     "Learning",
+    "Lease",
     "LoginSession",
     "MetadataColumn",
     "MetadataValue",
@@ -54,6 +58,7 @@ __all__ = [
     "ModelTest",
     "PredictionPart",
     "Preference",
+    "Presence",
     "Progress",
     "Provider",
     "RejectedRow",
@@ -62,6 +67,7 @@ __all__ = [
     "SavedView",
     "Score",
     "ScoringRun",
+    "SecondOpinion",
     "SignInLink",
     "Token",
     "TrainedModel",

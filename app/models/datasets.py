@@ -27,6 +27,9 @@ class Dataset(Base):
     current_run_id: Mapped[int | None] = mapped_column(sa.BigInteger)
     # The learning whose order the queue shows; none while it shows the run's own. No foreign key either.
     learning_id: Mapped[int | None] = mapped_column(sa.BigInteger)
+    # Which part of the rows that people decide a second person decides again, drawn by the seed.
+    second_share: Mapped[float] = mapped_column(default=0.0)
+    second_seed: Mapped[int] = mapped_column(default=0)
     created_by_id: Mapped[UserId]
     created_at: Mapped[Created]
 

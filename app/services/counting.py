@@ -109,7 +109,7 @@ class Sums:
         more = sum(self.counters[split, CounterName.RESOLVED] for split in Split)
         if self.by is None or not more:
             return
-        insert = _insert_of(session)
+        insert = insert_of(session)
         row = insert(Progress).values(
             dataset_id=dataset_id,
             hour=now().replace(minute=0, second=0, microsecond=0),
@@ -125,7 +125,7 @@ class Sums:
         )
 
 
-def _insert_of(session: Session) -> Any:
+def insert_of(session: Session) -> Any:
     """Return the database's own insert, which can add to a row that is there."""
     return sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
 
@@ -152,7 +152,7 @@ _ADD_TO_LABEL = _add_to_label()
 
 def add_counters(session: Session, dataset_id: int, sums: Mapping[tuple[Split, CounterName], int]) -> None:
     """Add to a dataset's counters, making those that are not there."""
-    insert = _insert_of(session)
+    insert = insert_of(session)
     for (split, name), value in sorted(sums.items()):
         if value:
             row = insert(Counter).values(dataset_id=dataset_id, split=split, name=name, value=value)

@@ -19,6 +19,7 @@ from app.models.imports import Import
 from app.models.model_tests import ModelTest
 from app.models.review import Batch
 from app.models.scoring import ScoringRun
+from app.models.together import Assignment
 from app.services import runs
 from app.services.counting import open_counter
 
@@ -31,6 +32,7 @@ BUSY: dict[type[runs.AnyRun], str] = {
     Experiment: "an experiment is running",
     FineTune: "a fine-tune is running",
     ModelTest: "a model is being tested",
+    Assignment: "rows are being assigned",
 }
 """What a dataset is busy with, by the kind of its running job."""
 

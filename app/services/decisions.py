@@ -15,7 +15,8 @@ from app.models.examples import Example, ExampleState
 from app.models.people import User
 from app.models.review import Decision, Verdict
 from app.models.scoring import Score
-from app.services import datasets, findings
+from app.services import company, datasets, findings
+from app.services.company import Company
 from app.services.counting import Standing, Sums
 
 MAX_NOTE_CHARS = 2000
@@ -63,15 +64,11 @@ def decide(
     if idempotency_key and (done := _done_already(session, idempotency_key, example_id, verdict, label_id)):
         return done
     datasets.hold(session, dataset_id)
-    example, score = _row(session, dataset, example_id)
+    example, score, others = _row(session, dataset, example_id)
+    company.check(session, others, actor=actor)
     if example.version != version:
         raise Conflict(_who_was_first(session, example))
-    label = session.get(Label, label_id) if label_id is not None else None
-    if label is not None and not datasets.is_in_use(label, dataset):
-        label = None
-    suggested_id = score.suggested_label_id if score is not None else None
-    labels = Labels(example.given_label_id, example.label_id, suggested_id)
-    outcome = outcome_of(verdict, labels, chosen_id=label.id if label else None, where=dataset.name)
+    outcome = outcome_for(session, dataset, example, score, verdict, label_id)
     if len(note) > MAX_NOTE_CHARS:
         raise InvalidInput(f"A note has at most {MAX_NOTE_CHARS} characters; this one has {len(note)}.")
     decision = Decision(
@@ -79,6 +76,7 @@ def decide(
     )
     marks = {"decided_by_id": actor.user_id, "note": note}
     _write(session, dataset, example, score, outcome, decision, marks=marks, actor=actor)
+    company.after_decision(session, dataset, others, decision, actor=actor)
     _record(session, "review.decided", decision, actor=actor)
     return decision
 
@@ -154,7 +152,7 @@ def _with_selection(session: Session, last: Decision) -> Sequence[Decision]:
 
 
 def _undo(session: Session, dataset: Dataset, last: Decision, *, actor: Actor) -> Decision:
-    example, score = _row(session, dataset, last.example_id)
+    example, score, others = _row(session, dataset, last.example_id)
     if example.last_decision_id != last.id:
         raise Conflict(f"Your verdict was overtaken. {_who_was_first(session, example)}")
     before = session.get(Decision, last.previous_id) if last.previous_id else None
@@ -168,6 +166,7 @@ def _undo(session: Session, dataset: Dataset, last: Decision, *, actor: Actor) -
         "note": before.note if before else "",
     }
     _write(session, dataset, example, score, outcome, decision, marks=marks, actor=actor)
+    company.after_undo(session, others, last)
     _record(session, "review.undone", decision, actor=actor)
     return decision
 
@@ -206,11 +205,12 @@ def _done_already(
     return done
 
 
-def _row(session: Session, dataset: Dataset, example_id: int) -> tuple[Example, Score | None]:
+def _row(session: Session, dataset: Dataset, example_id: int) -> tuple[Example, Score | None, Company]:
+    query = sa.select(Example, Score, *company.COLUMNS).outerjoin(
+        Score, (Score.example_id == Example.id) & (Score.run_id == (dataset.current_run_id or 0))
+    )
     found = session.execute(
-        sa.select(Example, Score)
-        .outerjoin(Score, (Score.example_id == Example.id) & (Score.run_id == (dataset.current_run_id or 0)))
-        .where(
+        company.joined(query).where(
             Example.id == example_id,
             Example.dataset_id == dataset.id,
             Example.import_seq <= dataset.import_seq,
@@ -218,12 +218,29 @@ def _row(session: Session, dataset: Dataset, example_id: int) -> tuple[Example, 
     ).one_or_none()
     if found is None:
         raise NotFound(f"There is no row {example_id} in {dataset.name}.")
-    example, score = found
-    return example, score
+    example, score, *others = found
+    return example, score, Company(*others)
+
+
+def outcome_for(
+    session: Session,
+    dataset: Dataset,
+    example: Example,
+    score: Score | None,
+    verdict: Verdict,
+    label_id: int | None,
+) -> Outcome:
+    """Return what a verdict would make of a row, or say why it cannot be given."""
+    label = session.get(Label, label_id) if label_id is not None else None
+    if label is not None and not datasets.is_in_use(label, dataset):
+        label = None
+    suggested_id = score.suggested_label_id if score is not None else None
+    labels = Labels(example.given_label_id, example.label_id, suggested_id)
+    return outcome_of(verdict, labels, chosen_id=label.id if label else None, where=dataset.name)
 
 
 def outcome_of(verdict: Verdict, labels: Labels, *, chosen_id: int | None, where: str) -> Outcome:
-    """Return what a verdict makes of a row, or say why it cannot be given."""
+    """Return what a verdict makes of a row of these labels, or say why it cannot be given."""
     match verdict:
         case Verdict.KEEP:
             if labels.given_id is None:

@@ -17,6 +17,7 @@ from app.models.datasets import Dataset, Label
 from app.models.examples import Example, ExampleState
 from app.models.metadata import MetadataValue
 from app.models.scoring import Score
+from app.models.together import AssignedRow
 from app.services import metadata, search
 from app.services.queue_filter import Preset, QueueFilter
 
@@ -53,6 +54,9 @@ def _parts(session: Session, dataset: Dataset, wanted: QueueFilter) -> list[_Ids
     if wanted.person is not None:
         of_person = (Example.dataset_id == dataset.id, Example.decided_by_id == wanted.person)
         parts.append(sa.select(Example.id.label("id")).where(*of_person))
+    if wanted.assigned is not None:
+        to_person = (AssignedRow.dataset_id == dataset.id, AssignedRow.user_id == wanted.assigned)
+        parts.append(sa.select(AssignedRow.example_id.label("id")).where(*to_person))
     if search.has_words(wanted.search):
         is_sqlite = session.get_bind().dialect.name == "sqlite"
         between = _numbers(session, dataset)

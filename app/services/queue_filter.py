@@ -14,6 +14,7 @@ from app.models.examples import Example, ExampleState
 from app.models.metadata import MetadataColumn, MetadataValue
 from app.models.samples import SampleRow
 from app.models.scoring import Score
+from app.models.together import AssignedRow
 from app.services import search
 from app.services.search import MAX_SEARCH_CHARS
 
@@ -64,6 +65,7 @@ class QueueFilter:
     suggested: int | None = None
     state: ExampleState | None = None
     person: int | None = None
+    assigned: int | None = None  # the person to whom rows were assigned
     min_confidence: float | None = None
     max_confidence: float | None = None
     search: str = ""
@@ -81,6 +83,8 @@ class QueueFilter:
         del fields["metadata"]
         if self.sort is Sort.SUSPECT:  # as in filters that were stored before there was another
             del fields["sort"]
+        if self.assigned is None:  # the same
+            del fields["assigned"]
         return fields | {f"{METADATA}{name}": value for name, value in self.metadata}
 
     def to_query(self) -> dict[str, str]:
@@ -138,6 +142,7 @@ _READERS: dict[str, Any] = {
     "suggested": _identifier,
     "state": ExampleState,
     "person": _identifier,
+    "assigned": _identifier,
     "min_confidence": _confidence,
     "max_confidence": _confidence,
     "search": search.read,
@@ -162,6 +167,12 @@ def conditions(
         found.append((Score if scored else Example).state == wanted.state)
     if wanted.person is not None:
         found.append(_same_person(wanted.person, row_by_row=row_by_row))
+    if wanted.assigned is not None:
+        of_person = (
+            AssignedRow.example_id == _number(scored=scored),
+            AssignedRow.user_id == wanted.assigned,
+        )
+        found.append(sa.exists().where(*of_person))
     if wanted.sample is not None:
         drawn = sa.select(SampleRow.example_id).where(SampleRow.sample_id == wanted.sample)
         found.append(_number(scored=scored).in_(drawn))

@@ -1,7 +1,8 @@
 """The rows of the queue: the questions that read them, whole or narrowed."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.orm import aliased
@@ -55,15 +56,23 @@ def queue_row(
     return QueueRow(example, score if is_scored else None, given, suggested, current, place)
 
 
-def rows(dataset: Dataset, wanted: QueueFilter, *, order: int = 0, narrowed: Narrowed | None = None) -> Rows:
-    """Return the rows of a filter; with an order, those of its front, beginning with it.
+def rows(
+    dataset: Dataset,
+    wanted: QueueFilter,
+    *,
+    order: int = 0,
+    narrowed: Narrowed | None = None,
+    but: Collection[int] = (),
+) -> Rows:
+    """Return the rows of a filter but some; with an order, those of its front, beginning with it.
 
     Few narrowed rows come first and the others are looked up; many are left to a walk along the order.
     """
     few = narrowed.ids if narrowed and narrowed.is_few else None
     row_by_row = narrowed is not None and not narrowed.is_few
     if dataset.current_run_id is None:
-        return _unscored(dataset, few).where(*conditions(wanted, scored=False, row_by_row=row_by_row))
+        fits = conditions(wanted, scored=False, row_by_row=row_by_row)
+        return _unscored(dataset, few).where(*fits, *_none_of(Example.id, but))
     # The queue is one range of an index of the scores. A run scores rows of its dataset alone; to say so of
     # the examples again would tempt SQLite to begin with them and to sort them all.
     start: sa.FromClause = Score.__table__
@@ -89,7 +98,13 @@ def rows(dataset: Dataset, wanted: QueueFilter, *, order: int = 0, narrowed: Nar
     elif wanted.sample is not None and few is None:
         query = query.where(SampleRow.sample_id == wanted.sample)
     fits = conditions(wanted, scored=True, row_by_row=row_by_row or few is not None)
-    return _named(query).where(Score.run_id == dataset.current_run_id, *fits)
+    return _named(query).where(
+        Score.run_id == dataset.current_run_id, *fits, *_none_of(Score.example_id, but)
+    )
+
+
+def _none_of(number: Any, but: Collection[int]) -> list[sa.ColumnElement[bool]]:
+    return [number.not_in(sorted(but))] if but else []
 
 
 def _of_kind(dataset: Dataset, kind: IssueKind, split: Split | None) -> list[sa.ColumnElement[bool]]:

@@ -91,10 +91,12 @@ def list_queue(
     order: int | None = None,
     backwards: bool = False,
     limit: int = PAGE,
+    but: Collection[int] = (),
 ) -> QueuePage:
     """Return a page of the queue, the worst first; it costs the same at any depth.
 
-    A page after a cursor is in the cursor's order, else in `order`, else in the newest.
+    A page after a cursor is in the cursor's order, else in `order`, else in the newest. Rows in `but`, which
+    are few, are left out.
     """
     scored, kind = dataset.current_run_id is not None, queue_filter.preset.kind
     border = Place.read(cursor, scored=scored) if cursor else None
@@ -109,9 +111,10 @@ def list_queue(
         row
         for part in _parts_in_order(queue_filter, scored=scored)
         for row in queue_order.read(
-            session, rows(dataset, part, narrowed=narrowed),
-            rows(dataset, part, order=order, narrowed=narrowed), scored=scored, kind=kind, order=order,
-            border=border, backwards=backwards_in_order, limit=limit + 1,
+            session, rows(dataset, part, narrowed=narrowed, but=but),
+            rows(dataset, part, order=order, narrowed=narrowed, but=but),
+            scored=scored, kind=kind, order=order, border=border,
+            backwards=backwards_in_order, limit=limit + 1,
         )
     ]  # fmt: skip
     read.sort(key=lambda row: (row[0].key or 0, row[0].example_id), reverse=backwards_in_order)
@@ -178,16 +181,10 @@ def next_row(
     """
     order = queue_order.resolve(session, dataset, order, is_learned=queue_filter.is_learned)
     cursor = _cursor_in(session, dataset, queue_filter, after, order) if after else None
-    limit = len(but) + 1
-    page = list_queue(session, dataset, queue_filter, cursor=cursor, order=order, limit=limit)
-    found = _first(page, but)
-    if found is None and cursor:
-        found = _first(list_queue(session, dataset, queue_filter, order=order, limit=limit), but)
-    return found
-
-
-def _first(page: QueuePage, but: Collection[int]) -> QueueRow | None:
-    return next((row for row in page.rows if row.example.id not in but), None)
+    page = list_queue(session, dataset, queue_filter, cursor=cursor, order=order, limit=1, but=but)
+    if not page.rows and cursor:
+        page = list_queue(session, dataset, queue_filter, order=order, limit=1, but=but)
+    return page.rows[0] if page.rows else None
 
 
 def first_open(
@@ -197,7 +194,8 @@ def first_open(
     if queue_filter.state not in {None, ExampleState.OPEN}:
         return None
     is_open = replace(queue_filter, state=ExampleState.OPEN)
-    return _first(list_queue(session, dataset, is_open, limit=len(but) + 1), but)
+    page = list_queue(session, dataset, is_open, limit=1, but=but)
+    return page.rows[0] if page.rows else None
 
 
 def previous_row(

@@ -11,6 +11,7 @@ from app.actor import Actor, Role
 from app.db import now
 from app.errors import Cancelled, Conflict, NotFound
 from app.models import (
+    Assignment,
     Batch,
     Dataset,
     Experiment,
@@ -27,7 +28,18 @@ from app.models import (
 from app.models.columns import OPEN_STATES, RunState
 from app.services import access
 
-AnyRun = Import | ScoringRun | Batch | Export | Experiment | FineTune | Learning | TrainingJob | ModelTest
+AnyRun = (
+    Import
+    | ScoringRun
+    | Batch
+    | Export
+    | Experiment
+    | FineTune
+    | Learning
+    | TrainingJob
+    | ModelTest
+    | Assignment
+)
 Run = TypeVar("Run", bound=AnyRun)
 
 NOUNS: dict[type, str] = {
@@ -40,6 +52,7 @@ NOUNS: dict[type, str] = {
     Learning: "learning",
     TrainingJob: "training_job",
     ModelTest: "model_test",
+    Assignment: "assignment",
 }
 """The first word of a job's events."""
 STOPPED = "Stopped on request."

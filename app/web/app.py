@@ -17,15 +17,18 @@ from app.web import (
     batches,
     dataset_people,
     datasets,
+    disagreements,
     errors,
     experiments,
     exports,
     fine_tunes,
+    handing_out,
     hints,
     history,
     imports,
     keys,
     labels,
+    live,
     model_tests,
     monitoring,
     overview,
@@ -34,8 +37,10 @@ from app.web import (
     review,
     runs,
     scoring,
+    second_opinions,
     signing_in,
     single_sign_on,
+    together,
     versions,
     views,
     webhooks,
@@ -51,6 +56,11 @@ PAGES = (
     overview,
     annotators,
     review,
+    handing_out,
+    second_opinions,
+    disagreements,
+    together,
+    live,
     autofix,
     batches,
     exports,
@@ -85,6 +95,7 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
         form_limits={"max_part_size": MAX_FORM_BYTES, "max_fields": 2 * settings.max_columns + 100},
     )
     app.state.settings, app.state.database, app.state.helper = settings, database, Helper()
+    app.state.live = live.Live(app.state, most=settings.live_connections)
     app.state.attempts = make_attempts(settings.sign_in_attempts)
     for noun in PAGES:
         # Nobody sees or changes anything without being someone, whatever a route asks for.

@@ -14,7 +14,7 @@ from app.config import Settings
 from app.errors import InvalidInput
 from app.models.datasets import Dataset
 from app.models.review import Decision, Verdict
-from app.services import datasets, decisions, queue_order, review
+from app.services import datasets, decisions, handing_out, queue_order, review
 from app.services.decisions import Picked
 from app.services.queue_filter import QueueFilter
 from app.services.queue_rows import QueueRow
@@ -29,7 +29,7 @@ from app.web.deps import (
     WriteSession,
 )
 from app.web.render import after_write, html, target, url
-from app.web.review_values import presets, resolver, shared, workbench
+from app.web.review_values import address, presets, resolver, row_after, shared, workbench
 
 router = APIRouter(prefix="/datasets/{dataset_id:int}/review")
 
@@ -82,15 +82,18 @@ def queue(
     page = review.list_queue(
         session, dataset, wanted, cursor=place.cursor, order=place.order, backwards=place.backwards
     )
-    base = shared(session, dataset, wanted, replace(place, order=page.order), actor=actor)
+    base = shared(session, dataset, wanted, replace(place, order=page.order), settings, actor=actor)
     if target(request) == "queue":
         labels = datasets.labels(session, dataset)
         return html(
             request, "review/_queue.html", page=page, selected_id=None, labels=labels, **base, **_picking()
         )
-    values = workbench(request, session, dataset, wanted, actor=actor)
-    first = page.rows[0] if page.rows else None
-    return _page(request, **base, **values, page=page, **resolver(session, dataset, first, settings))
+    values = workbench(request, session, dataset, wanted, base["sharing"], actor=actor)
+    # A row that is shared out is taken, and looking takes nothing: the page asks for it.
+    starts = bool(base["sharing"] and page.rows)
+    first = page.rows[0] if page.rows and not starts else None
+    opened = resolver(session, first, settings, base, actor=actor) | {"starts": starts}
+    return _page(request, **base, **values, page=page, **opened)
 
 
 @router.get("/{example_id:int}", name="review.show")
@@ -106,15 +109,16 @@ def show(
     """Show one row opened, beside the part of the queue it was chosen from."""
     dataset, wanted = datasets.get(session, dataset_id), QueueFilter.from_query(request.query_params)
     row = review.get_row(session, dataset, example_id)
-    opened = resolver(session, dataset, row, settings)
     if target(request) == "resolver":
-        base = shared(session, dataset, wanted, place, actor=actor)
+        base = shared(session, dataset, wanted, place, settings, actor=actor)
+        opened = resolver(session, row, settings, base, actor=actor)
         return html(request, "review/_resolver.html", **base, **opened)
     page = review.list_queue(
         session, dataset, wanted, cursor=place.cursor, order=place.order, backwards=place.backwards
     )
-    base = shared(session, dataset, wanted, replace(place, order=page.order), actor=actor)
-    values = workbench(request, session, dataset, wanted, actor=actor)
+    base = shared(session, dataset, wanted, replace(place, order=page.order), settings, actor=actor)
+    values = workbench(request, session, dataset, wanted, base["sharing"], actor=actor)
+    opened = resolver(session, row, settings, base, actor=actor)
     return _page(request, **base, **values, page=page, **opened)
 
 
@@ -129,27 +133,14 @@ def following(
     place: CurrentPage,
     decided: Annotated[list[int] | None, Query(max_length=MOST_AHEAD)] = None,
 ) -> Response:
-    """Give the row that follows once this one is decided, and those whose verdicts are on their way.
-
-    Where decisions have put the queue in a new order, that is its first open row.
-    """
+    """Give the row that follows once this one is decided, and those whose verdicts are on their way."""
     dataset, wanted = datasets.get(session, dataset_id), QueueFilter.from_query(request.query_params)
     row = review.get_row(session, dataset, example_id, within=wanted)
-    left_out = {example_id, *(decided or [])}
-    first = (
-        review.first_open(session, dataset, wanted, but=left_out)
-        if _is_outdated(place, dataset, wanted)
-        else None
-    )
-    if first is not None:
-        place = Page(
-            cursor=None, backwards=False, order=queue_order.newest(dataset, is_learned=wanted.is_learned)
-        )
-    else:
-        place = replace(place, order=place.order or 0)
-        first = review.next_row(session, dataset, wanted, after=row, order=place.order, but=left_out)
-    base = shared(session, dataset, wanted, place, actor=actor)
-    return html(request, "review/_resolver.html", **base, **resolver(session, dataset, first, settings))
+    but = {example_id, *(decided or [])}
+    following, place = row_after(session, dataset, wanted, place, row, but=but, minutes=0, actor=actor)
+    base = shared(session, dataset, wanted, place, settings, actor=actor)
+    opened = resolver(session, following, settings, base, actor=actor)
+    return html(request, "review/_resolver.html", **base, **opened)
 
 
 @router.post("/undo", name="review.undo")
@@ -166,6 +157,7 @@ def undo(
     decision = decisions.undo(session, dataset_id, actor=actor)
     dataset = datasets.get(session, dataset_id)
     row = review.get_row(session, dataset, decision.example_id, within=wanted)
+    handing_out.take_back(session, dataset, row, minutes=settings.lease_minutes, actor=actor)
     if decision.selection_id is not None:
         return _table_again(
             request, session, dataset, wanted, place, settings, opened=row, flash="Undone.", actor=actor
@@ -200,7 +192,10 @@ def decide_selection(
     )
     dataset = datasets.get(session, dataset_id)
     last = review.get_row(session, dataset, made[-1].example_id, within=wanted)
-    opened = review.next_row(session, dataset, wanted, after=last, order=place.order or 0)
+    minutes = settings.lease_minutes
+    opened = handing_out.next_row(
+        session, dataset, wanted, after=last, order=place.order or 0, minutes=minutes, actor=actor
+    )
     rows = "One row" if len(made) == 1 else f"{len(made):,} rows"
     flash = f"{rows} decided. One undo takes all of it back."
     return _table_again(
@@ -236,22 +231,21 @@ def decide(
     row = review.get_row(session, dataset, example_id, within=wanted)
     flash = _said(decision, row)
     if form.ahead:
-        return _sent(request, session, dataset, wanted, place, row=row, flash=flash, actor=actor)
-    if _is_outdated(place, dataset, wanted) and (first := review.first_open(session, dataset, wanted)):
+        return _sent(
+            request, session, dataset, wanted, place, row=row, flash=flash, settings=settings, actor=actor
+        )
+    opened, there = row_after(
+        session, dataset, wanted, place, row, minutes=settings.lease_minutes, actor=actor
+    )
+    if there.order != (place.order or 0):
         flash = f"{flash} Order renewed from what was decided."
         anew = Page(cursor=None, backwards=False)
         return _table_again(
-            request, session, dataset, wanted, anew, settings, opened=first, flash=flash, actor=actor
+            request, session, dataset, wanted, anew, settings, opened=opened, flash=flash, actor=actor
         )
-    opened = review.next_row(session, dataset, wanted, after=row, order=place.order or 0)
     return _after(
         request, session, dataset, wanted, place, settings, row=row, opened=opened, flash=flash, actor=actor
     )
-
-
-def _is_outdated(place: Page, dataset: Dataset, wanted: QueueFilter) -> bool:
-    """Say whether the queue was put in another order since the page was made, which names its order."""
-    return (place.order or 0) != queue_order.newest(dataset, is_learned=wanted.is_learned)
 
 
 def _said(decision: Decision, row: QueueRow) -> str:
@@ -275,10 +269,11 @@ def _sent(
     *,
     row: QueueRow,
     flash: str,
+    settings: Settings,
     actor: Actor,
 ) -> Response:
     """Answer a page that went ahead: the row as it is now, the counts, and nothing that moves the reader."""
-    base = shared(session, dataset, wanted, replace(place, order=place.order or 0), actor=actor)
+    base = shared(session, dataset, wanted, replace(place, order=place.order or 0), settings, actor=actor)
     return after_write(
         request,
         "review/_sent.html",
@@ -290,7 +285,7 @@ def _sent(
         newest_order=queue_order.newest(dataset, is_learned=wanted.is_learned),
         row=row,
         selected_id=None,
-        presets=presets(request, session, dataset, wanted),
+        presets=presets(request, session, dataset, wanted, base["sharing"], actor=actor),
         **base,
     )
 
@@ -314,8 +309,8 @@ def _table_again(
     if not page.rows and place.cursor:
         page = review.list_queue(session, dataset, wanted)
         place = Page(cursor=None, backwards=False)
-    base = shared(session, dataset, wanted, replace(place, order=page.order), actor=actor)
-    there = _address(request, base, dataset, opened)
+    base = shared(session, dataset, wanted, replace(place, order=page.order), settings, actor=actor)
+    there = address(request, base, dataset, opened)
     response = after_write(
         request,
         "review/_review.html",
@@ -324,8 +319,8 @@ def _table_again(
         quiet=True,
         page=page,
         **base,
-        **workbench(request, session, dataset, wanted, actor=actor),
-        **resolver(session, dataset, opened, settings),
+        **workbench(request, session, dataset, wanted, base["sharing"], actor=actor),
+        **resolver(session, opened, settings, base, actor=actor),
         **_picking(),
     )
     response.headers.update({"HX-Replace-Url": there, "HX-Retarget": "#review", "HX-Reswap": "outerHTML"})
@@ -345,8 +340,8 @@ def _after(
     flash: str,
     actor: Actor,
 ) -> Response:
-    base = shared(session, dataset, wanted, replace(place, order=place.order or 0), actor=actor)
-    there = _address(request, base, dataset, opened)
+    base = shared(session, dataset, wanted, replace(place, order=place.order or 0), settings, actor=actor)
+    there = address(request, base, dataset, opened)
     response = after_write(
         request,
         "review/_resolver.html",
@@ -356,20 +351,12 @@ def _after(
         flash=flash,
         quiet=True,
         row=row,
-        presets=presets(request, session, dataset, wanted),
+        presets=presets(request, session, dataset, wanted, base["sharing"], actor=actor),
         **base,
-        **resolver(session, dataset, opened, settings),
+        **resolver(session, opened, settings, base, actor=actor),
     )
     response.headers["HX-Replace-Url"] = there
     return response
-
-
-def _address(request: Request, base: dict[str, Any], dataset: Dataset, opened: QueueRow | None) -> str:
-    if opened is None:
-        return url(request, "review.queue", base["query"], dataset_id=dataset.id)
-    return url(
-        request, "review.show", base["cursor_query"], dataset_id=dataset.id, example_id=opened.example.id
-    )
 
 
 def _picking() -> dict[str, Any]:

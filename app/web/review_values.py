@@ -1,28 +1,35 @@
 """What the templates of the review are given."""
 
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
 from fastapi import Request
 from sqlalchemy.orm import Session
 
-from app.actor import Actor
+from app.actor import Actor, Role
 from app.config import Settings
+from app.models.columns import Split
 from app.models.datasets import Dataset
 from app.models.examples import ExampleState
 from app.models.scoring import ScoringRun
 from app.services import (
+    assignments,
     datasets,
+    handing_out,
     keys,
     learning,
+    leases,
     metadata,
     people,
     preferences,
+    presence,
     queue_order,
     review,
     runs,
     scoring,
+    second_opinions,
     views,
 )
 from app.services.queue_filter import METADATA, Preset, QueueFilter
@@ -43,6 +50,8 @@ _TITLES = {
     Preset.BROKEN: "Broken",
     Preset.ALL: "All rows",
 }
+LONGEST_BEAT = 20.0
+"""Most seconds between two signs of a page that has rows open."""
 _ONLY_WHERE_FOUND = {Preset.UNLABELLED, *(preset for preset in Preset if preset.kind)}
 
 
@@ -54,6 +63,12 @@ class PresetTab:
     count: int
     url: str
     is_current: bool
+    name: str = ""
+    """Of its counter, where that is one that changes on the page."""
+    is_more: bool = False
+    """Whether there are more rows than were counted."""
+    is_page: bool = False
+    """Whether it is a page of its own."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +78,8 @@ class Status:
     is_scored: bool
     run: ScoringRun | None
     worker_alive: bool
+    is_held: bool = False
+    """Whether others have open all that is left."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +92,43 @@ class MetadataChoice:
     chosen: str
 
 
+@dataclass(frozen=True)
+class Sharing:
+    """What a page of the review knows of the others, where several people share the rows."""
+
+    held: dict[int, str]
+    """Rows that others have open, and who that is."""
+    here: list[str]
+    """Who else is here."""
+    beat_seconds: float
+    """How often a page gives a sign, so that its rows stay its own."""
+    idle_seconds: float
+    """After how long without a key or a click it gives none."""
+
+
+def sharing_of(session: Session, dataset: Dataset, settings: Settings, *, actor: Actor) -> Sharing | None:
+    """Return what there is to know of the others; nothing where rows need not be shared out."""
+    minutes = settings.lease_minutes
+    if not actor.may(Role.ANNOTATOR, dataset.id) or not leases.are_needed(
+        session, minutes=minutes, actor=actor
+    ):
+        return None
+    return Sharing(
+        held=leases.held_by_others(session, dataset.id, actor=actor),
+        here=presence.list_here(session, dataset.id, but=actor.user_id),
+        beat_seconds=max(1.0, min(LONGEST_BEAT, minutes * 60 / 3)),
+        idle_seconds=max(60.0, minutes * 60),
+    )
+
+
 def shared(
-    session: Session, dataset: Dataset, wanted: QueueFilter, place: Page, *, actor: Actor
+    session: Session,
+    dataset: Dataset,
+    wanted: QueueFilter,
+    place: Page,
+    settings: Settings,
+    *,
+    actor: Actor,
 ) -> dict[str, Any]:
     """Return what every part of the review needs."""
     query = wanted.to_query()
@@ -93,18 +145,25 @@ def shared(
         "is_filtered": wanted != QueueFilter(preset=wanted.preset),
         "keys": keys.of_preferences(kept),
         "columns": preferences.columns(kept),
+        "sharing": sharing_of(session, dataset, settings, actor=actor),
     }
 
 
 def workbench(
-    request: Request, session: Session, dataset: Dataset, wanted: QueueFilter, *, actor: Actor
+    request: Request,
+    session: Session,
+    dataset: Dataset,
+    wanted: QueueFilter,
+    sharing: Sharing | None,
+    *,
+    actor: Actor,
 ) -> dict[str, Any]:
     """Return what stands above the table."""
     is_filtered = wanted != QueueFilter(preset=wanted.preset)
     hidden = (wanted.state, wanted.min_confidence, wanted.max_confidence, wanted.person)
     more = sum(value is not None for value in hidden) + (wanted.split != QueueFilter().split)
     return {
-        "presets": presets(request, session, dataset, wanted),
+        "presets": presets(request, session, dataset, wanted, sharing, actor=actor),
         "labels": datasets.labels(session, dataset),
         "states": list(ExampleState),
         "matches": review.count_matches(session, dataset, wanted) if is_filtered else None,
@@ -124,18 +183,66 @@ def _metadata(session: Session, dataset: Dataset, wanted: QueueFilter) -> list[M
     ]
 
 
-def presets(request: Request, session: Session, dataset: Dataset, wanted: QueueFilter) -> list[PresetTab]:
-    """Return the tabs with their counts, which are counters: no row is counted."""
-    counts = datasets.counts(session, dataset.id, split=wanted.split)
+def numbers_of(session: Session, dataset_id: int, split: Split | None) -> dict[Preset, int]:
+    """Return how many rows each tab shows; these are counters: no row is counted."""
+    counts = datasets.counts(session, dataset_id, split=split)
     splits = {None: counts.rows, "train": counts.train, "test": counts.test}
-    numbers = {
+    return {
         Preset.ISSUES: counts.open_issues,
         **{preset: counts.open_of(preset.kind) for preset in _TITLES if preset.kind},
         Preset.NEEDS_REVIEW: counts.needs_review,
         Preset.RESOLVED: counts.resolved,
         Preset.UNLABELLED: counts.unlabelled,
-        Preset.ALL: splits[wanted.split],
+        Preset.ALL: splits[split],
     }
+
+
+def presets(
+    request: Request,
+    session: Session,
+    dataset: Dataset,
+    wanted: QueueFilter,
+    sharing: Sharing | None,
+    *,
+    actor: Actor,
+) -> list[PresetTab]:
+    """Return the tabs with their counts, those that are about others last."""
+    tabs = _tabs_of_rows(request, session, dataset, wanted, actor=actor)
+    return tabs + _tabs_of_others(request, session, dataset, wanted, actor=actor) if sharing else tabs
+
+
+def _tabs_of_others(
+    request: Request, session: Session, dataset: Dataset, wanted: QueueFilter, *, actor: Actor
+) -> list[PresetTab]:
+    own = QueueFilter(preset=Preset.ALL, split=None, state=ExampleState.OPEN, assigned=actor.user_id)
+    mine = assignments.count_open(session, dataset, actor=actor)
+    waiting = second_opinions.count_waiting(session, dataset, actor=actor)
+    disagreed = second_opinions.count_disagreed(session, dataset, actor=actor)
+    found = [
+        ("My rows", mine, "review.queue", own.to_query()),
+        ("Second opinions", waiting, "second_opinions.index", {}),
+        ("Disagreements", disagreed, "disagreements.index", {}),
+    ]
+    is_mine = wanted.assigned == actor.user_id
+    return [
+        PresetTab(
+            title=title,
+            count=matches.rows,
+            is_more=matches.is_more,
+            url=url(request, route, query, dataset_id=dataset.id),
+            is_current=bool(query) and is_mine,
+            is_page=not query,
+        )
+        for title, matches, route, query in found
+        if matches.rows or (query and is_mine)
+    ]
+
+
+def _tabs_of_rows(
+    request: Request, session: Session, dataset: Dataset, wanted: QueueFilter, *, actor: Actor
+) -> list[PresetTab]:
+    numbers = numbers_of(session, dataset.id, wanted.split)
+    is_mine = wanted.assigned == actor.user_id
     return [
         PresetTab(
             title=_TITLES[preset],
@@ -143,28 +250,47 @@ def presets(request: Request, session: Session, dataset: Dataset, wanted: QueueF
             url=url(
                 request,
                 "review.queue",
-                {**replace(wanted, preset=preset, state=None).to_query(), "preset": preset.value},
+                {**_other_tab(wanted, preset).to_query(), "preset": preset.value},
                 dataset_id=dataset.id,
             ),
-            is_current=preset is wanted.preset,
+            is_current=preset is wanted.preset and not is_mine,
+            name=preset.value,
         )
         for preset, count in numbers.items()
         if count or preset not in _ONLY_WHERE_FOUND or wanted.preset is preset
     ]
 
 
-def resolver(session: Session, dataset: Dataset, row: QueueRow | None, settings: Settings) -> dict[str, Any]:
+def _other_tab(wanted: QueueFilter, preset: Preset) -> QueueFilter:
+    return replace(wanted, preset=preset, state=None, assigned=None)
+
+
+def resolver(
+    session: Session, row: QueueRow | None, settings: Settings, base: dict[str, Any], *, actor: Actor
+) -> dict[str, Any]:
     """Return what the opened row shows, or why there is none."""
+    dataset: Dataset = base["dataset"]
     opened = review.resolver(session, dataset, row.example.id) if row else None
     is_issue = row is not None and row.score is not None and row.score.is_issue
     counts = datasets.counts(session, dataset.id, split=row.example.split) if row and is_issue else None
+    own = leases.list_own(session, dataset.id, actor=actor) if row and base["sharing"] else []
     return {
         "resolver": opened,
         "issues_total": counts.issues if counts else None,
         "selected_id": row.example.id if row else None,
         "idempotency_key": secrets.token_hex(12),
-        "status": None if opened else status(session, dataset, settings),
+        "status": None if opened else _status_of(session, settings, base),
+        "starts": False,
+        "is_mine": row is not None and row.example.id in own,
     }
+
+
+def _status_of(session: Session, settings: Settings, base: dict[str, Any]) -> Status:
+    found = status(session, base["dataset"], settings)
+    if base["sharing"] is None or not base["sharing"].held:
+        return found
+    left = review.list_queue(session, base["dataset"], base["wanted"], limit=1)
+    return replace(found, is_held=bool(left.rows))
 
 
 def status(session: Session, dataset: Dataset, settings: Settings) -> Status:
@@ -172,3 +298,49 @@ def status(session: Session, dataset: Dataset, settings: Settings) -> Status:
     run = scoring.latest(session, dataset.id)
     alive = runs.is_worker_alive(session, stale_seconds=settings.worker_stale_seconds)
     return Status(is_scored=dataset.current_run_id is not None, run=run, worker_alive=alive)
+
+
+def row_after(
+    session: Session,
+    dataset: Dataset,
+    wanted: QueueFilter,
+    place: Page,
+    row: QueueRow,
+    *,
+    but: Collection[int] = (),
+    minutes: float,
+    actor: Actor,
+) -> tuple[QueueRow | None, Page]:
+    """Return the row after one, without those whose verdicts are on their way, and the order it is in.
+
+    Where decisions have put the queue in a new order, that is its first open row. With `minutes` nobody else
+    is given it meanwhile.
+    """
+    newest = queue_order.newest(dataset, is_learned=wanted.is_learned)
+    if (place.order or 0) != newest:
+        first = handing_out.first_open(session, dataset, wanted, but=but, minutes=minutes, actor=actor)
+        if first is not None:
+            return first, Page(cursor=None, backwards=False, order=newest)
+    place = replace(place, order=place.order or 0)
+    following = handing_out.next_row(
+        session, dataset, wanted, after=row, order=place.order or 0, but=but, minutes=minutes, actor=actor
+    )
+    return following, place
+
+
+def address(request: Request, base: dict[str, Any], dataset: Dataset, opened: QueueRow | None) -> str:
+    """Return where an opened row stands, or the queue where there is none."""
+    if opened is None:
+        return url(request, "review.queue", base["query"], dataset_id=dataset.id)
+    return url(
+        request, "review.show", base["cursor_query"], dataset_id=dataset.id, example_id=opened.example.id
+    )
+
+
+def blind_page(session: Session, dataset: Dataset, settings: Settings, *, actor: Actor) -> dict[str, Any]:
+    """Return what the pages need that show one row at a time and no table."""
+    return {
+        "dataset": dataset,
+        "keys": keys.of_preferences(preferences.all_of(session, actor=actor)),
+        "sharing": sharing_of(session, dataset, settings, actor=actor),
+    }

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from app.config import Settings
-from app.models import Batch, Experiment, Export, FineTune, Import, ScoringRun
+from app.models import Assignment, Batch, Experiment, Export, FineTune, Import, ScoringRun
 from app.services import estimating, runs
 from app.services.estimating import Estimate
 from app.services.runs import AnyRun
@@ -27,6 +27,7 @@ class RunKind(StrEnum):
     EXPORT = "export"
     EXPERIMENT = "experiment"
     FINE_TUNE = "fine-tune"
+    ASSIGNMENT = "assignment"
 
 
 TITLES = {
@@ -36,7 +37,23 @@ TITLES = {
     RunKind.EXPORT: "Writing the file",
     RunKind.EXPERIMENT: "Experiment",
     RunKind.FINE_TUNE: "Fine-tune",
+    RunKind.ASSIGNMENT: "Assigning rows",
 }
+KINDS: dict[RunKind, type[AnyRun]] = {
+    RunKind.IMPORT: Import,
+    RunKind.SCORING: ScoringRun,
+    RunKind.BATCH: Batch,
+    RunKind.EXPORT: Export,
+    RunKind.EXPERIMENT: Experiment,
+    RunKind.FINE_TUNE: FineTune,
+    RunKind.ASSIGNMENT: Assignment,
+}
+OF_DATASET = {
+    RunKind.SCORING: "overview.show",
+    RunKind.EXPERIMENT: "experiments.index",
+    RunKind.ASSIGNMENT: "together.show",
+}
+"""The pages of jobs that have none of their own."""
 
 
 @router.get("", name="runs.progress")
@@ -107,19 +124,7 @@ def cancel(
 
 
 def _get(session: Session, kind: RunKind, run_id: int) -> AnyRun:
-    match kind:
-        case RunKind.IMPORT:
-            return runs.get(session, Import, run_id)
-        case RunKind.SCORING:
-            return runs.get(session, ScoringRun, run_id)
-        case RunKind.BATCH:
-            return runs.get(session, Batch, run_id)
-        case RunKind.EXPORT:
-            return runs.get(session, Export, run_id)
-        case RunKind.EXPERIMENT:
-            return runs.get(session, Experiment, run_id)
-        case RunKind.FINE_TUNE:
-            return runs.get(session, FineTune, run_id)
+    return runs.get(session, KINDS[kind], run_id)
 
 
 def _page_of(request: Request, kind: RunKind, run: AnyRun) -> str:
@@ -130,9 +135,7 @@ def _page_of(request: Request, kind: RunKind, run: AnyRun) -> str:
             return url(request, "batches.show", dataset_id=run.dataset_id, batch_id=run.id)
         case RunKind.EXPORT:
             return url(request, "exports.show", export_id=run.id)
-        case RunKind.EXPERIMENT:
-            return url(request, "experiments.index", dataset_id=run.dataset_id)
         case RunKind.FINE_TUNE:
             return url(request, "fine_tunes.show", fine_tune_id=run.id)
-        case RunKind.SCORING:
-            return url(request, "overview.show", dataset_id=run.dataset_id)
+        case RunKind.EXPERIMENT | RunKind.ASSIGNMENT | RunKind.SCORING:
+            return url(request, OF_DATASET[kind], dataset_id=run.dataset_id)

@@ -58,6 +58,8 @@ PHASES = {
     "applying": "Changing rows",
     "undoing": "Putting rows back",
     "scoring": "Adding up the scores",
+    "assigning": "Assigning rows",
+    "taking_back": "Taking rows back",
     "train": "Training models",
 }
 SCORING_STEPS = {
@@ -75,6 +77,11 @@ _KIB = 1024
 _EXCERPT_CHARS = 160
 _SEARCHED_CHARS = 10_000
 _NARROW_SPACE = "\u202f"
+
+
+def agreement_figure(value: float | None) -> str:
+    """Write a kappa or an alpha; a dash where there is none."""
+    return "–" if value is None else f"{value:.3f}"
 
 
 def number(value: float) -> str:
@@ -257,6 +264,7 @@ FILTERS = {
     "batch_title": batch_title,
     "batch_rule": batch_rule,
     "phase_name": phase_name,
+    "agreement_figure": agreement_figure,
     "embedder_name": embedder_name,
     "number": number,
     "percent": percent,

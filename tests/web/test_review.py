@@ -148,8 +148,8 @@ def test_whoever_comes_second_is_told_who_was_first(
 ) -> None:
     ann = factories.make_user(database, "Ann", Role.ANNOTATOR)
     ben = signed_in(web, database, Role.ANNOTATOR, name="Ben", scripts=scripts)
-    page = ben.open(f"/datasets/{dataset_id}/review")
     first = example(database, "r1")
+    page = ben.open(f"/datasets/{dataset_id}/review/{first.id}")
     with database.write() as session:
         decisions.decide(session, dataset_id, first.id, Verdict.ACCEPT, version=first.version, actor=ann)
     after = press(ben, page, "Keep")

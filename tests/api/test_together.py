@@ -1,0 +1,82 @@
+"""Working together by programs: leases, assignments, second opinions, agreement."""
+
+import pytest
+from fastapi import FastAPI
+from starlette.testclient import TestClient
+
+from app.actor import Role
+from app.db import Database
+from tests import factories
+from tests.api.asking import problem_of, token_of
+
+
+@pytest.fixture
+def tokens(database: Database) -> dict[str, dict[str, str]]:
+    people = {"Lea": Role.LEAD, "Ann": Role.ANNOTATOR, "Ben": Role.ANNOTATOR}
+    return {
+        name: token_of(database, factories.make_user(database, name, role)) for name, role in people.items()
+    }
+
+
+def test_rows_are_handed_out_kept_and_given_back(
+    client: TestClient, dataset_id: int, tokens: dict[str, dict[str, str]]
+) -> None:
+    there = f"/api/v1/datasets/{dataset_id}"
+    ann, ben, lea = (tokens[name] for name in ("Ann", "Ben", "Lea"))
+    first = client.post(f"{there}/leases", json={}, headers=ann).json()["example"]
+    second = client.post(f"{there}/leases", json={}, headers=ben).json()["example"]
+    assert (first["external_id"], second["external_id"]) == ("r1", "r2")
+    held = client.get(f"{there}/leases", headers=lea).json()["items"]
+    assert [(one["name"], one["external_id"]) for one in held] == [("Ann", "r1"), ("Ben", "r2")]
+    verdict = {"example_id": first["id"], "verdict": "keep", "version": first["version"]}
+    refused = client.post(f"{there}/decisions", json=verdict, headers=ben)
+    assert "Ann has this row open" in problem_of(refused, 409)["detail"]
+    assert client.delete(f"{there}/leases/{first['id']}", headers=ben).status_code == 403
+    assert client.delete(f"{there}/leases/{first['id']}", headers=lea).status_code == 204
+    kept = client.post(f"{there}/leases/renew", json={"example_ids": [first["id"]]}, headers=ann)
+    assert kept.json() == {"lost": [first["id"]]}
+    assert client.get(f"{there}/presence", headers=lea).json() == {"people": ["Ann"]}
+    assert client.post(f"{there}/decisions", json=verdict, headers=ben).status_code == 201
+
+
+def test_rows_are_assigned_and_found_by_their_filter(
+    client: TestClient, dataset_id: int, tokens: dict[str, dict[str, str]]
+) -> None:
+    there, lea = f"/api/v1/datasets/{dataset_id}", tokens["Lea"]
+    me = client.get("/api/v1/me", headers=tokens["Ann"]).json()["id"]
+    made = client.post(f"{there}/assignments", json={"shares": [{"user_id": me}]}, headers=lea)
+    assert (made.status_code, made.json()["state"], made.json()["rows"]) == (201, "done", 5)
+    (person,) = client.get(f"{there}/assigned", headers=lea).json()["items"]
+    assert (person["name"], person["rows"], person["left"]) == ("Ann", 5, 5)
+    rows = client.get(f"{there}/examples?assigned={me}", headers=lea).json()["items"]
+    assert [row["external_id"] for row in rows] == ["r1", "r2", "r3", "r4", "r5"]
+    assert client.delete(f"{there}/assigned/{me}", headers=lea).json()["rows"] == 5
+
+
+def test_a_second_opinion_comes_blind_and_a_disagreement_is_settled(
+    client: TestClient, dataset_id: int, tokens: dict[str, dict[str, str]]
+) -> None:
+    there = f"/api/v1/datasets/{dataset_id}"
+    ann, ben, lea = (tokens[name] for name in ("Ann", "Ben", "Lea"))
+    plan = client.put(f"{there}/second-opinions", json={"share": 1, "seed": 5}, headers=lea).json()
+    assert (plan["share"], plan["seed"], plan["waiting"]) == (1, 5, 0)
+    row = client.post(f"{there}/leases", json={}, headers=ann).json()["example"]
+    verdict = {"example_id": row["id"], "verdict": "accept", "version": row["version"], "note": "clearly"}
+    client.post(f"{there}/decisions", json=verdict, headers=ann)
+    blind = client.post(f"{there}/second-opinions/next", headers=ben).json()["example"]
+    assert blind.keys() == {"example_id", "external_id", "split", "text", "given", "suggested"}
+    opinion = client.post(f"{there}/second-opinions/{row['id']}", json={"verdict": "keep"}, headers=ben)
+    assert opinion.json() == {"example_id": row["id"], "state": "disagreed"}
+    found = client.post(f"{there}/disagreements/next", headers=lea).json()["disagreement"]
+    assert (found["first"]["label"], found["first"]["note"]) == ("order", "clearly")
+    assert (found["second"]["name"], found["second"]["label"]) == ("Ben", "refund")
+    settling = {"verdict": "keep", "version": found["version"]}
+    settled = client.post(f"{there}/disagreements/{row['id']}", json=settling, headers=lea)
+    assert (settled.status_code, settled.json()["new_state"]) == (201, "kept")
+    shown = client.get(f"{there}/agreement", headers=lea).json()
+    assert (shown["rows"], shown["share"], shown["pairs"][0]["kappa"]) == (1, 0, 0)
+    assert client.get(f"{there}/second-opinions", headers=lea).json()["settled"] == 1
+
+
+def test_a_nobody_is_turned_away(web: FastAPI, client: TestClient, dataset_id: int, tokens: object) -> None:
+    problem_of(client.get(f"/api/v1/datasets/{dataset_id}/leases"), 401)

@@ -1,0 +1,204 @@
+"""Leases: who has a row open, and that nobody else is handed it, on both databases."""
+
+import datetime as dt
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from threading import Barrier
+
+import pytest
+import sqlalchemy as sa
+
+from app.actor import LOCAL, Actor, Role
+from app.db import Database, now
+from app.errors import Conflict, Forbidden, NotFound
+from app.models import Event, Example, Lease
+from app.models.review import Verdict
+from app.services import datasets, decisions, handing_out, leases, review
+from app.services.queue_filter import Preset, QueueFilter
+from tests import factories
+
+ISSUES = QueueFilter()
+EVERY = QueueFilter(preset=Preset.ALL)
+
+
+@pytest.fixture
+def dataset_id(any_database: Database) -> int:
+    return factories.make_dataset(any_database)
+
+
+def open_first(database: Database, dataset_id: int, actor: Actor, *, minutes: float = 5) -> str | None:
+    with database.write() as session:
+        dataset = datasets.get(session, dataset_id)
+        row = handing_out.first_row(
+            session, dataset, ISSUES, cursor=None, order=None, minutes=minutes, actor=actor
+        )
+        return row.example.external_id if row else None
+
+
+def number_of(database: Database, name: str) -> int:
+    with database.read() as session:
+        return session.scalars(sa.select(Example.id).where(Example.external_id == name)).one()
+
+
+def expire(database: Database) -> None:
+    with database.write() as session:
+        session.execute(sa.update(Lease).values(expires_at=now() - dt.timedelta(seconds=1)))
+
+
+def test_two_people_are_never_handed_the_same_row(
+    any_database: Database, dataset_id: int, ann: Actor, bob: Actor
+) -> None:
+    """Both walk the whole queue at once, each in a thread with transactions of their own."""
+    begin = Barrier(2, timeout=60)
+
+    def walk(actor: Actor) -> list[int]:
+        begin.wait()
+        seen: list[int] = []
+        while True:
+            with any_database.write() as session:
+                dataset = datasets.get(session, dataset_id)
+                row = handing_out.first_row(
+                    session, dataset, EVERY, cursor=None, order=None, minutes=5, actor=actor
+                ) if not seen else handing_out.next_row(
+                    session, dataset, EVERY, after=review.get_row(session, dataset, seen[-1]), order=0,
+                    but=seen, minutes=5, actor=actor,
+                )  # fmt: skip
+            if row is None:
+                return seen
+            seen.append(row.example.id)
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(walk, [ann, bob])
+    assert set(first) & set(second) == set()
+    assert len(first) + len(second) == 9  # every train row, once
+
+
+def test_two_people_decide_a_queue_between_them(
+    any_database: Database, dataset_id: int, ann: Actor, bob: Actor
+) -> None:
+    begin = Barrier(2, timeout=60)
+
+    def work(actor: Actor) -> list[int]:
+        begin.wait()
+        done: list[int] = []
+        while True:
+            with any_database.write() as session:
+                dataset = datasets.get(session, dataset_id)
+                row = handing_out.first_row(
+                    session, dataset, ISSUES, cursor=None, order=None, minutes=5, actor=actor
+                )
+            if row is None:
+                return done
+            with any_database.write() as session:
+                version = row.example.version
+                decisions.decide(
+                    session, dataset_id, row.example.id, Verdict.KEEP, version=version, actor=actor
+                )
+            done.append(row.example.id)
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(work, [ann, bob])
+    assert len(first) + len(second) == len({*first, *second}) == 5
+
+
+def test_the_next_person_gets_the_next_row_until_the_first_is_over(
+    any_database: Database, dataset_id: int, ann: Actor, bob: Actor
+) -> None:
+    assert open_first(any_database, dataset_id, ann) == "r1"
+    assert open_first(any_database, dataset_id, ann) == "r1"
+    assert open_first(any_database, dataset_id, bob) == "r2"
+    with any_database.read() as session:
+        assert [(one.name, one.external_id) for one in leases.list_held(session, dataset_id)] == [
+            ("Ann", "r1"),
+            ("Bob", "r2"),
+        ]
+    expire(any_database)
+    assert open_first(any_database, dataset_id, bob) == "r1"
+
+
+def test_a_row_is_passed_over_in_every_direction(
+    any_database: Database, dataset_id: int, ann: Actor, bob: Actor
+) -> None:
+    assert open_first(any_database, dataset_id, ann) == "r1"
+    with any_database.write() as session:
+        dataset = datasets.get(session, dataset_id)
+        for sort_by in (ISSUES, replace(ISSUES, split=None), QueueFilter(preset=Preset.ALL, search="parcel")):
+            row = handing_out.first_open(session, dataset, sort_by, minutes=5, actor=bob)
+            assert row is None or row.example.external_id != "r1"
+
+
+def test_who_decides_a_row_that_another_has_open_is_told_who(
+    any_database: Database, dataset_id: int, ann: Actor, bob: Actor
+) -> None:
+    open_first(any_database, dataset_id, ann)
+    number = number_of(any_database, "r1")
+    with any_database.write() as session, pytest.raises(Conflict, match="Ann has this row open"):
+        decisions.decide(session, dataset_id, number, Verdict.KEEP, version=1, actor=bob)
+    with any_database.write() as session, pytest.raises(Conflict, match="Ann has this row open"):
+        leases.take(session, dataset_id, number, minutes=5, actor=bob)
+    expire(any_database)
+    with any_database.write() as session:
+        decisions.decide(session, dataset_id, number, Verdict.KEEP, version=1, actor=bob)
+
+
+def test_a_verdict_gives_the_row_back(
+    any_database: Database, dataset_id: int, ann: Actor, bob: Actor
+) -> None:
+    open_first(any_database, dataset_id, ann)
+    number = number_of(any_database, "r1")
+    with any_database.write() as session:
+        decisions.decide(session, dataset_id, number, Verdict.NEEDS_REVIEW, version=1, actor=ann)
+    with any_database.read() as session:
+        assert leases.list_held(session, dataset_id) == []
+
+
+def test_a_lease_is_renewed_until_it_is_given_back(
+    any_database: Database, dataset_id: int, ann: Actor, bob: Actor
+) -> None:
+    open_first(any_database, dataset_id, ann)
+    number = number_of(any_database, "r1")
+    expire(any_database)
+    with any_database.write() as session:
+        dataset = datasets.get(session, dataset_id)
+        assert leases.keep(session, dataset, [number], left=[], minutes=5, actor=ann) == []
+    assert open_first(any_database, dataset_id, bob) == "r2"
+    with any_database.write() as session:
+        leases.leave(session, datasets.get(session, dataset_id), [number], actor=ann)
+    assert open_first(any_database, dataset_id, bob) == "r1"
+    with any_database.write() as session:
+        dataset = datasets.get(session, dataset_id)
+        assert leases.keep(session, dataset, [number], left=[], minutes=5, actor=ann) == [number]
+
+
+def test_a_lead_ends_a_lease_and_others_do_not(
+    any_database: Database, dataset_id: int, ann: Actor, bob: Actor, viewer: Actor
+) -> None:
+    open_first(any_database, dataset_id, ann)
+    number = number_of(any_database, "r1")
+    for other in (bob, viewer):
+        with any_database.write() as session, pytest.raises(Forbidden):
+            leases.end(session, dataset_id, number, actor=other)
+    lead = factories.make_user(any_database, "Lea", Role.LEAD)
+    with any_database.write() as session:
+        leases.end(session, dataset_id, number, actor=lead)
+    with any_database.write() as session, pytest.raises(NotFound):
+        leases.end(session, dataset_id, number, actor=lead)
+    with any_database.read() as session:
+        event = session.scalars(sa.select(Event).where(Event.name == "lease.broken")).one()
+        assert (event.actor_name, event.subject_id, event.old) == ("Lea", number, "Ann")
+    assert open_first(any_database, dataset_id, bob) == "r1"
+
+
+def test_one_person_alone_takes_no_leases(any_database: Database, dataset_id: int) -> None:
+    assert open_first(any_database, dataset_id, LOCAL) == "r1"
+    only = factories.make_user(any_database, "Only", Role.ADMIN)
+    assert open_first(any_database, dataset_id, only) == "r1"
+    factories.make_user(any_database, "Other", Role.ANNOTATOR)
+    assert open_first(any_database, dataset_id, only, minutes=0) == "r1"
+    with any_database.read() as session:
+        assert session.scalars(sa.select(Lease)).all() == []
+
+
+def test_a_viewer_takes_nothing(any_database: Database, dataset_id: int, ann: Actor, viewer: Actor) -> None:
+    with pytest.raises(Forbidden):
+        open_first(any_database, dataset_id, viewer)
