@@ -133,7 +133,7 @@ def list_examples(
 def get(dataset_id: Id, example_id: Id, session: ReadSession) -> Response:
     """Show one row with its scores, what resembles it, and its history."""
     dataset = datasets.get(session, dataset_id)
-    found = review.resolver(session, dataset, example_id)
+    found = review.resolver(session, dataset, review.get_row(session, dataset, example_id))
     row = rows_out(session, dataset, [found.row])[0]
     history = [_line_out(line) for line in found.history]
     findings = [FindingOut.model_validate(one) for one in found.why.findings]

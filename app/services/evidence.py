@@ -93,10 +93,15 @@ NOTHING = Why([], [], [], None)
 
 
 def why(
-    session: Session, dataset: Dataset, example: Example, score: Score | None, *, given: str | None
+    session: Session,
+    dataset: Dataset,
+    example: Example,
+    score: Score | None,
+    run: ScoringRun | None,
+    *,
+    given: str | None,
 ) -> Why:
     """Return the evidence of a row that the current run has scored, by at most three questions."""
-    run = session.get(ScoringRun, dataset.current_run_id) if score and dataset.current_run_id else None
     if score is None or run is None:
         return NOTHING
     blob = session.scalar(

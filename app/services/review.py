@@ -249,21 +249,20 @@ def get_rows(session: Session, dataset: Dataset, example_ids: list[int]) -> list
     return [found_rows[example_id] for example_id in example_ids if example_id in found_rows]
 
 
-def resolver(session: Session, dataset: Dataset, example_id: int) -> Resolver:
+def resolver(session: Session, dataset: Dataset, row: QueueRow) -> Resolver:
     """Return what helps to decide about one row: every class by probability, and the row's history."""
-    row = get_row(session, dataset, example_id)
+    example_id, run = row.example.id, session.get(ScoringRun, row.score.run_id) if row.score else None
     decider = session.get(User, row.example.decided_by_id) if row.example.decided_by_id else None
     return Resolver(
         row=row,
-        choices=_choices(session, dataset, row),
+        choices=_choices(session, dataset, row, run),
         history=_history(session, example_id),
         decided_by=decider.name if decider else None,
-        why=evidence.why(session, dataset, row.example, row.score, given=row.given),
+        why=evidence.why(session, dataset, row.example, row.score, run, given=row.given),
     )
 
 
-def _choices(session: Session, dataset: Dataset, row: QueueRow) -> list[Choice]:
-    run = session.get_one(ScoringRun, row.score.run_id) if row.score else None
+def _choices(session: Session, dataset: Dataset, row: QueueRow, run: ScoringRun | None) -> list[Choice]:
     probabilities = probabilities_of(row.score, run) if row.score and run else {}
     suggested = row.score.suggested_label_id if row.score else None
     choices = [

@@ -155,7 +155,7 @@ def presets(request: Request, session: Session, dataset: Dataset, wanted: QueueF
 
 def resolver(session: Session, dataset: Dataset, row: QueueRow | None, settings: Settings) -> dict[str, Any]:
     """Return what the opened row shows, or why there is none."""
-    opened = review.resolver(session, dataset, row.example.id) if row else None
+    opened = review.resolver(session, dataset, row) if row else None
     is_issue = row is not None and row.score is not None and row.score.is_issue
     counts = datasets.counts(session, dataset.id, split=row.example.split) if row and is_issue else None
     return {

@@ -72,7 +72,7 @@ def test_an_unscored_dataset_has_no_kinds(any_database: Database) -> None:
         with pytest.raises(InvalidInput, match="has no scores yet"):
             issues.list_found(session, dataset, IssueKind.OUTLIER)
         row = review.list_queue(session, dataset, QueueFilter(preset=Preset.ALL)).rows[0]
-        assert review.resolver(session, dataset, row.example.id).why == evidence.NOTHING
+        assert review.resolver(session, dataset, row).why == evidence.NOTHING
 
 
 def test_a_row_outside_of_the_kind_has_no_place_in_its_order(any_database: Database) -> None:
@@ -141,7 +141,7 @@ def test_the_beginning_of_a_text_ends_before_a_character_that_databases_refuse(
     with database.read() as session:
         dataset = datasets.get(session, dataset_id)
         first = review.list_queue(session, dataset, QueueFilter()).rows[0]
-        (near,) = review.resolver(session, dataset, first.example.id).why.nearest
+        (near,) = review.resolver(session, dataset, first).why.nearest
     assert text.startswith(near.text)
     assert near.text.startswith("x" * min(length, 300))
 
