@@ -22,6 +22,7 @@ from app.services.queue_rows import QueueRow, queue_row, rows, rows_of
 
 PAGE = 50
 MOST_COUNTED = 10_000
+_old, _new = aliased(Label), aliased(Label)
 
 
 @dataclass(frozen=True)
@@ -285,12 +286,11 @@ def probabilities_of(score: Score, run: ScoringRun) -> dict[int, float]:
 
 
 def _history(session: Session, example_id: int) -> list[DecisionLine]:
-    old, new = aliased(Label), aliased(Label)
     found = session.execute(
-        sa.select(Decision, User.name, old.name, new.name)
+        sa.select(Decision, User.name, _old.name, _new.name)
         .join(User, User.id == Decision.user_id)
-        .outerjoin(old, old.id == Decision.old_label_id)
-        .outerjoin(new, new.id == Decision.new_label_id)
+        .outerjoin(_old, _old.id == Decision.old_label_id)
+        .outerjoin(_new, _new.id == Decision.new_label_id)
         .where(Decision.example_id == example_id)
         .order_by(Decision.id.desc())
         .limit(20)

@@ -24,6 +24,7 @@ from app.services import (
     runs,
     scoring,
     views,
+    word_index,
 )
 from app.services.queue_filter import METADATA, Preset, QueueFilter
 from app.services.queue_rows import QueueRow
@@ -107,6 +108,7 @@ def workbench(
         "presets": presets(request, session, dataset, wanted),
         "labels": datasets.labels(session, dataset),
         "states": list(ExampleState),
+        "unindexed": word_index.rows_left(session, dataset) if wanted.search else 0,
         "matches": review.count_matches(session, dataset, wanted) if is_filtered else None,
         "more_filters": more + len(wanted.metadata),
         "people": people.list_deciders(session),
