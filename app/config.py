@@ -111,6 +111,18 @@ class Settings(BaseSettings):
         ge=0,
         description="Most rows for which every pair is compared; beyond, the extra `ann` finds most.",
     )
+    indexed_rows: int = Field(
+        10_000,
+        ge=0,
+        description="Rows of a file that a search finds as soon as they are shown; the words of the others "
+        "are indexed after that.",
+    )
+    late_evidence_rows: int = Field(
+        20_000,
+        ge=0,
+        description="Most rows for which scores and similar rows are shown together; with more, the scores "
+        "are shown first.",
+    )
     learn_every: int = Field(
         20,
         ge=0,

@@ -29,6 +29,8 @@ class Job(StrEnum):
     EXPERIMENT = "experiment"
     FINE_TUNE = "fine_tune"
     DELETE_DATASET = "delete_dataset"
+    INDEX = "index"
+    EVIDENCE = "evidence"
     LEARNING = "learning"
     TRAINING_JOB = "training_job"
     MODEL_TEST = "model_test"
@@ -41,7 +43,9 @@ QUEUES = {
     Job.EXPORT: "files",
     Job.BATCH: "batches",
     Job.DELETE_DATASET: "batches",
+    Job.INDEX: "words",
     Job.SCORING: "training",
+    Job.EVIDENCE: "training",
     Job.EMBED: "shards",
     Job.EXPERIMENT: "experiments",
     Job.FINE_TUNE: "remote",

@@ -15,7 +15,7 @@ from app.models.columns import Split
 from app.models.evidence import IssueKind
 from app.models.examples import ExampleState
 from app.models.review import Verdict
-from app.services import datasets, history, review
+from app.services import datasets, history, review, word_index
 from app.services.queue_filter import Preset
 from app.services.review import DecisionLine
 from app.web.deps import Id, ReadSession
@@ -120,8 +120,9 @@ def list_examples(
     began, so that no row is listed twice or left out. A page costs the same at any depth. Rows imported after
     the current scoring run show up here once the dataset is scored again.
     """
-    dataset = datasets.get(session, dataset_id)
-    page = review.list_queue(session, dataset, query.queue_filter(), cursor=query.cursor, limit=query.limit)
+    dataset, wanted = datasets.get(session, dataset_id), query.queue_filter()
+    word_index.require_whole(session, dataset, wanted)
+    page = review.list_queue(session, dataset, wanted, cursor=query.cursor, limit=query.limit)
     return listing(request, rows_out(session, dataset, page.rows), cursor=page.after)
 
 
@@ -134,7 +135,7 @@ def list_examples(
 def get(dataset_id: Id, example_id: Id, session: ReadSession) -> Response:
     """Show one row with its scores, what resembles it, and its history."""
     dataset = datasets.get(session, dataset_id)
-    found = review.resolver(session, dataset, example_id)
+    found = review.resolver(session, dataset, review.get_row(session, dataset, example_id))
     row = rows_out(session, dataset, [found.row])[0]
     history = [_line_out(line) for line in found.history]
     findings = [FindingOut.model_validate(one) for one in found.why.findings]

@@ -19,6 +19,8 @@ from app.db import Database
 from app.errors import AppError, Unavailable
 from app.logs import configure
 from app.models.columns import RunState
+from app.models.datasets import Dataset
+from app.models.scoring import ScoringRun
 from app.services import runs, workers
 from app.services.runs import Run
 
@@ -144,13 +146,22 @@ def _follow(here: Here, run: Run, helper: _Helper) -> Run:
         task = bar.add_task("waiting for a worker", total=None)
         while True:
             fresh = _read(here, run)
-            if not fresh.state.is_open:
+            if not fresh.state.is_open and not _waits_for_evidence(here, fresh):
                 return fresh
             bar.update(
                 task, description=fresh.phase or "waiting", completed=fresh.done, total=fresh.total or None
             )
             helper.look()
             time.sleep(0.1)
+
+
+def _waits_for_evidence(here: Here, run: Run) -> bool:
+    """Say whether a scoring run is shown, and similar rows are still being looked for."""
+    if not isinstance(run, ScoringRun) or not run.is_evidence_due:
+        return False
+    with here.database.read() as session:
+        dataset = session.get(Dataset, run.dataset_id)
+        return dataset is not None and dataset.current_run_id == run.id
 
 
 def say(text: str) -> None:

@@ -44,6 +44,9 @@ class Reporter:
         if phase == self._phase and moment - self._last < self.INTERVAL and done < total:
             return
         self._last, self._phase = moment, phase
+        self._write(phase, done, total)
+
+    def _write(self, phase: str, done: int, total: int) -> None:
         with self._context.database.write() as session:
             runs.progress(session, self._run, phase, done, total)
 

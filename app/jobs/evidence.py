@@ -19,7 +19,8 @@ from app.pipeline.cache import embed_cached, hash_texts
 from app.science.approximate import is_available
 from app.science.neighbours import NOBODY, pack, pack_ids
 from app.science.probabilities import unpack_rows
-from app.services import findings
+from app.services import findings, late_evidence
+from app.services.runs import Report
 
 if TYPE_CHECKING:
     from app.pipeline.evidence import DatasetEvidence
@@ -45,11 +46,16 @@ class _Rows:
 @step(ScoringRun, "scoring.evidence")
 def gather(context: Context, run: ScoringRun, plan: Plan | None) -> dict[str, Any]:
     """Find and store the evidence, out of sight; a repetition starts by deleting that of the last try."""
+    return find(context, run, plan, Reporter(context, run))
+
+
+def find(context: Context, run: ScoringRun, plan: Plan | None, report: Report) -> dict[str, Any]:
+    """Find and store the evidence of a run, published or not; return what its report says of that."""
     from app.pipeline.evidence import find_evidence
     from app.pipeline.texts import text_facts
 
     _forget(context, run)
-    report, rows = Reporter(context, run), _Rows()
+    rows = _Rows()
     with context.database.read() as session:
         total = findings.count_scored(session, run)
         without = _why_without_vectors(context, run, total)
@@ -88,6 +94,8 @@ def _forget(context: Context, run: ScoringRun) -> None:
         with context.database.write() as session:
             more = findings.forget_chunk(session, run)
         context.pause()
+    with context.database.write() as session:
+        late_evidence.recount(session, run)
 
 
 def _why_without_vectors(context: Context, run: ScoringRun, rows: int) -> str | None:
@@ -138,7 +146,7 @@ def _vectors(context: Context, run: ScoringRun, texts: list[str], plan: Plan | N
     return embed_cached(texts, hash_texts(texts), embedder, context.settings.embeddings)
 
 
-def _save(context: Context, run: ScoringRun, rows: _Rows, found: "DatasetEvidence", report: Reporter) -> None:
+def _save(context: Context, run: ScoringRun, rows: _Rows, found: "DatasetEvidence", report: Report) -> None:
     ids = np.array(rows.ids, np.int64)
     flagged = _by_row(rows, ids, found)
     for start in range(0, len(ids), CHUNK):

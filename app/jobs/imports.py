@@ -72,7 +72,8 @@ def stage(context: Context, import_: Import) -> None:
     if test_split.DRAW in import_.layout:
         drawing.stage(context, import_, report)
         return
-    bounds = Bounds(max_classes=context.settings.max_classes, max_rejected=context.settings.max_rejected)
+    settings = context.settings
+    bounds = Bounds(settings.max_classes, settings.max_rejected, settings.indexed_rows)
     read = 0
 
     def on_bytes(count: int) -> None:

@@ -19,7 +19,7 @@ from app.jobs.embedding import Plan, embed_shards, hashes_of, vectors_of
 from app.jobs.evidence import gather, with_evidence
 from app.models.columns import Split
 from app.models.examples import ExampleState
-from app.models.scoring import ScoringRun
+from app.models.scoring import EVIDENCE_DUE, ScoringRun
 from app.pipeline.cache import embed_cached
 from app.pipeline.shards import run_folder
 from app.pipeline.twins import twin_groups
@@ -27,7 +27,7 @@ from app.providers.catalogue import FILE
 from app.providers.storage import storage_at
 from app.queue import Job
 from app.science.probabilities import pack_rows
-from app.services import runs, scoring
+from app.services import late_evidence, runs, scoring
 
 if TYPE_CHECKING:
     from app.pipeline.dataset import DatasetScores
@@ -68,7 +68,10 @@ def score(run_id: int) -> None:
     """Score a dataset."""
     plan = embed(run_id)
     report = compute(run_id, plan)
-    publish(run_id, with_evidence(report, gather(run_id, plan)))
+    if EVIDENCE_DUE in report:
+        publish(run_id, report)
+    else:
+        publish(run_id, with_evidence(report, gather(run_id, plan)))
 
 
 @step(ScoringRun, "scoring.embed")
@@ -159,7 +162,10 @@ def compute(context: Context, run: ScoringRun, plan: Plan | None) -> dict[str, A
         )
     )
     found.report.update(brought.spent(context, run, lambda: _hashes(context, run, seq)))
-    return _with_label_ids(found.report, label_ids)
+    told = _with_label_ids(found.report, label_ids)
+    # With many rows the scores are shown first: looking for similar rows takes minutes more.
+    is_late = len(facts.groups) > context.settings.late_evidence_rows
+    return late_evidence.postponed(told, plan) if is_late else told
 
 
 def _clear(context: Context, run: ScoringRun) -> None:
@@ -290,7 +296,8 @@ def _with_label_ids(report: dict[str, Any], label_ids: list[int]) -> dict[str, A
 @step(ScoringRun, "scoring.publish")
 def publish(context: Context, run: ScoringRun, report: dict[str, Any]) -> None:
     """Make the run the current one, once no batch is being applied on the one before."""
-    storage_at(context.settings.shared).delete(run_folder(run.id))  # the scores are stored by now
+    if EVIDENCE_DUE not in report:  # the scores are stored by now, and the evidence is
+        storage_at(context.settings.shared).delete(run_folder(run.id))
     for _ in range(PUBLISH_TRIES):
         with context.database.write() as session:
             actor = runs.requester(session, run)

@@ -36,6 +36,7 @@ from app.services import workers
 CONCURRENCY = {
     "files": 2, "batches": 2, "training": 1, "experiments": 1, "learning": 1, "shards": 1, "remote": 10,
     "webhooks": 10,
+    "words": 1,
 }  # fmt: skip
 POLL_SECONDS = 0.5
 TAKE_OVER_EVERY = 10

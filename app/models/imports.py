@@ -37,6 +37,8 @@ class Import(RunColumns, Base):
     rows_same: Mapped[BigInt] = mapped_column(default=0)
     rows_missing: Mapped[BigInt] = mapped_column(default=0)
     rows_rejected: Mapped[BigInt] = mapped_column(default=0)
+    words_left: Mapped[BigInt] = mapped_column(default=0)  # rows that no search finds yet
+    words_id: Mapped[BigInt] = mapped_column(default=0)  # the last row whose words are indexed
 
 
 class MatchKind(StrEnum):

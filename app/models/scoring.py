@@ -7,6 +7,9 @@ from app.db import Base, JsonText
 from app.models.columns import BigInt, DatasetId, Id, Json, RunColumns, Split, choice, one_open_run
 from app.models.examples import ExampleState
 
+EVIDENCE_DUE = "evidence_due"
+"""The name in a report under which stands what is needed to find the evidence after the scores are shown."""
+
 
 class ScoringRun(RunColumns, Base):
     """One pass of embedding, cross-validation and confident learning over a dataset."""
@@ -33,6 +36,11 @@ class ScoringRun(RunColumns, Base):
     recommended: Mapped[BigInt] = mapped_column(default=0)
     # classifier, thresholds, estimated noise, advice, warnings, seconds of each phase, package versions
     report: Mapped[Json] = mapped_column(JsonText, default=dict)
+
+    @property
+    def is_evidence_due(self) -> bool:
+        """Whether the run is shown while similar rows are still being looked for."""
+        return not self.state.is_open and EVIDENCE_DUE in self.report
 
 
 UNSCORED = 3.0

@@ -16,7 +16,7 @@ from app.models.examples import Example, ExampleState
 from app.models.review import Batch, BatchKind, Decision, Verdict
 from app.models.samples import Sample
 from app.models.scoring import Score, ScoringRun
-from app.services import datasets, decisions, findings, review, reviewed, runs, samples, versions
+from app.services import datasets, decisions, findings, review, reviewed, runs, samples, versions, word_index
 from app.services.autofix_rows import Fixed, Rule, RuleKind, chosen
 from app.services.counting import Standing, Sums
 from app.services.few_first import FewFirst
@@ -81,6 +81,7 @@ def preview(
 ) -> AutofixPreview:
     """Count what a rule would change, and show a random sample of it."""
     run = _run(session, dataset)
+    word_index.require_whole(session, dataset, queue_filter)
     rule, sharper = reviewed.fix(session, dataset, queue_filter, rule)
     ids = chosen(dataset, queue_filter, rule)
     pairs = _pairs(session, dataset, ids)
@@ -108,6 +109,7 @@ def sample(
     """Draw some of the rows that a rule would change, to be reviewed before it is applied."""
     dataset = datasets.get(session, dataset_id)
     _run(session, dataset)
+    word_index.require_whole(session, dataset, queue_filter)
     rule, _ = reviewed.fix(session, dataset, queue_filter, rule)
     ids = chosen(dataset, queue_filter, rule)
     return samples.create(session, dataset, queue_filter, rule, ids, actor=actor)
@@ -123,6 +125,7 @@ def request(
     open_batch = sa.select(Batch.id).where(Batch.dataset_id == dataset_id, Batch.state.in_(OPEN_STATES))
     if session.scalar(open_batch):
         raise Conflict("Another auto-fix is being applied: wait until it is done.")
+    word_index.require_whole(session, dataset, queue_filter)
     rule, _ = reviewed.fix(session, dataset, queue_filter, rule)
     total = session.scalar(
         sa.select(sa.func.count()).select_from(chosen(dataset, queue_filter, rule).subquery())

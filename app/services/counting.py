@@ -152,16 +152,18 @@ _ADD_TO_LABEL = _add_to_label()
 
 def add_counters(session: Session, dataset_id: int, sums: Mapping[tuple[Split, CounterName], int]) -> None:
     """Add to a dataset's counters, making those that are not there."""
-    insert = insert_of(session)
-    for (split, name), value in sorted(sums.items()):
-        if value:
-            row = insert(Counter).values(dataset_id=dataset_id, split=split, name=name, value=value)
-            session.execute(
-                row.on_conflict_do_update(
-                    index_elements=["dataset_id", "split", "name"],
-                    set_={"value": Counter.value + row.excluded.value},
-                )
-            )
+    more = [
+        {"dataset_id": dataset_id, "split": split, "name": name, "value": value}
+        for (split, name), value in sorted(sums.items())
+        if value
+    ]
+    if more:
+        row = insert_of(session)(Counter.__table__)
+        added = row.on_conflict_do_update(
+            index_elements=["dataset_id", "split", "name"],
+            set_={"value": Counter.value + row.excluded.value},
+        )
+        session.connection().execute(added, more)
 
 
 def set_counters(

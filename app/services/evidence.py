@@ -23,6 +23,7 @@ NEAREST = 5
 _ESCAPE_CUT_SHORT = re.compile("\x10[0-9a-f]{0,3}$")
 SHOWN_CHARS = 300
 AT_ONCE = 1000
+_given, _current = aliased(Label), aliased(Label)
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ class Why:
     findings: list[FindingNote]
     reviewed: list[Became]
     class_confidence: ClassConfidence | None
+    is_due: bool = False  # similar rows are still being looked for
 
     @property
     def nearest_labels(self) -> list[Became]:
@@ -93,10 +95,15 @@ NOTHING = Why([], [], [], None)
 
 
 def why(
-    session: Session, dataset: Dataset, example: Example, score: Score | None, *, given: str | None
+    session: Session,
+    dataset: Dataset,
+    example: Example,
+    score: Score | None,
+    run: ScoringRun | None,
+    *,
+    given: str | None,
 ) -> Why:
     """Return the evidence of a row that the current run has scored, by at most three questions."""
-    run = session.get(ScoringRun, dataset.current_run_id) if score and dataset.current_run_id else None
     if score is None or run is None:
         return NOTHING
     blob = session.scalar(
@@ -113,6 +120,7 @@ def why(
         findings=[_note(one, example, run, rows, given=given) for one in found],
         reviewed=_reviewed(nearest),
         class_confidence=_class_confidence(run, example, given),
+        is_due=run.is_evidence_due,
     )
 
 
@@ -147,15 +155,21 @@ def _rows(session: Session, dataset: Dataset, example_ids: set[int]) -> dict[int
 
 
 def _some_rows(session: Session, dataset: Dataset, example_ids: list[int]) -> dict[int, SimilarRow]:
-    given, current = aliased(Label), aliased(Label)
     beginning = sa.type_coerce(sa.func.substr(Example.text, 1, SHOWN_CHARS), ExactText)
     found = session.execute(
         sa.select(
-            Example.id, Example.external_id, Example.split, beginning, given.name, current.name, Example.state
+            Example.id,
+            Example.external_id,
+            Example.split,
+            beginning,
+            _given.name,
+            _current.name,
+            Example.state,
         )
-        .outerjoin(given, given.id == Example.given_label_id)
-        .outerjoin(current, current.id == Example.label_id)
-        .where(Example.id.in_(example_ids), Example.dataset_id == dataset.id)
+        .outerjoin(_given, _given.id == Example.given_label_id)
+        .outerjoin(_current, _current.id == Example.label_id)
+        # A sum is in no index: SQLite would read the whole dataset instead of looking a few rows up.
+        .where(Example.id.in_(example_ids), Example.dataset_id + 0 == dataset.id)
     )
     similar = (SimilarRow(*row) for row in found)
     return {one.example_id: replace(one, text=_ESCAPE_CUT_SHORT.sub("", one.text)) for one in similar}

@@ -1,5 +1,6 @@
 """Findings and neighbours of a run: storing them, and keeping them in step with what people decide."""
 
+from collections import Counter as Tally
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ from app.models.datasets import CounterName
 from app.models.evidence import Evidence, Finding, IssueKind
 from app.models.examples import Example, ExampleState
 from app.models.scoring import Score, ScoringRun
-from app.services import counting, runs
+from app.services import counting, datasets, runs
 
 CHUNK = 1000
 
@@ -53,8 +54,8 @@ def save(
     neighbours: Sequence[tuple[int, bytes]],
     found: Sequence[dict[str, Any]],
 ) -> None:
-    """Store some rows' neighbours and findings, out of sight until the run is published."""
-    runs.guard(session, run)
+    """Store some rows' neighbours and findings; out of sight until the run is published, if it is not yet."""
+    fresh = guard(session, run)
     if neighbours:
         session.execute(
             sa.insert(Evidence),
@@ -64,32 +65,46 @@ def save(
             ],
         )
     if found:
-        _save_findings(session, run, found)
+        counts = _save_findings(session, run, found)
+        if fresh.is_evidence_due:
+            counting.add_counters(session, fresh.dataset_id, counts)
 
 
-def _save_findings(session: Session, run: ScoringRun, found: Sequence[dict[str, Any]]) -> None:
+def guard(session: Session, run: ScoringRun) -> ScoringRun:
+    """Return the run as it is now, locked; of a run that is shown already nobody decides meanwhile."""
+    fresh = session.get(ScoringRun, run.id)
+    if fresh is None or not fresh.is_evidence_due:
+        return runs.guard(session, run)
+    dataset = datasets.lock(session, fresh.dataset_id)
+    session.refresh(fresh)
+    if dataset.current_run_id != fresh.id or fresh.attempt != run.attempt:
+        raise runs.Overtaken
+    return fresh
+
+
+def _save_findings(
+    session: Session, run: ScoringRun, found: Sequence[dict[str, Any]]
+) -> Tally[tuple[Split, CounterName]]:
+    """Store findings, each as open as its row is now; return how many open ones there are of each kind."""
     bits: dict[int, int] = {}
     for one in found:
         bits[one["example_id"]] = bits.get(one["example_id"], 0) | IssueKind(one["kind"]).bit
-    states = session.execute(sa.select(Example.id, Example.state).where(Example.id.in_(bits)))
-    is_open = {example_id: state is ExampleState.OPEN for example_id, state in states}
-    session.execute(
-        sa.insert(Finding),
-        [
-            {**one, "run_id": run.id, "is_open": is_open[one["example_id"]]}
-            for one in found
-            if one["example_id"] in is_open
-        ],
-    )
+    states = session.execute(sa.select(Example.id, Example.state, Example.split).where(Example.id.in_(bits)))
+    now = {row.id: {"is_open": row.state is ExampleState.OPEN, "split": row.split} for row in states}
+    rows = [{**one, "run_id": run.id, **now[one["example_id"]]} for one in found if one["example_id"] in now]
+    session.execute(sa.insert(Finding), rows)
     session.execute(
         sa.update(Score),
         [{"run_id": run.id, "example_id": example_id, "kinds": value} for example_id, value in bits.items()],
+    )
+    return Tally(
+        (one["split"], counting.open_counter(IssueKind(one["kind"]))) for one in rows if one["is_open"]
     )
 
 
 def forget_chunk(session: Session, run: ScoringRun) -> bool:
     """Delete some of what an earlier attempt of a run stored; say whether there was any."""
-    runs.guard(session, run)
+    guard(session, run)
     found = False
     for kind in (Finding, Evidence):
         ids = session.scalars(sa.select(kind.example_id).where(kind.run_id == run.id).limit(CHUNK)).all()

@@ -14,7 +14,7 @@ from app.models.examples import Example, ExampleState, text_hash
 from app.models.imports import Import, ImportMatch, MatchKind, RejectedRow
 from app.models.review import Decision
 from app.models.scoring import Score
-from app.services import adopting, datasets, findings, metadata, runs, scoring, search, versions
+from app.services import adopting, datasets, findings, metadata, runs, scoring, search, versions, word_index
 from app.services.counting import Standing, Sums
 
 CHUNK = 1000
@@ -194,6 +194,7 @@ def publish(session: Session, import_: Import, sums: Sums, missing: int, *, acto
     fresh.rows_missing = missing
     if fresh.creates_dataset:
         events.record(session, "dataset.created", actor=actor, dataset_id=dataset.id, new=dataset.name)
+    word_index.begin(session, fresh)
     adopting.start_if_idle(session, fresh, actor=actor)
     events.record(
         session,

@@ -113,18 +113,25 @@ def _of_kind(dataset: Dataset, kind: IssueKind, split: Split | None) -> list[sa.
 
 
 def rows_of(dataset: Dataset) -> Rows:
-    """Return every row of a dataset, with its score where there is one."""
-    return _unscored(dataset, None)
+    """Return the rows of a dataset that are asked for by number, with their scores where there are some."""
+    # Sums are in no index: SQLite would read the whole dataset instead of looking a few rows up.
+    return _with_scores(dataset, None).where(
+        Example.dataset_id + 0 == dataset.id, Example.import_seq + 0 <= dataset.import_seq
+    )
 
 
 def _unscored(dataset: Dataset, few: sa.Subquery | None) -> Rows:
+    return _with_scores(dataset, few).where(
+        Example.dataset_id == dataset.id, Example.import_seq <= dataset.import_seq
+    )
+
+
+def _with_scores(dataset: Dataset, few: sa.Subquery | None) -> Rows:
     of_run = (Score.example_id == Example.id) & (Score.run_id == (dataset.current_run_id or 0))
     start: sa.FromClause = Example.__table__
     if few is not None:
         start = FewFirst(few, start, few.c.id == Example.id)
-    return _named(sa.select(*_COLUMNS).select_from(start).outerjoin(Score, of_run)).where(
-        Example.dataset_id == dataset.id, Example.import_seq <= dataset.import_seq
-    )
+    return _named(sa.select(*_COLUMNS).select_from(start).outerjoin(Score, of_run))
 
 
 def _named(query: Rows) -> Rows:

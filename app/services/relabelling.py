@@ -15,7 +15,7 @@ from app.models.datasets import Dataset, Label
 from app.models.examples import Example, ExampleState
 from app.models.review import Batch, BatchKind, Decision, Verdict
 from app.models.scoring import Score
-from app.services import batches, datasets, labels, review, runs
+from app.services import batches, datasets, labels, late_evidence, review, runs, word_index
 from app.services.counting import Standing, Sums
 from app.services.queue_filter import Preset, QueueFilter, conditions
 from app.services.queue_rows import QueueRow
@@ -101,6 +101,7 @@ def _pair(session: Session, dataset: Dataset, label_id: int, into_id: int) -> tu
 def request_merge(session: Session, dataset_id: int, label_id: int, into_id: int, *, actor: Actor) -> Batch:
     """Ask to move every row of a label to another one; the state before is kept as a version."""
     dataset = _locked(session, dataset_id, actor)
+    late_evidence.refuse_while_due(session, dataset)
     label, into = _pair(session, dataset, label_id, into_id)
     session.refresh(label)
     rule = {"label_id": label.id, "label": label.name, "into_id": into.id, "into": into.name}
@@ -113,6 +114,7 @@ def preview_split(session: Session, dataset: Dataset, choices: SplitChoices) -> 
     """Count the rows that would leave their label, and show some of them."""
     if choices.label_id is not None:
         labels.get_in_use(session, dataset, choices.label_id)
+    word_index.require_whole(session, dataset, choices.filter)
     chosen, every = _splitting(dataset, choices), _splitting(dataset, replace(choices, with_decided=True))
     rows, all_rows = _count(session, dataset, chosen), _count(session, dataset, every)
     having = _count(session, dataset, (Example.label_id.is_not_distinct_from(choices.label_id),))
@@ -141,6 +143,7 @@ def request_split(
         "into": into.name,
         "with_decided": choices.with_decided,
     }
+    word_index.require_whole(session, dataset, choices.filter)
     total = _count(session, dataset, _splitting(dataset, choices))
     if not total:
         raise InvalidInput("No row fits this filter: there is nothing to split off.")

@@ -107,6 +107,6 @@ def forget(session: Session, import_id: int, *, state: RunState, error: str) -> 
     if dataset_id is not None:
         session.execute(sa.delete(Label).where(Label.dataset_id == dataset_id, Label.import_seq == seq))
     runs.end(session, Import, import_id, state=state, error=error)
-    import_.rows_new = import_.rows_changed = import_.rows_same = 0
+    import_.rows_new = import_.rows_changed = import_.rows_same = import_.words_left = 0
     runs.drop_unseen_dataset(session, import_)
     return Path(import_.path)

@@ -23,6 +23,7 @@ from app.services.queue_rows import QueueRow, queue_row, rows, rows_of
 
 PAGE = 50
 MOST_COUNTED = 10_000
+_old, _new = aliased(Label), aliased(Label)
 
 
 @dataclass(frozen=True)
@@ -249,22 +250,21 @@ def get_rows(session: Session, dataset: Dataset, example_ids: list[int]) -> list
     return [found_rows[example_id] for example_id in example_ids if example_id in found_rows]
 
 
-def resolver(session: Session, dataset: Dataset, example_id: int) -> Resolver:
+def resolver(session: Session, dataset: Dataset, row: QueueRow) -> Resolver:
     """Return what helps to decide about one row: every class by probability, and the row's history."""
-    row = get_row(session, dataset, example_id)
+    example_id, run = row.example.id, session.get(ScoringRun, row.score.run_id) if row.score else None
     decider = session.get(User, row.example.decided_by_id) if row.example.decided_by_id else None
     return Resolver(
         row=row,
-        choices=_choices(session, dataset, row),
+        choices=_choices(session, dataset, row, run),
         history=_history(session, example_id),
         decided_by=decider.name if decider else None,
-        why=evidence.why(session, dataset, row.example, row.score, given=row.given),
+        why=evidence.why(session, dataset, row.example, row.score, run, given=row.given),
         ratings=annotators.of_row(session, dataset, row.example),
     )
 
 
-def _choices(session: Session, dataset: Dataset, row: QueueRow) -> list[Choice]:
-    run = session.get_one(ScoringRun, row.score.run_id) if row.score else None
+def _choices(session: Session, dataset: Dataset, row: QueueRow, run: ScoringRun | None) -> list[Choice]:
     probabilities = probabilities_of(row.score, run) if row.score and run else {}
     suggested = row.score.suggested_label_id if row.score else None
     choices = [
@@ -287,12 +287,11 @@ def probabilities_of(score: Score, run: ScoringRun) -> dict[int, float]:
 
 
 def _history(session: Session, example_id: int) -> list[DecisionLine]:
-    old, new = aliased(Label), aliased(Label)
     found = session.execute(
-        sa.select(Decision, User.name, old.name, new.name)
+        sa.select(Decision, User.name, _old.name, _new.name)
         .join(User, User.id == Decision.user_id)
-        .outerjoin(old, old.id == Decision.old_label_id)
-        .outerjoin(new, new.id == Decision.new_label_id)
+        .outerjoin(_old, _old.id == Decision.old_label_id)
+        .outerjoin(_new, _new.id == Decision.new_label_id)
         .where(Decision.example_id == example_id)
         .order_by(Decision.id.desc())
         .limit(20)

@@ -16,7 +16,7 @@ from app.models.datasets import CounterName, Dataset
 from app.models.examples import Example, ExampleState
 from app.models.imports import Import, ImportMatch
 from app.models.review import Batch, Decision
-from app.models.scoring import UNSCORED, Score, ScoringRun
+from app.models.scoring import EVIDENCE_DUE, UNSCORED, Score, ScoringRun
 from app.providers.catalogue import FILE, check_name
 from app.services import batches, counting, datasets, findings, runs, versions
 
@@ -251,6 +251,8 @@ def publish(session: Session, run: ScoringRun, report: dict[str, Any], *, actor:
     add_unscored(session, dataset, fresh.id, after_seq=fresh.import_seq, up_to_seq=dataset.import_seq)
     show(session, dataset, fresh.id)
     fresh.report = report
+    if EVIDENCE_DUE in report:
+        queue.enqueue(session, queue.Job.EVIDENCE, run.id)
     fresh.rows = report["rows"]
     fresh.issues = report["issues"]
     fresh.recommended = report["recommended"]

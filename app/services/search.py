@@ -14,7 +14,12 @@ from app.services.search_words import Term, prepared, terms_of, tsvector
 
 MAX_SEARCH_CHARS = 200
 _SQLITE_ADD = sa.text("INSERT INTO search_words (rowid, words) VALUES (:id, :words)")
-_POSTGRES_ADD = sa.text("INSERT INTO search_words VALUES (:id, CAST(:words AS tsvector))")
+# Of two that index a row at once, an update and whoever makes the index later, one is enough.
+_POSTGRES_ADD = sa.text(
+    "INSERT INTO search_words VALUES (:id, CAST(:words AS tsvector)) ON CONFLICT DO NOTHING"
+)
+_SQLITE_KNOWN = sa.text("SELECT id FROM search_words_content WHERE id BETWEEN :first AND :last")
+_POSTGRES_KNOWN = sa.text("SELECT example_id FROM search_words WHERE example_id BETWEEN :first AND :last")
 _SQLITE_FORGET = sa.text("DELETE FROM search_words WHERE rowid = :id")
 _POSTGRES_FORGET = sa.text("DELETE FROM search_words WHERE example_id = :id")
 
@@ -35,6 +40,12 @@ def renew(session: Session, texts: Iterable[tuple[int, str]]) -> None:
         forget = _SQLITE_FORGET if _is_sqlite(session) else _POSTGRES_FORGET
         session.connection().execute(forget, [{"id": example_id} for example_id, _ in changed])
         add(session, changed)
+
+
+def known(session: Session, first: int, last: int) -> set[int]:
+    """Return the numbers of the rows between two, both included, that are in the index."""
+    ask = _SQLITE_KNOWN if _is_sqlite(session) else _POSTGRES_KNOWN
+    return set(session.connection().execute(ask, {"first": first, "last": last}).scalars())
 
 
 def _is_sqlite(session: Session) -> bool:

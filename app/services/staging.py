@@ -46,6 +46,7 @@ class Bounds:
 
     max_classes: int
     max_rejected: int
+    indexed_rows: int = 10_000  # of one file; the words of the others are indexed after it is shown
 
 
 def store_chunk(
@@ -66,7 +67,7 @@ def store_chunk(
     labels = _labels(
         session, fresh, set(_names(item.row for item in chunk.new + chunk.matched_rows())), bounds
     )
-    chunk.save(labels, datasets.class_ids(session, dataset.id))
+    chunk.save(labels, datasets.class_ids(session, dataset.id), bounds)
     _save_rejected(session, fresh, refused)
     fresh.staged_line = last_line
     fresh.rows_read += len(rows) + len(rejected)
@@ -185,12 +186,12 @@ class _Chunk:
     def _was_matched(self, found: Example) -> bool:
         return self.session.get(ImportMatch, (self.import_.id, found.id)) is not None
 
-    def save(self, labels: dict[str, int], classes: dict[int, int]) -> None:
+    def save(self, labels: dict[str, int], classes: dict[int, int], bounds: Bounds) -> None:
         """Write what `match` has found; `classes` says what merged labels are called today."""
         taken = self._by_id() if self.import_.update and not self.import_.columns.get("id") else {}
         if self.new:
             values = [self._values(item, labels, classes, taken) for item in self.new]
-            _add_examples(self.session, self.import_, values)
+            _add_examples(self.session, self.import_, values, bounds)
         if self.matches:
             self.session.execute(
                 sa.insert(ImportMatch), [self._match(example, item, labels) for example, item in self.matches]
@@ -242,7 +243,7 @@ class _Chunk:
         return {name: value for name, value in new.items() if _was(example, name) != value}
 
 
-def _add_examples(session: Session, import_: Import, values: list[tuple[Any, ...]]) -> None:
+def _add_examples(session: Session, import_: Import, values: list[tuple[Any, ...]], bounds: Bounds) -> None:
     """Add rows, and what they can be found by."""
     of_import = (Example.dataset_id == import_.dataset_id, Example.import_seq == import_.seq)
     last = session.scalar(sa.select(Example.id).where(*of_import).order_by(Example.id.desc()).limit(1))
@@ -252,7 +253,11 @@ def _add_examples(session: Session, import_: Import, values: list[tuple[Any, ...
     )
     id_of = {external_id: example_id for example_id, external_id in added}
     ids, texts, details = ([row[STORED.index(name)] for row in values] for name in FOUND_BY)
-    search.add(session, ((id_of[one], text) for one, text in zip(ids, texts, strict=True)))
+    if import_.rows_new < bounds.indexed_rows:
+        search.add(session, ((id_of[one], text) for one, text in zip(ids, texts, strict=True)))
+    else:
+        import_.words_id = import_.words_id if import_.words_left else last or 0
+        import_.words_left += len(values)
     metadata.add(
         session,
         import_.dataset_id or 0,

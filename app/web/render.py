@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote, unquote, urlencode
 
 import jinja2
+from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -20,6 +21,8 @@ FLASH = "setright_flash"
 _UNSENDABLE = re.compile("[\x00\ud800-\udfff]")
 _FIRST_TAG = re.compile(r"\s*<([a-z0-9]+)")
 MOST_OUT_OF_BAND = 3
+_PLACE = 2**62
+"""Numbers from here on stand for parameters in the pattern of a path; no row has one of these."""
 
 
 def html(request: Request, template: str, *, status_code: int = 200, **values: Any) -> Response:
@@ -80,7 +83,7 @@ def target(request: Request) -> str:
 
 def url(request: Request, name: str, query: Mapping[str, Any] | None = None, **parameters: Any) -> str:
     """Return the path of a route by its name, with a query."""
-    path = str(request.app.url_path_for(name, **parameters))
+    path = _path(request.app, name, parameters)
     kept = {key: value for key, value in (query or {}).items() if value not in {None, ""}}
     return f"{request.scope.get('root_path', '')}{path}" + (f"?{urlencode(kept)}" if kept else "")
 
@@ -88,6 +91,23 @@ def url(request: Request, name: str, query: Mapping[str, Any] | None = None, **p
 def cookie_path(request: Request) -> str:
     """Return the path below which cookies are ours: beside us a proxy may serve others by the same name."""
     return request.scope.get("root_path") or "/"
+
+
+def _path(app: FastAPI, name: str, parameters: Mapping[str, Any]) -> str:
+    """Return the path of a route; where only numbers stand in it, without looking through all routes."""
+    if not all(type(value) is int and 0 < value < _PLACE for value in parameters.values()):
+        return str(app.url_path_for(name, **parameters))
+    return _pattern(app, name, tuple(parameters)).format_map(parameters)
+
+
+@cache
+def _pattern(app: FastAPI, name: str, parameters: tuple[str, ...]) -> str:
+    """Return the path of a route with the names of its parameters, in braces, where they stand."""
+    places = {parameter: _PLACE + at for at, parameter in enumerate(parameters)}
+    path = str(app.url_path_for(name, **places))
+    for parameter, place in places.items():
+        path = path.replace(str(place), f"{{{parameter}}}")
+    return path
 
 
 def _redirect(request: Request, to: str, flash: str) -> Response:

@@ -215,7 +215,7 @@ def decide(
     place: CurrentPage,
 ) -> Response:
     """Write a verdict and open the next row."""
-    wanted = QueueFilter.from_query(request.query_params)
+    wanted, dataset = QueueFilter.from_query(request.query_params), datasets.get(session, dataset_id)
     decision = decisions.decide(
         session,
         dataset_id,
@@ -227,7 +227,6 @@ def decide(
         idempotency_key=form.idempotency_key,
         actor=actor,
     )
-    dataset = datasets.get(session, dataset_id)
     row = review.get_row(session, dataset, example_id, within=wanted)
     flash = _said(decision, row)
     if form.ahead:

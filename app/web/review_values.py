@@ -31,6 +31,7 @@ from app.services import (
     scoring,
     second_opinions,
     views,
+    word_index,
 )
 from app.services.queue_filter import METADATA, Preset, QueueFilter
 from app.services.queue_rows import QueueRow
@@ -166,6 +167,7 @@ def workbench(
         "presets": presets(request, session, dataset, wanted, sharing, actor=actor),
         "labels": datasets.labels(session, dataset),
         "states": list(ExampleState),
+        "unindexed": word_index.rows_left(session, dataset) if wanted.search else 0,
         "matches": review.count_matches(session, dataset, wanted) if is_filtered else None,
         "more_filters": more + len(wanted.metadata),
         "people": people.list_deciders(session),
@@ -270,7 +272,7 @@ def resolver(
 ) -> dict[str, Any]:
     """Return what the opened row shows, or why there is none."""
     dataset: Dataset = base["dataset"]
-    opened = review.resolver(session, dataset, row.example.id) if row else None
+    opened = review.resolver(session, dataset, row) if row else None
     is_issue = row is not None and row.score is not None and row.score.is_issue
     counts = datasets.counts(session, dataset.id, split=row.example.split) if row and is_issue else None
     own = leases.list_own(session, dataset.id, actor=actor) if row and base["sharing"] else []

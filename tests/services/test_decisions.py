@@ -308,7 +308,7 @@ def test_the_resolver_tells_what_was_decided(any_database: Database, dataset_id:
     with any_database.read() as session:
         dataset = datasets.get(session, dataset_id)
         row = example_of(session, dataset_id, "r1")
-        shown = review.resolver(session, dataset, row.id)
+        shown = review.resolver(session, dataset, review.get_row(session, dataset, row.id))
     assert shown.decided_by == "Ann"
     assert [(line.who, line.old, line.new) for line in shown.history] == [
         ("Ann", "b", "a"),

@@ -13,7 +13,7 @@ from app.services.explaining import explain
 from app.services.queue_filter import Preset, QueueFilter
 from tests.conftest import QueryRecorder
 from tests.factories import Found, Row, add_evidence, make_dataset
-from tests.services.checking import check
+from tests.services.checking import check, example_of
 
 CONFLICTS = QueueFilter(preset=Preset.CONFLICT)
 
@@ -72,7 +72,7 @@ def test_an_unscored_dataset_has_no_kinds(any_database: Database) -> None:
         with pytest.raises(InvalidInput, match="has no scores yet"):
             issues.list_found(session, dataset, IssueKind.OUTLIER)
         row = review.list_queue(session, dataset, QueueFilter(preset=Preset.ALL)).rows[0]
-        assert review.resolver(session, dataset, row.example.id).why == evidence.NOTHING
+        assert review.resolver(session, dataset, row).why == evidence.NOTHING
 
 
 def test_a_row_outside_of_the_kind_has_no_place_in_its_order(any_database: Database) -> None:
@@ -98,6 +98,22 @@ def test_a_kind_is_read_in_the_order_of_its_index(database: Database, queries: Q
         plan = session.execute(sa.text(f"EXPLAIN QUERY PLAN {statement.replace('?', '1')}")).all()
     assert "ix_findings_ranked" in plan[0].detail, plan
     assert not [step for step in plan if "TEMP B-TREE" in step.detail], plan
+
+
+def test_similar_rows_are_looked_up_by_number(database: Database, queries: QueryRecorder) -> None:
+    dataset_id = many(database, 200)
+    with database.read() as session:
+        dataset = datasets.get(session, dataset_id)
+        row = review.get_row(session, dataset, example_of(session, dataset_id, "r1").id)
+        with queries(database) as statements:
+            found = review.resolver(session, dataset, row).why.nearest
+            review.get_rows(session, dataset, [one.example_id for one in found])
+        asked = [one for one in statements if "examples.id IN" in one]
+        plans = [
+            session.execute(sa.text(f"EXPLAIN QUERY PLAN {one.replace('?', '1')}")).all() for one in asked
+        ]
+    assert (len(found), len(plans)) == (1, 2)
+    assert all("examples USING INTEGER PRIMARY KEY" in plan[0].detail for plan in plans), plans
 
 
 def test_found_rows_are_listed_with_their_explanation(any_database: Database) -> None:
@@ -141,7 +157,7 @@ def test_the_beginning_of_a_text_ends_before_a_character_that_databases_refuse(
     with database.read() as session:
         dataset = datasets.get(session, dataset_id)
         first = review.list_queue(session, dataset, QueueFilter()).rows[0]
-        (near,) = review.resolver(session, dataset, first.example.id).why.nearest
+        (near,) = review.resolver(session, dataset, first).why.nearest
     assert text.startswith(near.text)
     assert near.text.startswith("x" * min(length, 300))
 

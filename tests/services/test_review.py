@@ -89,7 +89,7 @@ def test_a_row_without_a_score_can_be_shown_and_decided(any_database: Database) 
         dataset = datasets.get(session, dataset_id)
         row = review.get_row(session, dataset, later.id)
         assert (row.score, row.current) == (None, "a")
-        assert review.resolver(session, dataset, later.id).choices[0].is_given
+        assert review.resolver(session, dataset, row).choices[0].is_given
         decisions.decide(session, dataset_id, later.id, Verdict.KEEP, version=1, actor=LOCAL)
         following = review.next_row(session, dataset, EVERY, after=row)
         assert following is not None

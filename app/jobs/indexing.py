@@ -1,0 +1,27 @@
+"""The index of words of a large file, made chunk by chunk after its rows are shown."""
+
+import time
+
+from dbos import DBOS
+
+from app.jobs.context import current
+from app.queue import Job
+from app.services import word_index
+
+
+@DBOS.step(name="index.words", retries_allowed=True, max_attempts=4)
+def add_words(import_id: int) -> None:
+    """Index what is not indexed yet; a restart goes on behind the last chunk."""
+    context = current()
+    more = True
+    while more:
+        began = time.monotonic()
+        with context.database.write() as session:
+            more = word_index.add_chunk(session, import_id)
+        context.pause(held=time.monotonic() - began)
+
+
+@DBOS.workflow(name=str(Job.INDEX))
+def index_words(import_id: int) -> None:
+    """Let a search find the rows of an import."""
+    add_words(import_id)
