@@ -27,7 +27,7 @@ import sqlalchemy as sa
 from app.actor import Role
 from app.models import Decision
 from bench import report
-from bench.load_stage import Stage, prepared, started
+from bench.load_stage import Stage, prepared, processes
 from bench.web import databases, percentile
 
 DATASET = 1
@@ -127,7 +127,8 @@ def measure(home: Path, address: str, kind: str, size: Size, seconds: int) -> tu
     stage = prepared(home, address, rows=size.rows, people=people)
     told = Told()
     with ExitStack() as stack:
-        ports = stack.enter_context(started(stage, webs=2 if kind == "postgres" else 1))
+        running = stack.enter_context(processes(stage, webs=2 if kind == "postgres" else 1))
+        ports = [one.port for one in running if one.port]
         stack.enter_context(importing(stage, size.imported))
         ends = time.monotonic() + seconds
         work = [(annotate, cookie) for cookie in stage.cookies[Role.ANNOTATOR]]

@@ -65,33 +65,58 @@ def _let_in(here: Here, role: Role, count: int) -> list[str]:
     return cookies
 
 
-@contextmanager
-def started(stage: Stage, *, webs: int, workers: int = 1) -> Iterator[list[int]]:
-    """Run web processes and workers while the block lasts; yield the ports."""
-    ports = [_free_port() for _ in range(webs)]
-    commands = [["serve", "--no-worker", "--port", str(port)] for port in ports] + [["worker"]] * workers
-    processes = []
-    for number, command in enumerate(commands):
-        with (stage.home / f"{command[0]}-{number}.log").open("w") as said:
-            processes.append(
-                subprocess.Popen(
-                    [sys.executable, "-m", "app.cli", *command],
-                    cwd=ROOT, env=stage.environment, stdout=said, stderr=subprocess.STDOUT,
-                )
+@dataclass
+class Process:
+    """A web process or a worker, which may be killed and comes again."""
+
+    kind: str
+    port: int
+    stage: Stage
+    number: int
+    running: "subprocess.Popen[bytes] | None" = None
+
+    def start(self) -> None:
+        """Start it, and wait until a web process answers."""
+        command = ["serve", "--no-worker", "--port", str(self.port)] if self.port else ["worker"]
+        with (self.stage.home / f"{self.kind}-{self.number}.log").open("ab") as said:
+            self.running = subprocess.Popen(
+                [sys.executable, "-m", "app.cli", *command],
+                cwd=ROOT, env=self.stage.environment, stdout=said, stderr=said,
             )  # fmt: skip
+
+    def kill(self) -> None:
+        """Kill it as a power cut would, and start it again."""
+        if self.running is not None:
+            self.running.kill()
+            self.running.wait()
+        self.start()
+
+    def stop(self) -> None:
+        """Let it end."""
+        if self.running is None:
+            return
+        self.running.terminate()
+        try:
+            self.running.wait(PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.running.kill()
+            self.running.wait()
+
+
+@contextmanager
+def processes(stage: Stage, *, webs: int, workers: int = 1) -> Iterator[list[Process]]:
+    """Run web processes and workers while the block lasts."""
+    made = [Process("web", _free_port(), stage, number) for number in range(webs)]
+    made += [Process("worker", 0, stage, number) for number in range(workers)]
     try:
-        for port in ports:
-            _wait_for(port, stage)
-        yield ports
+        for one in made:
+            one.start()
+        for one in made[:webs]:
+            _wait_for(one.port, stage)
+        yield made
     finally:
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            try:
-                process.wait(PATIENCE_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        for one in made:
+            one.stop()
 
 
 def _free_port() -> int:
