@@ -7,7 +7,7 @@ from bench.report import ROOT
 
 NAMES = (
     "detection", "embedders", "calibration", "autofix", "review_effort", "speed", "scale",
-    "experiments", "files", "bulk", "web",
+    "experiments", "files", "bulk", "web", "load", "faults", "fuzz",
 )  # fmt: skip
 
 

@@ -54,10 +54,10 @@ def _launch(folder: Path) -> subprocess.Popen[bytes]:
     found = binaries()
     if found is None:
         sys.exit("There is no Postgres on this machine.")
-    user = _run_user()
+    user = run_user()
     if user is not None:
         shutil.chown(folder, user)
-        found = _reachable(found, folder, user)
+        found = reachable(found, folder, user)
     data = folder / "data"
     made: list[str | Path] = [
         "-D",
@@ -76,7 +76,7 @@ def _launch(folder: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen([found / "postgres", "-D", data, "-k", folder, *options], user=user, cwd=folder)
 
 
-def _run_user() -> str | None:
+def run_user() -> str | None:
     """Name the user Postgres runs as: it refuses to run as root."""
     if os.geteuid() != 0:
         return None
@@ -84,7 +84,7 @@ def _run_user() -> str | None:
     return "postgres" if "postgres" in names else "nobody"
 
 
-def _reachable(found: Path, folder: Path, user: str) -> Path:
+def reachable(found: Path, folder: Path, user: str) -> Path:
     """Return the binaries where that user can read them: a copy when the checkout is root's alone."""
     try:
         subprocess.run([found / "initdb", "--version"], check=True, user=user, cwd=folder)
