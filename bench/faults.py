@@ -17,12 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import sqlalchemy as sa
-from app.services.replay import replay
 
 from app.actor import Role
 from app.errors import AppError
 from app.models import Dataset, Decision, Example, Import, ScoringRun
 from app.models.columns import RunState
+from app.services.replay import replay
 from bench import report
 from bench.faults_postgres import Killable, killable
 from bench.load import DATASET, KEY, ROW, VERDICTS, VERSION, Client
@@ -33,6 +33,7 @@ ROWS, ANNOTATORS, WEBS, WORKERS = 5_000, 8, 2, 2
 KILLS, QUICK_KILLS = 200, 6
 CHECK_EVERY = 20
 SETTLE_SECONDS = 300
+OPEN = (RunState.QUEUED, RunState.RUNNING)
 
 
 @dataclass
@@ -160,12 +161,10 @@ def settle(stage: Stage) -> int:
     ends = time.monotonic() + SETTLE_SECONDS
     while True:
         with stage.here.database.read() as session:
-            still = [
-                run
-                for kind in (Import, ScoringRun)
-                for run in session.scalars(
-                    sa.select(kind).where(kind.state.in_([RunState.QUEUED, RunState.RUNNING]))
-                )
+            imports = session.scalars(sa.select(Import).where(Import.state.in_(OPEN))).all()
+            still: list[Import | ScoringRun] = [
+                *imports,
+                *session.scalars(sa.select(ScoringRun).where(ScoringRun.state.in_(OPEN))),
             ]
         if not still or time.monotonic() > ends:
             for run in still:

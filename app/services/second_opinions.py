@@ -154,7 +154,7 @@ def next_waiting(
 ) -> review.Resolver | None:
     """Hand out a row of which the actor is to give a second opinion."""
     row = _next(session, dataset, _waiting(dataset, actor=actor), minutes=minutes, actor=actor)
-    return review.resolver(session, dataset, row.example.id) if row else None
+    return review.resolver(session, dataset, row) if row else None
 
 
 def next_disagreement(
@@ -183,7 +183,9 @@ def _next(
 def own_waiting(session: Session, dataset: Dataset, *, actor: Actor) -> review.Resolver | None:
     """Return the row that the actor has open for a second opinion, where there is one."""
     example_id = _own(session, dataset, _waiting(dataset, actor=actor), actor=actor)
-    return review.resolver(session, dataset, example_id) if example_id is not None else None
+    if example_id is None:
+        return None
+    return review.resolver(session, dataset, review.get_row(session, dataset, example_id))
 
 
 def own_disagreement(session: Session, dataset: Dataset, *, actor: Actor) -> Disagreement | None:

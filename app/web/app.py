@@ -95,6 +95,7 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
         form_limits={"max_part_size": MAX_FORM_BYTES, "max_fields": 2 * settings.max_columns + 100},
     )
     app.state.settings, app.state.database, app.state.helper = settings, database, Helper()
+    app.state.path_patterns = {}
     app.state.live = live.Live(app.state, most=settings.live_connections)
     app.state.attempts = make_attempts(settings.sign_in_attempts)
     for noun in PAGES:

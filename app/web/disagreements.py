@@ -101,7 +101,7 @@ def _values(
     page = blind_page(session, dataset, settings, actor=actor)
     return {
         **page,
-        "choices": review.resolver(session, dataset, opened.row.example.id).choices if opened else [],
+        "choices": review.resolver(session, dataset, opened.row).choices if opened else [],
         "opened": opened,
         "left": left,
         "starts": starts and left.rows > 0,

@@ -97,11 +97,14 @@ def _path(app: FastAPI, name: str, parameters: Mapping[str, Any]) -> str:
     """Return the path of a route; where only numbers stand in it, without looking through all routes."""
     if not all(type(value) is int and 0 < value < _PLACE for value in parameters.values()):
         return str(app.url_path_for(name, **parameters))
-    return _pattern(app, name, tuple(parameters)).format_map(parameters)
+    patterns: dict[tuple[str, ...], str] = app.state.path_patterns
+    known = (name, *parameters)
+    if known not in patterns:
+        patterns[known] = _pattern(app, name, parameters)
+    return patterns[known].format_map(parameters)
 
 
-@cache
-def _pattern(app: FastAPI, name: str, parameters: tuple[str, ...]) -> str:
+def _pattern(app: FastAPI, name: str, parameters: Mapping[str, Any]) -> str:
     """Return the path of a route with the names of its parameters, in braces, where they stand."""
     places = {parameter: _PLACE + at for at, parameter in enumerate(parameters)}
     path = str(app.url_path_for(name, **places))
