@@ -148,14 +148,7 @@ def one_of_everything(database: Database, settings: Settings, name: str) -> dict
                 rows=20,
             ),
             "experiment": Experiment(**ended, version_id=version.id, trainer="linear"),
-            "draft": Import(
-                created_by_id=LOCAL.user_id,
-                dataset_name="x",
-                file_name="x.csv",
-                path=str(waiting),
-                layout=layout,
-                state=RunState.DRAFT,
-            ),
+            "draft": draft(waiting, layout),
             "webhook": webhook(settings, dataset_id),
             "sample": Sample(**common, run_id=seen.current_run_id, rule={"kind": "all"}),
         }
@@ -184,6 +177,17 @@ def one_of_everything(database: Database, settings: Settings, name: str) -> dict
             "kind": "scoring",
             "waiting": waiting,
         }
+
+
+def draft(path: Path, layout: dict[str, Any]) -> Import:
+    return Import(
+        created_by_id=LOCAL.user_id,
+        dataset_name="x",
+        file_name="x.csv",
+        path=str(path),
+        layout=layout,
+        state=RunState.DRAFT,
+    )
 
 
 def webhook(settings: Settings, dataset_id: int) -> Webhook:
