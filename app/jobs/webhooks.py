@@ -12,12 +12,10 @@ from app.queue import Job
 from app.services import vault, webhooks
 
 
-@DBOS.step(name="webhook.attempt", retries_allowed=True, max_attempts=4, interval_seconds=1)
-def attempt(delivery_id: int) -> None:
+def tell_once(context: Context, delivery_id: int) -> None:
     """Tell an event once, and write down how that went."""
     from app.providers.posting import post
 
-    context = current()
     with context.database.read() as session:
         delivery = session.get(Delivery, delivery_id)
         webhook = session.get(Webhook, delivery.webhook_id) if delivery else None
@@ -37,6 +35,12 @@ def attempt(delivery_id: int) -> None:
     posted = post(webhook.url, body, headers, reach=Reach(context.settings.reach))
     with context.database.write() as session:
         webhooks.note_attempt(session, delivery_id, status=posted.status, error=posted.error)
+
+
+@DBOS.step(name="webhook.attempt", retries_allowed=True, max_attempts=4, interval_seconds=1)
+def attempt(delivery_id: int) -> None:
+    """Tell an event once; a crash repeats it, and a receiver knows the message by its id."""
+    tell_once(current(), delivery_id)
 
 
 @DBOS.workflow(name=str(Job.WEBHOOK))
