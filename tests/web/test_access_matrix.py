@@ -156,14 +156,7 @@ def one_of_everything(database: Database, settings: Settings, name: str) -> dict
                 layout=layout,
                 state=RunState.DRAFT,
             ),
-            "webhook": Webhook(
-                dataset_id=dataset_id,
-                created_by_id=LOCAL.user_id,
-                url="http://127.0.0.1:9/v1",
-                sealed_secret=vault.seal(settings, "whsec_"),
-                first_event_id=0,
-                seen_event_id=0,
-            ),
+            "webhook": webhook_of(dataset_id, settings),
             "sample": Sample(**common, run_id=seen.current_run_id, rule={"kind": "all"}),
         }
         session.add_all(rows.values())
@@ -191,6 +184,17 @@ def one_of_everything(database: Database, settings: Settings, name: str) -> dict
             "kind": "scoring",
             "waiting": waiting,
         }
+
+
+def webhook_of(dataset_id: int, settings: Settings) -> Webhook:
+    return Webhook(
+        dataset_id=dataset_id,
+        created_by_id=LOCAL.user_id,
+        url="http://127.0.0.1:9/v1",
+        sealed_secret=vault.seal(settings, "whsec_"),
+        first_event_id=0,
+        seen_event_id=0,
+    )
 
 
 def fine_tuned(
