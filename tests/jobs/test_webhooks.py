@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from pydantic import SecretStr
 
 from app.actor import LOCAL
 from app.config import Settings
@@ -110,6 +111,26 @@ def test_a_message_is_signed_and_sent_until_it_is_taken(
     expected = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
     assert new["webhook-signature"] == f"v1,{expected}"
     assert abs(int(new["webhook-timestamp"]) - time.time()) < PATIENCE_SECONDS
+
+
+def test_a_secret_that_cannot_be_read_fails_the_attempt_alone(
+    settings: Settings, database: Database, receiver: Receiver
+) -> None:
+    dataset_id = factories.make_dataset(database)
+    with database.write() as session:
+        webhooks.add(session, settings, None, url=receiver.url, actor=LOCAL)
+    with database.write() as session:
+        datasets.rename(session, dataset_id, "Renamed", actor=LOCAL)
+    other = settings.model_copy(update={"secret_key": SecretStr("another")})
+    telling.tell(Context(other, database))
+    with database.read() as session:
+        delivery_id = session.scalars(sa.select(Delivery.id).limit(1)).one()
+    telling.tell_once(Context(other, database), delivery_id)
+    with database.read() as session:
+        found = session.get_one(Delivery, delivery_id)
+    assert (found.state, found.attempts) == (DeliveryState.WAITING, 1)
+    assert "cannot be decrypted" in (found.error or "")
+    assert receiver.messages == []
 
 
 def test_where_requests_may_not_go_nothing_is_sent(
