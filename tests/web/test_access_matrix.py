@@ -156,14 +156,12 @@ def one_of_everything(database: Database, settings: Settings, name: str) -> dict
                 layout=layout,
                 state=RunState.DRAFT,
             ),
-            "webhook": webhook_of(dataset_id, settings),
             "sample": Sample(**common, run_id=seen.current_run_id, rule={"kind": "all"}),
         }
         session.add_all(rows.values())
         session.flush()
         view = SavedView(dataset_id=dataset_id, user_id=LOCAL.user_id, name="v", is_shared=True)
-        told = Delivery(webhook_id=rows["webhook"].id, event_id=1, event_name="dataset.renamed")
-        session.add_all([view, told])
+        session.add(view)
         session.flush()
         labels = session.query(Label.id).filter_by(dataset_id=dataset_id).order_by(Label.name).all()
         example = session.query(Example.id).filter_by(dataset_id=dataset_id).order_by(Example.id).first()
@@ -171,7 +169,7 @@ def one_of_everything(database: Database, settings: Settings, name: str) -> dict
         return {
             **{key: row.id for key, row in rows.items()},
             "version": version.id,
-            "delivery": told.id,
+            **told(session, dataset_id, settings),
             "view": view.id,
             "picked": f"{example[0]}:1",
             **fine_tuned(session, ended, rows["export"], version, name),
@@ -186,8 +184,8 @@ def one_of_everything(database: Database, settings: Settings, name: str) -> dict
         }
 
 
-def webhook_of(dataset_id: int, settings: Settings) -> Webhook:
-    return Webhook(
+def told(session: Session, dataset_id: int, settings: Settings) -> dict[str, Any]:
+    webhook = Webhook(
         dataset_id=dataset_id,
         created_by_id=LOCAL.user_id,
         url="http://127.0.0.1:9/v1",
@@ -195,6 +193,12 @@ def webhook_of(dataset_id: int, settings: Settings) -> Webhook:
         first_event_id=0,
         seen_event_id=0,
     )
+    session.add(webhook)
+    session.flush()
+    delivery = Delivery(webhook_id=webhook.id, event_id=1, event_name="dataset.renamed")
+    session.add(delivery)
+    session.flush()
+    return {"webhook": webhook.id, "delivery": delivery.id}
 
 
 def fine_tuned(
