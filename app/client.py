@@ -158,7 +158,7 @@ class Client:
             yield from part["items"]
             address, params = part["next"], None
 
-    def wait(self, path: str, *, every: float = 0.2) -> Json:
+    def wait(self, path: str, *, every: float = 0.1) -> Json:
         """Wait for a job, as `/imports/7`, and return its last state.
 
         Raises
@@ -179,7 +179,7 @@ class Client:
                 )
             self._sleep(every)
             waited += every
-            every = min(every * 1.5, 2.0)
+            every = min(every * 1.2, 2.0)
         if job["state"] != "done":
             raise JobError(job)
         return job

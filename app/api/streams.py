@@ -11,12 +11,14 @@ from pydantic import BaseModel, ValidationError
 from app.api.once import with_body
 from app.config import Settings
 from app.errors import InvalidInput
-from app.services.many_rows import MAX_FAULTS, MAX_ROWS, Fault, refusal
+from app.services.many_rows import MAX_ROWS, Fault, refusal
 from app.web import uploads
 from app.web.uploads import Upload
 
 NDJSON, JSON = "application/x-ndjson", "application/json"
 MAX_BYTES = 64 * 1024**2
+MAX_LIST_BYTES = 16 * 1024**2
+"""A list is read as a whole, which takes many times its size; lines are read one by one."""
 Row = TypeVar("Row", bound=BaseModel)
 Made = TypeVar("Made")
 
@@ -58,9 +60,10 @@ def kind_of(request: Request) -> str:
 
 async def receive(request: Request, settings: Settings) -> Upload:
     """Store a body of many rows, and note in the claim what it holds."""
-    if kind_of(request) not in {NDJSON, JSON}:
+    most = {NDJSON: MAX_BYTES, JSON: MAX_LIST_BYTES}.get(kind_of(request))
+    if most is None:
         raise InvalidInput(f"Send the rows as {NDJSON}, one object a line, or as a list in {JSON}.")
-    most = min(MAX_BYTES, settings.max_file_bytes)
+    most = min(most, settings.max_file_bytes)
     stored = await uploads.receive_raw(request, settings.uploads, file_name="rows", max_bytes=most)
     with_body(request, stored.sha256)
     return stored
@@ -82,8 +85,6 @@ def read(
             made.append(make(line, row.model_validate(_object(value))))
         except (ValueError, RecursionError) as error:
             faults.append(Fault(line, _reason(error)))
-            if len(faults) == MAX_FAULTS:
-                break
     if faults:
         raise refusal(faults, outcome)
     return made

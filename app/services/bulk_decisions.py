@@ -2,7 +2,7 @@
 
 from collections import Counter as Tally
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from app import events
 from app.actor import Actor, Role
-from app.db import now
+from app.db import insert_rows, now
 from app.errors import InvalidInput
 from app.models.datasets import Dataset
 from app.models.examples import Example
@@ -63,9 +63,11 @@ class _Work:
     faults: list[Fault]
     changed: list[Fault]
     ids: list[int]
+    """The first and the last decision of each chunk."""
+    decided: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Ready:
     """A verdict that can be written down."""
 
@@ -99,7 +101,7 @@ def decide_many(
         work.sums.save(session, dataset.id)
         _record(session, work, wishes)
     ends = (min(work.ids), max(work.ids)) if work.ids else (None, None)
-    return Decided(len(work.ids), sorted(work.changed, key=lambda one: one.line), *ends)
+    return Decided(work.decided, sorted(work.changed, key=lambda one: one.line), *ends)
 
 
 def _numbered(session: Session, work: _Work, wishes: Sequence[Wish]) -> Iterator[tuple[int, Wish]]:
@@ -166,97 +168,74 @@ def _outcome(work: _Work, wish: Wish, row: Any) -> Outcome:
 
 def _write(session: Session, work: _Work, ready: Sequence[_Ready]) -> None:
     """Write decisions, rows and scores by one statement each."""
-    moment = now()
-    made = _decisions(session, work, ready, moment=moment)
-    work.ids += made.values()
-    session.connection().execute(
-        _CHANGE_EXAMPLE,
-        [
-            {
-                "of": one.row.id,
-                "to_state": one.outcome.state,
-                "to_label": one.outcome.label_id,
-                "by": work.actor.user_id,
-                "at": moment,
-                "decision": made[one.row.id],
-                "to_note": one.wish.note,
-            }
-            for one in ready
-        ],
+    ids = [one.row.id for one in ready]
+    before_id = session.scalar(sa.select(sa.func.max(Decision.id))) or 0
+    _insert_decisions(session, work, ready)
+    # The rows are locked: whatever was decided about them since is this.
+    made = (Decision.id > before_id, Decision.example_id.in_(ids))
+    unwatched = {"synchronize_session": False}
+    session.execute(
+        sa.update(Example)
+        .where(Example.id == Decision.example_id, *made)
+        .values(
+            label_id=Decision.new_label_id,
+            state=Decision.new_state,
+            last_decision_id=Decision.id,
+            decided_by_id=Decision.user_id,
+            decided_at=Decision.created_at,
+            note=Decision.note,
+            version=Example.version + 1,
+        ),
+        execution_options=unwatched,
     )
-    scored = [one for one in ready if one.row.is_issue is not None]
     run_id = work.dataset.current_run_id or 0
-    if scored:
-        session.connection().execute(
-            _CHANGE_SCORE,
-            [{"of": one.row.id, "of_run": run_id, "to_state": one.outcome.state} for one in scored],
-        )
-    findings.mark(session, run_id, [one.row.id for one in scored if one.row.kinds], is_open=False)
+    session.execute(
+        sa.update(Score)
+        .where(Score.run_id == run_id, Score.example_id == Decision.example_id, *made)
+        .values(state=Decision.new_state, is_open=False),
+        execution_options=unwatched,
+    )
+    findings.mark(session, run_id, [one.row.id for one in ready if one.row.kinds], is_open=False)
+    ends = session.execute(sa.select(sa.func.min(Decision.id), sa.func.max(Decision.id)).where(*made)).one()
+    work.ids += ends
+    work.decided += len(ready)
+    _count(work, ready)
+
+
+def _count(work: _Work, ready: Sequence[_Ready]) -> None:
     for one in ready:
         row, outcome = one.row, one.outcome
-        before = Standing(
-            row.split, row.given_label_id, row.label_id, row.state, bool(row.is_issue), row.kinds or 0
+        is_issue, kinds = bool(row.is_issue), row.kinds or 0
+        work.sums.move(
+            Standing(row.split, row.given_label_id, row.label_id, row.state, is_issue, kinds),
+            Standing(row.split, row.given_label_id, outcome.label_id, outcome.state, is_issue, kinds),
         )
-        work.sums.move(before, replace(before, label_id=outcome.label_id, state=outcome.state))
 
 
-def _decisions(session: Session, work: _Work, ready: Sequence[_Ready], *, moment: Any) -> dict[int, int]:
+def _insert_decisions(session: Session, work: _Work, ready: Sequence[_Ready]) -> None:
+    moment = now()
+    names = (
+        "dataset_id", "example_id", "user_id", "run_id", "verdict", "old_label_id", "new_label_id",
+        "old_state", "new_state", "previous_id", "note", "created_at",
+    )  # fmt: skip
     rows = [
-        {
-            "dataset_id": work.dataset.id,
-            "example_id": one.row.id,
-            "user_id": work.actor.user_id,
-            "run_id": work.dataset.current_run_id,
-            "verdict": one.wish.verdict,
-            "old_label_id": one.row.label_id,
-            "new_label_id": one.outcome.label_id,
-            "old_state": one.row.state,
-            "new_state": one.outcome.state,
-            "previous_id": one.row.last_decision_id,
-            "moves_given": False,
-            "note": one.wish.note,
-            "created_at": moment,
-        }
+        (
+            work.dataset.id,
+            one.row.id,
+            work.actor.user_id,
+            work.dataset.current_run_id,
+            one.wish.verdict,
+            one.row.label_id,
+            one.outcome.label_id,
+            one.row.state,
+            one.outcome.state,
+            one.row.last_decision_id,
+            one.wish.note,
+            moment,
+        )
         for one in ready
     ]
-    table = Decision.__table__
-    made = session.connection().execute(
-        sa.insert(table).returning(table.c.example_id, table.c.id),  # type: ignore[arg-type]
-        rows,
-    )
-    return {example_id: decision_id for example_id, decision_id in made}  # noqa: C416 — rows are not pairs to a type checker
-
-
-def _change_example() -> sa.Update:
-    kinds = Example.__table__.c
-    return (
-        sa.update(Example.__table__)  # type: ignore[arg-type]
-        .where(kinds.id == sa.bindparam("of", type_=kinds.id.type))
-        .values(
-            state=sa.bindparam("to_state", type_=kinds.state.type),
-            label_id=sa.bindparam("to_label", type_=kinds.label_id.type),
-            decided_by_id=sa.bindparam("by", type_=kinds.decided_by_id.type),
-            decided_at=sa.bindparam("at", type_=kinds.decided_at.type),
-            last_decision_id=sa.bindparam("decision", type_=kinds.last_decision_id.type),
-            note=sa.bindparam("to_note", type_=kinds.note.type),
-            version=kinds.version + 1,
-        )
-    )
-
-
-def _change_score() -> sa.Update:
-    kinds = Score.__table__.c
-    return (
-        sa.update(Score.__table__)  # type: ignore[arg-type]
-        .where(
-            kinds.run_id == sa.bindparam("of_run", type_=kinds.run_id.type),
-            kinds.example_id == sa.bindparam("of", type_=kinds.example_id.type),
-        )
-        .values(state=sa.bindparam("to_state", type_=kinds.state.type), is_open=False)
-    )
-
-
-_CHANGE_EXAMPLE, _CHANGE_SCORE = _change_example(), _change_score()
+    insert_rows(session, Decision.__table__, names, rows)
 
 
 def _record(session: Session, work: _Work, wishes: Sequence[Wish]) -> None:
@@ -264,7 +243,7 @@ def _record(session: Session, work: _Work, wishes: Sequence[Wish]) -> None:
     skipped = {fault.line for fault in work.changed}
     verdicts.subtract(wish.verdict.value for wish in wishes if wish.line in skipped)
     said = {
-        "rows": len(work.ids),
+        "rows": work.decided,
         "verdicts": {verdict: rows for verdict, rows in sorted(verdicts.items()) if rows},
         "first_decision_id": min(work.ids),
         "last_decision_id": max(work.ids),

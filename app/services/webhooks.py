@@ -17,15 +17,16 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app import events, queue
-from app.actor import Actor, Role
+from app.actor import LOCAL, Actor, Role
 from app.config import Settings
 from app.db import now
 from app.errors import Conflict, InvalidInput, NotFound
 from app.models.datasets import Dataset
 from app.models.events import Event
+from app.models.people import User
 from app.models.webhooks import Delivery, DeliveryState, Webhook
 from app.providers.addresses import Reach, check_url
-from app.services import datasets, vault
+from app.services import access, datasets, vault
 
 MAX_URL_CHARS = 2000
 MAX_WEBHOOKS = 50
@@ -184,6 +185,10 @@ def make_deliveries(session: Session) -> int:
     made, newest = 0, session.scalar(sa.select(sa.func.max(Event.id))) or 0
     active = sa.select(Webhook).where(Webhook.is_active.is_(True)).with_for_update(skip_locked=True)
     for webhook in session.scalars(active).all():
+        if not _may_still(session, webhook):
+            webhook.is_active = False
+            _record(session, "webhook.changed", webhook, actor=LOCAL)
+            continue
         found = _untold(session, webhook)
         for event in found:
             if not webhook.events or event.name in webhook.events:
@@ -195,6 +200,13 @@ def make_deliveries(session: Session) -> int:
         is_whole = len(found) < MOST_AT_ONCE
         webhook.seen_event_id = max(webhook.seen_event_id, newest if is_whole else found[-1].id)
     return made
+
+
+def _may_still(session: Session, webhook: Webhook) -> bool:
+    """Say whether who made a webhook could make it today: nobody goes on listening who has lost the role."""
+    maker = session.get_one(User, webhook.created_by_id)
+    role = Role.ADMIN if webhook.dataset_id is None else Role.LEAD
+    return maker.is_active and access.actor_of(session, maker).may(role, webhook.dataset_id)
 
 
 def _untold(session: Session, webhook: Webhook) -> Sequence[Event]:

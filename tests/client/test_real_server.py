@@ -17,6 +17,7 @@ import uvicorn
 from app.client import Client
 from app.config import Settings
 from app.db import Database
+from app.jobs import worker
 from app.samples import sample_path
 from app.web.app import create_app
 from tests.jobs.working import at_work
@@ -33,18 +34,26 @@ def address(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: Path) -> 
     database = Database(settings.url)
     config = uvicorn.Config(create_app(settings, database), port=0, log_config=None)
     server = uvicorn.Server(config)
+    with pytest.MonkeyPatch.context() as quick:
+        quick.setattr(worker, "POLL_SECONDS", 0.05)  # read once, as the worker starts
+        with at_work(settings, database):
+            yield from serve(server)
+    database.close()
+
+
+def serve(server: uvicorn.Server) -> Iterator[str]:
     thread = threading.Thread(target=server.run, daemon=True)
-    with at_work(settings, database):
-        thread.start()
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not server.started:
-            assert time.monotonic() < deadline, "the server has not started"
-            time.sleep(0.02)
-        port = server.servers[0].sockets[0].getsockname()[1]
+    thread.start()
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not server.started:
+        assert time.monotonic() < deadline, "the server has not started"
+        time.sleep(0.02)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
         yield f"http://127.0.0.1:{port}"
+    finally:
         server.should_exit = True
         thread.join(timeout=PATIENCE_SECONDS)
-    database.close()
 
 
 def test_the_page_about_the_client(

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from pydantic import SecretStr
 
 from app.actor import LOCAL
 from app.config import Settings
@@ -78,24 +79,24 @@ def until(database: Database, state: DeliveryState) -> Delivery:
 
 
 def test_a_message_is_signed_and_sent_until_it_is_taken(
-    any_settings: Settings, any_database: Database, receiver: Receiver
+    settings: Settings, database: Database, receiver: Receiver
 ) -> None:
-    settings = any_settings.model_copy(update={"worker_beat_seconds": 0.1})
-    dataset_id = factories.make_dataset(any_database)
+    settings = settings.model_copy(update={"worker_beat_seconds": 0.1})
+    dataset_id = factories.make_dataset(database)
     receiver.refuse = 1
-    with any_database.write() as session:
+    with database.write() as session:
         made = webhooks.add(
             session, settings, dataset_id, url=receiver.url, names=["dataset.renamed"], actor=LOCAL
         )
         secret = webhooks.secret_of(session, settings, made.id, actor=LOCAL)
-    with at_work(settings, any_database):
-        with any_database.write() as session:
+    with at_work(settings, database):
+        with database.write() as session:
             datasets.rename(session, dataset_id, "Renamed", actor=LOCAL)
-        first = until(any_database, DeliveryState.WAITING)
+        first = until(database, DeliveryState.WAITING)
         assert (first.attempts, first.status, first.error) == (1, 500, "The answer was 500.")
-        with any_database.write() as session:
+        with database.write() as session:
             session.get_one(Delivery, first.id).next_at = now() - dt.timedelta(seconds=1)
-        done = until(any_database, DeliveryState.DELIVERED)
+        done = until(database, DeliveryState.DELIVERED)
     assert (done.attempts, done.status, done.error) == (2, 204, None)
     assert len(receiver.messages) == 2
     (old, body), (new, again) = receiver.messages
@@ -112,6 +113,26 @@ def test_a_message_is_signed_and_sent_until_it_is_taken(
     assert abs(int(new["webhook-timestamp"]) - time.time()) < PATIENCE_SECONDS
 
 
+def test_a_secret_that_cannot_be_read_fails_the_attempt_alone(
+    settings: Settings, database: Database, receiver: Receiver
+) -> None:
+    dataset_id = factories.make_dataset(database)
+    with database.write() as session:
+        webhooks.add(session, settings, None, url=receiver.url, actor=LOCAL)
+    with database.write() as session:
+        datasets.rename(session, dataset_id, "Renamed", actor=LOCAL)
+    other = settings.model_copy(update={"secret_key": SecretStr("another")})
+    telling.tell(Context(other, database))
+    with database.read() as session:
+        delivery_id = session.scalars(sa.select(Delivery.id).limit(1)).one()
+    telling.tell_once(Context(other, database), delivery_id)
+    with database.read() as session:
+        found = session.get_one(Delivery, delivery_id)
+    assert (found.state, found.attempts) == (DeliveryState.WAITING, 1)
+    assert "cannot be decrypted" in (found.error or "")
+    assert receiver.messages == []
+
+
 def test_where_requests_may_not_go_nothing_is_sent(
     settings: Settings, database: Database, receiver: Receiver
 ) -> None:
@@ -122,12 +143,12 @@ def test_where_requests_may_not_go_nothing_is_sent(
         datasets.rename(session, dataset_id, "Renamed", actor=LOCAL)
     guarded = settings.model_copy(update={"outgoing": "public"})
     telling.tell(Context(guarded, database))
-    with database.write() as session:
-        queued = session.scalars(sa.select(Delivery)).all()
-        for one in queued[1:]:
-            session.delete(one)
-    with at_work(guarded, database):
-        found = until(database, DeliveryState.WAITING)
+    with database.read() as session:
+        delivery_id = session.scalars(sa.select(Delivery.id).limit(1)).one()
+    telling.tell_once(Context(guarded, database), delivery_id)
+    with database.read() as session:
+        found = session.get_one(Delivery, delivery_id)
+    assert found.state is DeliveryState.WAITING
     assert found.status is None
     assert "not a public address" in (found.error or "")
     assert receiver.messages == []

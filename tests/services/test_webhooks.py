@@ -13,7 +13,7 @@ from app.db import Database, now
 from app.errors import Conflict, Forbidden, InvalidInput, NotFound
 from app.models import Delivery, Event, Webhook
 from app.models.webhooks import DeliveryState
-from app.services import webhooks
+from app.services import people, webhooks
 from tests import factories
 
 URL = "http://127.0.0.1:9/told"
@@ -97,6 +97,21 @@ def test_nothing_is_told_of_the_time_of_a_pause(
         happen(any_database, "label.added", dataset_id)
         told(any_database)
     assert told(any_database) == [(hook, "label.added")]
+
+
+def test_who_has_lost_the_role_listens_no_more(database: Database, settings: Settings) -> None:
+    dataset_id = factories.make_dataset(database)
+    lead = factories.make_user(database, "Lea", Role.LEAD)
+    with database.write() as session:
+        hook = webhooks.add(session, settings, dataset_id, url=URL, names=["label.added"], actor=lead).id
+    happen(database, "label.added", dataset_id)
+    assert told(database) == [(hook, "label.added")]
+    with database.write() as session:
+        people.set_role(session, "Lea", Role.ANNOTATOR, actor=LOCAL)
+    happen(database, "label.added", dataset_id)
+    assert len(told(database)) == 1
+    with database.read() as session:
+        assert not session.get_one(Webhook, hook).is_active
 
 
 def note(database: Database, delivery_id: int, error: str | None) -> Delivery:

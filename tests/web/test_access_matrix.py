@@ -96,7 +96,7 @@ class World:
 def world(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: Path) -> Iterator[World]:
     home = tmp_path_factory.mktemp("matrix")
     copyfile(migrated_sqlite, home / "setright.db")
-    settings = Settings(_env_file=None, home=home, openai_api_key=SecretStr("key"), live_connections=0)
+    settings = Settings(_env_file=None, home=home, openai_api_key=SecretStr("key"))
     database = Undoing(settings.url)
     app = create_app(settings, database)
     ids = {name: one_of_everything(database, settings, name) for name in ("own", "other")}
@@ -148,15 +148,20 @@ def one_of_everything(database: Database, settings: Settings, name: str) -> dict
                 rows=20,
             ),
             "experiment": Experiment(**ended, version_id=version.id, trainer="linear"),
-            "draft": draft(waiting, layout),
-            "webhook": webhook(settings, dataset_id),
+            "draft": Import(
+                created_by_id=LOCAL.user_id,
+                dataset_name="x",
+                file_name="x.csv",
+                path=str(waiting),
+                layout=layout,
+                state=RunState.DRAFT,
+            ),
             "sample": Sample(**common, run_id=seen.current_run_id, rule={"kind": "all"}),
         }
         session.add_all(rows.values())
         session.flush()
         view = SavedView(dataset_id=dataset_id, user_id=LOCAL.user_id, name="v", is_shared=True)
-        told = Delivery(webhook_id=rows["webhook"].id, event_id=1, event_name="dataset.renamed")
-        session.add_all([view, told])
+        session.add(view)
         session.flush()
         labels = session.query(Label.id).filter_by(dataset_id=dataset_id).order_by(Label.name).all()
         example = session.query(Example.id).filter_by(dataset_id=dataset_id).order_by(Example.id).first()
@@ -164,7 +169,7 @@ def one_of_everything(database: Database, settings: Settings, name: str) -> dict
         return {
             **{key: row.id for key, row in rows.items()},
             "version": version.id,
-            "delivery": told.id,
+            **told(session, dataset_id, settings),
             "view": view.id,
             "picked": f"{example[0]}:1",
             **fine_tuned(session, ended, rows["export"], version, name),
@@ -179,19 +184,8 @@ def one_of_everything(database: Database, settings: Settings, name: str) -> dict
         }
 
 
-def draft(path: Path, layout: dict[str, Any]) -> Import:
-    return Import(
-        created_by_id=LOCAL.user_id,
-        dataset_name="x",
-        file_name="x.csv",
-        path=str(path),
-        layout=layout,
-        state=RunState.DRAFT,
-    )
-
-
-def webhook(settings: Settings, dataset_id: int) -> Webhook:
-    return Webhook(
+def told(session: Session, dataset_id: int, settings: Settings) -> dict[str, Any]:
+    webhook = Webhook(
         dataset_id=dataset_id,
         created_by_id=LOCAL.user_id,
         url="http://127.0.0.1:9/v1",
@@ -199,6 +193,12 @@ def webhook(settings: Settings, dataset_id: int) -> Webhook:
         first_event_id=0,
         seen_event_id=0,
     )
+    session.add(webhook)
+    session.flush()
+    delivery = Delivery(webhook_id=webhook.id, event_id=1, event_name="dataset.renamed")
+    session.add(delivery)
+    session.flush()
+    return {"webhook": webhook.id, "delivery": delivery.id}
 
 
 def fine_tuned(
