@@ -65,7 +65,7 @@ window.together = (() => {
   const POLL_MS = 15_000;
   let source = null;
   let polling = 0;
-  let known = "";
+  let known = null;
 
   function tell(text) {
     const news = JSON.parse(text);
@@ -75,7 +75,7 @@ window.together = (() => {
       if (count !== undefined) tab.querySelector("span").textContent = count;
     }
     const here = news.here.join("\n");
-    if (known && here !== known) beat();
+    if (known !== null && here !== known) beat();
     known = here;
   }
 

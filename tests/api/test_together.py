@@ -58,7 +58,7 @@ def test_a_second_opinion_comes_blind_and_a_disagreement_is_settled(
 ) -> None:
     there = f"/api/v1/datasets/{dataset_id}"
     ann, ben, lea = (tokens[name] for name in ("Ann", "Ben", "Lea"))
-    plan = client.put(f"{there}/second-opinions", json={"share": 1, "seed": 5}, headers=lea).json()
+    plan = client.patch(f"{there}/second-opinions", json={"share": 1, "seed": 5}, headers=lea).json()
     assert (plan["share"], plan["seed"], plan["waiting"]) == (1, 5, 0)
     row = client.post(f"{there}/leases", json={}, headers=ann).json()["example"]
     verdict = {"example_id": row["id"], "verdict": "accept", "version": row["version"], "note": "clearly"}

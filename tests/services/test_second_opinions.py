@@ -6,11 +6,11 @@ import sqlalchemy as sa
 from app.actor import LOCAL, Actor, Role
 from app.db import Database
 from app.errors import Conflict, Forbidden, InvalidInput, NotFound
-from app.models import Decision, Event, Example, Label, SecondOpinion
+from app.models import AssignedRow, Decision, Event, Example, Label, SecondOpinion
 from app.models.examples import ExampleState
 from app.models.review import Verdict
 from app.models.together import OpinionState
-from app.services import agreement, datasets, decisions, opinions, second_opinions
+from app.services import agreement, company, datasets, decisions, opinions, second_opinions
 from tests import factories
 
 
@@ -184,6 +184,27 @@ def test_a_first_verdict_that_changes_takes_its_second_opinion_along(
     with any_database.write() as session:
         decisions.undo(session, dataset_id, actor=ann)
     assert state(any_database, "r1") is OpinionState.WITHDRAWN
+
+
+@pytest.mark.usefixtures("twice")
+def test_rows_that_a_version_brings_back_have_no_second_opinion(
+    any_database: Database, dataset_id: int, lead: Actor, ann: Actor, bob: Actor
+) -> None:
+    for name in ("r1", "r2"):
+        decide(any_database, dataset_id, name, Verdict.ACCEPT, ann)
+    give(any_database, dataset_id, "r2", Verdict.KEEP, bob)
+    with any_database.write() as session:
+        number = row(any_database, "r1").id
+        session.add(AssignedRow(example_id=number, dataset_id=dataset_id, user_id=ann.user_id, is_done=True))
+    with any_database.write() as session:
+        rows = session.scalars(sa.select(Example).where(Example.external_id.in_(["r1", "r2"]))).all()
+        for one in rows:
+            one.state = ExampleState.OPEN
+        company.after_restoring(session, rows)
+    assert state(any_database, "r1") is None
+    assert state(any_database, "r2") is OpinionState.WITHDRAWN
+    with any_database.read() as session:
+        assert not session.get_one(AssignedRow, number).is_done
 
 
 def test_rows_decided_before_are_drawn_by_a_seed(

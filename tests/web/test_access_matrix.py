@@ -233,6 +233,8 @@ def filled(value: Any, ids: dict[str, Any]) -> Any:
     """Put the numbers of a dataset's rows where `{label}` and the like stand."""
     if isinstance(value, dict):
         return {key: filled(one, ids) for key, one in value.items()}
+    if isinstance(value, list):
+        return [filled(one, ids) for one in value]
     if not isinstance(value, str) or "{" not in value:
         return value
     if value.startswith("{") and value.endswith("}"):
