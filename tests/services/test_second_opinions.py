@@ -78,7 +78,10 @@ def test_two_who_agree_and_two_who_differ(
     assert row(any_database, "r2").label_id == label(any_database, "refund")
     with any_database.read() as session:
         found = session.scalars(sa.select(Event).where(Event.name == "second_opinion.given"))
-        assert [(one.actor_name, one.new["is"]) for one in found] == [("Bob", "agreed"), ("Bob", "disagreed")]
+        assert [(one.actor_name, (one.new or {})["is"]) for one in found] == [
+            ("Bob", "agreed"),
+            ("Bob", "disagreed"),
+        ]
         tally = second_opinions.tally(session, datasets.get(session, dataset_id))
         assert (tally.waiting, tally.agreed, tally.disagreed) == (0, 1, 1)
 
@@ -154,6 +157,7 @@ def test_a_third_person_or_a_lead_settles_a_difference(
     assert state(any_database, "r1") is OpinionState.SETTLED
     with any_database.read() as session:
         event = session.scalars(sa.select(Event).where(Event.name == "second_opinion.settled")).one()
+        assert event.old is not None
         assert event.old["second"]["state"] == "excluded"
     with any_database.write() as session:
         decisions.undo(session, dataset_id, actor=cas)
