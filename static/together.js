@@ -58,7 +58,6 @@ window.together = (() => {
   // A page that comes back from the browser's memory has given its rows back.
   window.addEventListener("pageshow", (event) => event.persisted && location.reload());
   setInterval(beat, Number(form.dataset.seconds) * 1000);
-  setTimeout(beat);
 
   // ---------- counters, as they change ----------
 
@@ -103,8 +102,12 @@ window.together = (() => {
   }
 
   document.addEventListener("visibilitychange", follow);
+  // The scripts of the page are all there by then.
+  document.addEventListener("DOMContentLoaded", () => {
+    beat();
+    follow();
+  });
   window.addEventListener("pagehide", () => source?.close());
-  follow();
 
   return { hold: (id) => taken.add(id), rows, beat };
 })();
