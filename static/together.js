@@ -58,14 +58,13 @@ window.together = (() => {
   // A page that comes back from the browser's memory has given its rows back.
   window.addEventListener("pageshow", (event) => event.persisted && location.reload());
   setInterval(beat, Number(form.dataset.seconds) * 1000);
-  setTimeout(beat);
 
   // ---------- counters, as they change ----------
 
   const POLL_MS = 15_000;
   let source = null;
   let polling = 0;
-  let known = "";
+  let known = null;
 
   function tell(text) {
     const news = JSON.parse(text);
@@ -75,7 +74,7 @@ window.together = (() => {
       if (count !== undefined) tab.querySelector("span").textContent = count;
     }
     const here = news.here.join("\n");
-    if (known && here !== known) beat();
+    if (known !== null && here !== known) beat();
     known = here;
   }
 
@@ -103,8 +102,12 @@ window.together = (() => {
   }
 
   document.addEventListener("visibilitychange", follow);
+  // The scripts of the page are all there by then.
+  document.addEventListener("DOMContentLoaded", () => {
+    beat();
+    follow();
+  });
   window.addEventListener("pagehide", () => source?.close());
-  follow();
 
   return { hold: (id) => taken.add(id), rows, beat };
 })();

@@ -99,6 +99,8 @@ class GivenOut(Out):
 class SettleIn(OpinionIn):
     """The verdict that settles a disagreement."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"verdict": "keep", "version": 2}]})
+
     version: Annotated[int, Field(ge=1, lt=2**31)]
     """The row's version the verdict was made on."""
 
@@ -153,7 +155,7 @@ def show(dataset_id: Id, session: ReadSession) -> Response:
     return answer(TallyOut(share=dataset.second_share, seed=dataset.second_seed, **counts))
 
 
-@router.put(
+@router.patch(
     "/datasets/{dataset_id:int}/second-opinions",
     name="api.second_opinions.plan",
     summary="Choose which rows are decided twice",
@@ -171,6 +173,7 @@ def plan(dataset_id: Id, body: PlanIn, actor: CurrentActor, session: WriteSessio
     "/datasets/{dataset_id:int}/second-opinions/next",
     name="api.second_opinions.take",
     summary="Be handed a row for a second opinion",
+    status_code=201,
     response_model=NextBlindOut,
 )
 def take(dataset_id: Id, actor: CurrentActor, session: WriteSession, settings: CurrentSettings) -> Response:
@@ -178,7 +181,7 @@ def take(dataset_id: Id, actor: CurrentActor, session: WriteSession, settings: C
     dataset = datasets.get(session, dataset_id)
     found = second_opinions.next_waiting(session, dataset, minutes=settings.lease_minutes, actor=actor)
     if found is None:
-        return answer(NextBlindOut(example=None))
+        return answer(NextBlindOut(example=None), status_code=201)
     row, example = found.row, found.row.example
     blind = BlindOut(
         example_id=example.id,
@@ -188,7 +191,7 @@ def take(dataset_id: Id, actor: CurrentActor, session: WriteSession, settings: C
         given=row.given,
         suggested=row.suggested,
     )
-    return answer(NextBlindOut(example=blind))
+    return answer(NextBlindOut(example=blind), status_code=201)
 
 
 @router.post(
@@ -218,6 +221,7 @@ def give(
     "/datasets/{dataset_id:int}/disagreements/next",
     name="api.second_opinions.take_disagreement",
     summary="Be handed a disagreement",
+    status_code=201,
     response_model=NextDisagreementOut,
 )
 def take_disagreement(
@@ -227,7 +231,7 @@ def take_disagreement(
     dataset = datasets.get(session, dataset_id)
     found = second_opinions.next_disagreement(session, dataset, minutes=settings.lease_minutes, actor=actor)
     if found is None:
-        return answer(NextDisagreementOut(disagreement=None))
+        return answer(NextDisagreementOut(disagreement=None), status_code=201)
     example = found.row.example
     shown = DisagreementOut(
         example_id=example.id,
@@ -236,7 +240,7 @@ def take_disagreement(
         first=SideOut.model_validate(found.first),
         second=SideOut.model_validate(found.second),
     )
-    return answer(NextDisagreementOut(disagreement=shown))
+    return answer(NextDisagreementOut(disagreement=shown), status_code=201)
 
 
 @router.post(

@@ -189,6 +189,7 @@ def take(
     "/datasets/{dataset_id:int}/leases/renew",
     name="api.together.renew",
     summary="Keep rows open",
+    status_code=201,
     response_model=RenewOut,
 )
 def renew(
@@ -197,7 +198,7 @@ def renew(
     """Keep rows that you were handed for some more minutes. Needs the role annotator."""
     dataset, minutes = datasets.get(session, dataset_id), settings.lease_minutes
     lost = leases.keep(session, dataset, body.example_ids, left=[], minutes=minutes, actor=actor)
-    return answer(RenewOut(lost=lost))
+    return answer(RenewOut(lost=lost), status_code=201)
 
 
 @router.delete(
@@ -254,13 +255,13 @@ def assign(dataset_id: Id, body: AssignmentIn, actor: CurrentActor, session: Wri
     "/datasets/{dataset_id:int}/assigned/{user_id:int}",
     name="api.together.take_back",
     summary="Take back assigned rows",
+    status_code=202,
     response_model=AssignmentOut,
 )
 def take_back(dataset_id: Id, user_id: Id, actor: CurrentActor, session: WriteSession) -> Response:
     """Take back the rows of a person that nobody has decided. Needs the role lead."""
-    return answer(
-        AssignmentOut.model_validate(assignments.request_return(session, dataset_id, user_id, actor=actor))
-    )
+    made = assignments.request_return(session, dataset_id, user_id, actor=actor)
+    return answer(AssignmentOut.model_validate(made), status_code=202)
 
 
 @router.get(

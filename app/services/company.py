@@ -1,5 +1,6 @@
 """What others have to do with a row that somebody decides: who has it open, to whom it was assigned."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from app.models.datasets import Dataset
 from app.models.examples import Example, ExampleState
 from app.models.people import User
 from app.models.review import Decision
-from app.models.together import AssignedRow, Lease, SecondOpinion
+from app.models.together import AssignedRow, Lease, OpinionState, SecondOpinion
 from app.services import leases, opinions
 
 
@@ -59,3 +60,19 @@ def after_undo(session: Session, company: Company, undone: Decision) -> None:
     if company.assigned is not None:
         company.assigned.is_done = undone.old_state is not ExampleState.OPEN
     opinions.after_undo(session, company.opinion, undone)
+
+
+def after_restoring(session: Session, examples: Sequence[Example]) -> None:
+    """Bring rows that a batch has put back in step with whose they were and who decided them twice."""
+    ids = [example.id for example in examples]
+    open_ids = [example.id for example in examples if example.state is ExampleState.OPEN]
+    reopened = sa.update(AssignedRow).where(AssignedRow.example_id.in_(open_ids), AssignedRow.is_done)
+    session.execute(reopened.values(is_done=False).execution_options(synchronize_session=False))
+    # What the two opinions were about is no longer what the row is.
+    of_rows = sa.select(SecondOpinion).where(SecondOpinion.example_id.in_(ids))
+    for opinion in session.scalars(of_rows):
+        if opinion.state is OpinionState.WAITING:
+            session.delete(opinion)
+        else:
+            opinion.state = OpinionState.WITHDRAWN
+    session.flush()

@@ -18,7 +18,7 @@ from app.models.examples import Example, ExampleState
 from app.models.review import Batch, BatchKind, Decision, Verdict
 from app.models.scoring import Score
 from app.models.versions import Version
-from app.services import batches, datasets, decisions, runs, versions
+from app.services import batches, company, datasets, decisions, runs, versions
 from app.services.comparing import LabelPair
 from app.services.counting import Standing, Sums
 from app.services.trails import Trail, given_anew, trails
@@ -236,6 +236,7 @@ def _bring_back(
             ),
         )
     session.flush()
+    company.after_restoring(session, [one.example for one in rows])
     sums.save(session, batch.dataset_id)
 
 

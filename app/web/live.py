@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
@@ -20,6 +21,7 @@ from app.web.words import number
 
 router = APIRouter(prefix="/datasets/{dataset_id:int}/live")
 
+log = logging.getLogger(__name__)
 LOOK_SECONDS = 2.0
 QUIET_SECONDS = 15.0
 """After so long without news a sign goes out, by which a dead connection is noticed."""
@@ -91,7 +93,11 @@ class Live:
         known: dict[int, str] = {}
         while self._watchers and not self._is_closed:
             for dataset_id in list(self._watchers):
-                news = await run_in_threadpool(_look, self._state.database, dataset_id)
+                try:
+                    news = await run_in_threadpool(_look, self._state.database, dataset_id)
+                except Exception:  # a database that is away for a moment comes back
+                    log.exception("the counters of dataset %d could not be read", dataset_id)
+                    continue
                 if news != known.get(dataset_id):
                     known[dataset_id] = news or ""
                     self._tell(dataset_id, news)

@@ -19,6 +19,7 @@ from tests.api.asking import walk
 
 Schema = dict[str, Any]
 NOUNS = {
+    "together", "second_opinions",
     "annotators",
     "me", "datasets", "labels", "imports", "scoring_runs", "issues", "examples", "decisions", "batches",
     "versions", "exports", "fine_tunes", "experiments", "events", "model_tests", "providers", "overview",

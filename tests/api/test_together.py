@@ -1,7 +1,6 @@
 """Working together by programs: leases, assignments, second opinions, agreement."""
 
 import pytest
-from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from app.actor import Role
@@ -43,7 +42,7 @@ def test_rows_are_assigned_and_found_by_their_filter(
     client: TestClient, dataset_id: int, tokens: dict[str, dict[str, str]]
 ) -> None:
     there, lea = f"/api/v1/datasets/{dataset_id}", tokens["Lea"]
-    me = client.get("/api/v1/me", headers=tokens["Ann"]).json()["id"]
+    me = client.get("/api/v1/me", headers=tokens["Ann"]).json()["user_id"]
     made = client.post(f"{there}/assignments", json={"shares": [{"user_id": me}]}, headers=lea)
     assert (made.status_code, made.json()["state"], made.json()["rows"]) == (201, "done", 5)
     (person,) = client.get(f"{there}/assigned", headers=lea).json()["items"]
@@ -58,7 +57,7 @@ def test_a_second_opinion_comes_blind_and_a_disagreement_is_settled(
 ) -> None:
     there = f"/api/v1/datasets/{dataset_id}"
     ann, ben, lea = (tokens[name] for name in ("Ann", "Ben", "Lea"))
-    plan = client.put(f"{there}/second-opinions", json={"share": 1, "seed": 5}, headers=lea).json()
+    plan = client.patch(f"{there}/second-opinions", json={"share": 1, "seed": 5}, headers=lea).json()
     assert (plan["share"], plan["seed"], plan["waiting"]) == (1, 5, 0)
     row = client.post(f"{there}/leases", json={}, headers=ann).json()["example"]
     verdict = {"example_id": row["id"], "verdict": "accept", "version": row["version"], "note": "clearly"}
@@ -78,5 +77,5 @@ def test_a_second_opinion_comes_blind_and_a_disagreement_is_settled(
     assert client.get(f"{there}/second-opinions", headers=lea).json()["settled"] == 1
 
 
-def test_a_nobody_is_turned_away(web: FastAPI, client: TestClient, dataset_id: int, tokens: object) -> None:
+def test_a_nobody_is_turned_away(client: TestClient, dataset_id: int, tokens: object) -> None:
     problem_of(client.get(f"/api/v1/datasets/{dataset_id}/leases"), 401)

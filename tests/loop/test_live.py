@@ -3,6 +3,8 @@
 import http.client
 import json
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -27,10 +29,15 @@ def terminal(tmp_path: Path, settings: Settings) -> Terminal:
     return Terminal(home=settings.home, database_url="", folder=tmp_path)
 
 
-def listen(address: str, dataset_id: int) -> http.client.HTTPResponse:
+@contextmanager
+def listening(address: str, dataset_id: int) -> Iterator[http.client.HTTPResponse]:
     connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=PATIENCE_SECONDS)
-    connection.request("GET", f"/datasets/{dataset_id}/live")
-    return connection.getresponse()
+    try:
+        connection.request("GET", f"/datasets/{dataset_id}/live")
+        with connection.getresponse() as response:
+            yield response
+    finally:
+        connection.close()
 
 
 def news(stream: http.client.HTTPResponse) -> dict[str, dict[str, dict[str, str]]]:
@@ -44,18 +51,21 @@ def news(stream: http.client.HTTPResponse) -> dict[str, dict[str, dict[str, str]
 
 def test_counters_follow_and_end_with_the_server(terminal: Terminal, database: Database) -> None:
     dataset_id = factories.make_dataset(database)
-    with serving(terminal, "serve", "--no-worker") as address:
-        stream = listen(address, dataset_id)
-        assert stream.status == 200
-        assert stream.getheader("Content-Type", "").startswith("text/event-stream")
-        assert news(stream)["counts"]["train"]["issues"] == "5"
-        full = listen(address, dataset_id)
-        assert full.status == 503
-        with database.write() as session:
-            first = session.query(Example).filter_by(external_id="r1").one()
-            decisions.decide(session, dataset_id, first.id, Verdict.KEEP, version=1, actor=LOCAL)
-        ends = time.monotonic() + PATIENCE_SECONDS
-        while news(stream)["counts"]["train"]["issues"] != "4":
-            assert time.monotonic() < ends, "the verdict was never told"
-        assert listen(address, 999).status == 404
-    assert stream.read().count(b"data: ") <= 1  # the server has ended it, and then itself
+    with ExitStack() as stack:
+        address = stack.enter_context(serving(terminal, "serve", "--no-worker"))
+        with listening(address, 999) as missing:
+            assert missing.status == 404
+        with listening(address, dataset_id) as stream:
+            assert stream.status == 200
+            assert stream.getheader("Content-Type", "").startswith("text/event-stream")
+            assert news(stream)["counts"]["train"]["issues"] == "5"
+            with listening(address, dataset_id) as full:
+                assert full.status == 503
+            with database.write() as session:
+                first = session.query(Example).filter_by(external_id="r1").one()
+                decisions.decide(session, dataset_id, first.id, Verdict.KEEP, version=1, actor=LOCAL)
+            ends = time.monotonic() + PATIENCE_SECONDS
+            while news(stream)["counts"]["train"]["issues"] != "4":
+                assert time.monotonic() < ends, "the verdict was never told"
+            stack.close()  # the server is asked to stop, and is waited for
+            assert stream.read().count(b"data: ") <= 1

@@ -6,11 +6,11 @@ import sqlalchemy as sa
 from app.actor import LOCAL, Actor, Role
 from app.db import Database
 from app.errors import Conflict, Forbidden, InvalidInput, NotFound
-from app.models import Decision, Event, Example, Label, SecondOpinion
+from app.models import AssignedRow, Decision, Event, Example, Label, SecondOpinion
 from app.models.examples import ExampleState
 from app.models.review import Verdict
 from app.models.together import OpinionState
-from app.services import agreement, datasets, decisions, opinions, second_opinions
+from app.services import agreement, company, datasets, decisions, opinions, second_opinions
 from tests import factories
 
 
@@ -78,7 +78,10 @@ def test_two_who_agree_and_two_who_differ(
     assert row(any_database, "r2").label_id == label(any_database, "refund")
     with any_database.read() as session:
         found = session.scalars(sa.select(Event).where(Event.name == "second_opinion.given"))
-        assert [(one.actor_name, one.new["is"]) for one in found] == [("Bob", "agreed"), ("Bob", "disagreed")]
+        assert [(one.actor_name, (one.new or {})["is"]) for one in found] == [
+            ("Bob", "agreed"),
+            ("Bob", "disagreed"),
+        ]
         tally = second_opinions.tally(session, datasets.get(session, dataset_id))
         assert (tally.waiting, tally.agreed, tally.disagreed) == (0, 1, 1)
 
@@ -154,6 +157,7 @@ def test_a_third_person_or_a_lead_settles_a_difference(
     assert state(any_database, "r1") is OpinionState.SETTLED
     with any_database.read() as session:
         event = session.scalars(sa.select(Event).where(Event.name == "second_opinion.settled")).one()
+        assert event.old is not None
         assert event.old["second"]["state"] == "excluded"
     with any_database.write() as session:
         decisions.undo(session, dataset_id, actor=cas)
@@ -184,6 +188,27 @@ def test_a_first_verdict_that_changes_takes_its_second_opinion_along(
     with any_database.write() as session:
         decisions.undo(session, dataset_id, actor=ann)
     assert state(any_database, "r1") is OpinionState.WITHDRAWN
+
+
+@pytest.mark.usefixtures("twice")
+def test_rows_that_a_version_brings_back_have_no_second_opinion(
+    any_database: Database, dataset_id: int, lead: Actor, ann: Actor, bob: Actor
+) -> None:
+    for name in ("r1", "r2"):
+        decide(any_database, dataset_id, name, Verdict.ACCEPT, ann)
+    give(any_database, dataset_id, "r2", Verdict.KEEP, bob)
+    with any_database.write() as session:
+        number = row(any_database, "r1").id
+        session.add(AssignedRow(example_id=number, dataset_id=dataset_id, user_id=ann.user_id, is_done=True))
+    with any_database.write() as session:
+        rows = session.scalars(sa.select(Example).where(Example.external_id.in_(["r1", "r2"]))).all()
+        for one in rows:
+            one.state = ExampleState.OPEN
+        company.after_restoring(session, rows)
+    assert state(any_database, "r1") is None
+    assert state(any_database, "r2") is OpinionState.WITHDRAWN
+    with any_database.read() as session:
+        assert not session.get_one(AssignedRow, number).is_done
 
 
 def test_rows_decided_before_are_drawn_by_a_seed(

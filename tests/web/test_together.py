@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from app.actor import Role
 from app.db import Database, now
-from app.models import Example, Lease, SecondOpinion
+from app.models import Dataset, Example, Lease, SecondOpinion
 from app.models.review import Verdict
 from app.models.together import OpinionState
 from app.services import decisions, leases, second_opinions
@@ -205,7 +205,7 @@ def test_a_wrong_share_is_refused(web: FastAPI, dataset_id: int, database: Datab
     assert lea.client.post(there, data={"percent": "101"}).status_code == 422
     assert lea.client.post(there, data={"percent": "nan"}).status_code == 422
     with database.read() as session:
-        assert second_opinions.tally(session, session.get_one(factories.Dataset, dataset_id)).waiting == 0
+        assert second_opinions.tally(session, session.get_one(Dataset, dataset_id)).waiting == 0
 
 
 def test_counters_are_told_to_whoever_asks(web: FastAPI, dataset_id: int, database: Database) -> None:
