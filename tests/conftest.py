@@ -109,7 +109,7 @@ def chromium() -> Iterator[Browser]:
     """Chromium, one a module: Playwright's event loop must not outlive the browser tests of its process."""
     path = chrome.executable()
     if path is None:
-        pytest.skip("no Chromium: `make test` as root installs Debian's package chromium")
+        pytest.skip("no Chromium: `make test` as root installs Debian's package chromium-headless-shell")
     expect.set_options(timeout=chrome.PATIENCE_MS)  # five seconds are not enough for a busy machine
     with chrome.launched(path) as browser:
         yield browser

@@ -3,10 +3,10 @@
 # on Debian and its like, as root. Elsewhere the tests that need it are skipped and say so.
 set -euo pipefail
 
-packages=(chromium fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji)
+packages=(chromium-headless-shell fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji)
 
 if [[ $EUID -ne 0 ]] || ! command -v apt-get >/dev/null; then
-    command -v chromium chromium-browser google-chrome >/dev/null ||
+    command -v chromium-headless-shell chromium chromium-browser google-chrome >/dev/null ||
         echo "No Chromium here, and no right to install it: the browser tests will be skipped."
     exit 0
 fi

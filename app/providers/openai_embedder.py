@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -176,18 +175,20 @@ class OpenAIEmbedder:
     def _answers(
         self, batches: list[list[Piece]]
     ) -> Iterator[tuple[list[Piece], npt.NDArray[np.float64], int]]:
+        if not batches:
+            return
         stop = threading.Event()
         pending: dict[Future[tuple[npt.NDArray[np.float64], int]], list[Piece]] = {}
         problem: BaseException | None = None
         todo = iter(batches)
-        with ThreadPoolExecutor(self._access.concurrency) as pool:
+        with self._client() as client, ThreadPoolExecutor(self._access.concurrency) as pool:
             try:
                 while True:
                     while problem is None and len(pending) < self._access.concurrency:
                         batch = next(todo, None)
                         if batch is None:
                             break
-                        pending[pool.submit(self._send, batch, stop)] = batch
+                        pending[pool.submit(self._send, client, batch, stop)] = batch
                     if not pending:
                         break
                     for future in wait(pending, return_when=FIRST_COMPLETED).done:
@@ -203,14 +204,16 @@ class OpenAIEmbedder:
         if problem is not None:
             raise problem
 
-    def _send(self, batch: list[Piece], stop: threading.Event) -> tuple[npt.NDArray[np.float64], int]:
+    def _send(
+        self, client: openai.OpenAI, batch: list[Piece], stop: threading.Event
+    ) -> tuple[npt.NDArray[np.float64], int]:
         inputs = [piece.content for piece in batch]
-        with translated(self._client.base_url.host, self._key):
+        with translated(client.base_url.host, self._key):
             for attempt in range(1, self._access.tries + 1):
                 if stop.wait(self._pace.seconds_to_wait()):
                     break
                 try:
-                    return _read(self._client.embeddings.create(model=self._model, input=inputs), len(inputs))
+                    return _read(client.embeddings.create(model=self._model, input=inputs), len(inputs))
                 except openai.APIError as problem:
                     pause = pause_before_next(problem, attempt)
                     if pause is None or attempt == self._access.tries:
@@ -225,7 +228,6 @@ class OpenAIEmbedder:
             raise Unavailable("There is no key for the embedder openai: set SETRIGHT_OPENAI_API_KEY.")
         return key.get_secret_value()
 
-    @cached_property
     def _client(self) -> openai.OpenAI:
         access = self._access
         return openai.OpenAI(

@@ -42,6 +42,22 @@ class Annotators:
     people: tuple[Annotator, ...]
 
 
+@dataclass(frozen=True)
+class Rater:
+    """Somebody who rated a row, and how good a run judged their ratings to be."""
+
+    name: str
+    quality: float | None
+
+
+@dataclass(frozen=True)
+class Rated:
+    """A label that a row was rated with, and by whom, the best annotator first."""
+
+    label: str
+    raters: tuple[Rater, ...]
+
+
 def are_rated(session: Session, dataset_id: int) -> bool:
     """Say whether a file of a dataset came with ratings."""
     columns = session.scalars(sa.select(Import.columns).where(Import.dataset_id == dataset_id))
@@ -80,6 +96,36 @@ def columns_of(session: Session, dataset_id: int, label_ids: Sequence[int]) -> d
     found = session.execute(sa.select(Label.source_name, Label.id).where(Label.dataset_id == dataset_id))
     columns = ((name, position.get(classes.get(label_id, label_id))) for name, label_id in found)
     return {name: column for name, column in columns if column is not None}
+
+
+def of_row(session: Session, dataset: Dataset, example: Example) -> list[Rated]:
+    """Return the ratings that a row came with, the most frequent label first, as labels are called today."""
+    ratings = (example.details or {}).get(RATINGS)
+    if not isinstance(ratings, dict):
+        return []
+    run = session.get(ScoringRun, dataset.current_run_id) if dataset.current_run_id else None
+    told = run.report.get("annotators") if run else None
+    quality = {one["name"]: one["quality"] for one in told["people"]} if told else {}
+    names = _names_today(session, dataset.id)
+    raters: dict[str, list[Rater]] = {}
+    for annotator, label in ratings.items():
+        raters.setdefault(names.get(label, str(label)), []).append(Rater(annotator, quality.get(annotator)))
+    found = [Rated(label, tuple(sorted(who, key=_worst_last))) for label, who in raters.items()]
+    return sorted(found, key=lambda one: (-len(one.raters), one.label))
+
+
+def _worst_last(rater: Rater) -> tuple[float, str]:
+    return -(rater.quality or 0.0), rater.name
+
+
+def _names_today(session: Session, dataset_id: int) -> dict[str, str]:
+    """Return for each label, as files write it, the name of the class it belongs to today."""
+    found = session.execute(
+        sa.select(Label.id, Label.source_name, Label.name).where(Label.dataset_id == dataset_id)
+    )
+    labels = {label_id: (source, name) for label_id, source, name in found}
+    classes = datasets.class_ids(session, dataset_id)
+    return {source: labels[classes.get(label_id, label_id)][1] for label_id, (source, _) in labels.items()}
 
 
 def get(session: Session, dataset: Dataset, *, actor: Actor) -> Annotators | None:

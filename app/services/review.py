@@ -14,7 +14,8 @@ from app.models.people import User
 from app.models.review import Decision
 from app.models.scoring import Score, ScoringRun
 from app.science.probabilities import unpack
-from app.services import datasets, evidence, narrowing, queue_order
+from app.services import annotators, datasets, evidence, narrowing, queue_order
+from app.services.annotators import Rated
 from app.services.evidence import Why
 from app.services.queue_filter import QueueFilter, Sort
 from app.services.queue_order import Place
@@ -79,6 +80,7 @@ class Resolver:
     history: list[DecisionLine]
     decided_by: str | None
     why: Why
+    ratings: list[Rated]
 
 
 def list_queue(
@@ -260,6 +262,7 @@ def resolver(session: Session, dataset: Dataset, row: QueueRow) -> Resolver:
         history=_history(session, example_id),
         decided_by=decider.name if decider else None,
         why=evidence.why(session, dataset, row.example, row.score, run, given=row.given),
+        ratings=annotators.of_row(session, dataset, row.example),
     )
 
 

@@ -6,13 +6,14 @@ import random
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from app.actor import LOCAL
 from app.config import Settings
 from app.db import Database
 from app.files.rows import Columns, Layout
-from app.models import Import
-from app.services import annotators, datasets, imports, scoring
+from app.models import Example, Import, Label
+from app.services import annotators, datasets, imports, labels, scoring
 from app.services.imports import ImportChoices
 from tests import factories
 from tests.api.asking import problem_of
@@ -83,6 +84,36 @@ def test_ratings_become_rows_and_tell_who_is_careless(
         page = client.get(f"/datasets/{scored}/annotators").text
     assert "&lt;i&gt;cas" in page
     assert "<i>cas" not in page
+
+
+def test_a_row_shows_who_rated_it_what_and_how_good_they_are(
+    settings: Settings, any_database: Database, scored: int
+) -> None:
+    with any_database.write() as session:
+        fault = session.scalars(sa.select(Label).where(Label.name == "fault")).one()
+        labels.change(
+            session,
+            scored,
+            fault.id,
+            name="defect",
+            was="fault",
+            description="",
+            colour=fault.colour,
+            actor=LOCAL,
+        )
+    with any_database.read() as session:
+        example = session.scalars(sa.select(Example).where(Example.external_id == "t1")).one()
+        found = annotators.of_row(session, datasets.get(session, scored), example)
+        given = example.details["ratings"]
+    assert {rater.name: one.label for one in found for rater in one.raters} == {
+        who: "defect" if label == "fault" else label for who, label in given.items()
+    }
+    assert len(found[0].raters) >= len(found[-1].raters)
+    with client_of(settings, any_database) as client:
+        page = client.get(f"/datasets/{scored}/review/{example.id}").text
+    assert "Ratings of this row" in page
+    assert "&lt;i&gt;cas" in page
+    assert "<dt>ratings</dt>" not in page
 
 
 def test_ratings_without_a_label_are_no_import(
