@@ -70,6 +70,7 @@ class Site:
     """A running server over a dataset."""
 
     port: int
+    pid: int
     database: Database
     dataset_id: int
     rows: int
@@ -94,6 +95,7 @@ def main() -> None:
             here.database.close()
         with site(Path(folder) / "paint", "", PAINT_ROWS) as opened:
             figures["paint_p95_ms"] = paint(opened, times)
+    figures["load"] = round(os.getloadavg()[0], 1)
     report.write("web", chosen, dict(sorted(figures.items(), key=lambda one: one[0] != "rows")))
 
 
@@ -128,7 +130,7 @@ def site(home: Path, address: str, rows: int) -> Iterator[Site]:
     process = subprocess.Popen(command, cwd=report.ROOT, stdout=subprocess.PIPE, text=True)
     try:
         line = process.stdout.readline() if process.stdout else ""
-        yield Site(int(line), here.database, dataset_id, rows)
+        yield Site(int(line), process.pid, here.database, dataset_id, rows)
     finally:
         process.terminate()
         process.wait()
@@ -141,7 +143,7 @@ def measure(opened: Site, kind: str, times: int) -> dict[str, float]:
     suffix = "" if kind == "sqlite" else "_postgres"
     return {
         f"counts_p95_ms{suffix}": p95(ask, [f"/api/v1/datasets/{opened.dataset_id}"], times),
-        f"decision_p95_ms_{kind}": decisions(opened, ask, times),
+        **decisions(opened, ask, kind, times),
         f"queue_p95_ms{suffix}": slowest(ask, opened, kind, "queue", filters(opened), times),
         f"search_p95_ms{suffix}": slowest(ask, opened, kind, "search", searches(), times),
     }
@@ -224,20 +226,33 @@ def percentile(found: list[float]) -> float:
     return statistics.quantiles(found, n=20)[-1]
 
 
-def decisions(opened: Site, ask: Callable[..., float], times: int) -> float:
-    """Decide about the worst rows one after the other, each with loading the row that comes then."""
+def decisions(opened: Site, ask: Callable[..., float], kind: str, times: int) -> dict[str, float]:
+    """Decide about the worst rows one after the other, each with loading the row that comes then.
+
+    The processor's time is the server's own, without the database's, and hardly depends on what else runs.
+    """
     with opened.database.read() as session:
         ids = session.scalars(
             sa.select(Score.example_id).where(Score.is_issue).order_by(Score.issue_rank).limit(times + 10)
         ).all()
-    found = []
+    found, before = [], _cpu_ms(opened.pid)
     for number, example_id in enumerate(ids):
         verdict = ("keep", "accept", "accept", "exclude", "needs_review")[number % 5]
         key = f"{opened.port}-{number}"
         form = {"version": "1", "verdict": verdict, "idempotency_key": key, "ahead": "true"}
         took = ask(f"{opened.path}/{example_id}", form, into="resolver")
         found.append(took + ask(f"{opened.path}/{example_id}/next", into="resolver"))
-    return percentile(found[10:])
+    return {
+        f"decision_p95_ms_{kind}": percentile(found[10:]),
+        f"decision_median_ms_{kind}": statistics.median(found[10:]),
+        f"decision_cpu_ms_{kind}": (_cpu_ms(opened.pid) - before) / len(found),
+    }
+
+
+def _cpu_ms(pid: int) -> float:
+    """Return how long a process has been computing, as Linux counts it."""
+    used = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[11:13]
+    return sum(map(int, used)) * 1000 / os.sysconf("SC_CLK_TCK")
 
 
 def bulk(here: Here, dataset_id: int, *, suffix: str) -> dict[str, float]:
