@@ -21,7 +21,6 @@ from app.api.answers import (
     listing,
     with_more,
 )
-from app.api.checks import CheckOut, EstimateOut, FaultOut
 from app.api.deps import CurrentActor, in_dataset, router_of
 from app.api.fine_tunes import FineTuneIn, FineTuneOut, start
 from app.api.streams import NDJSON
