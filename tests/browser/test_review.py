@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 from app.actor import Role
 from app.db import Database
-from app.models import Example
+from app.models import Example, Lease
 from app.models.examples import ExampleState
 from app.models.people import SignInMethod
 from app.models.review import Verdict
@@ -219,6 +219,7 @@ def test_a_colleague_was_faster(
     expect(page.locator("#resolver[data-ahead]")).to_have_count(1)
     with database.write() as session:
         row = session.query(Example).filter_by(external_id="r1").one()
+        session.query(Lease).delete()  # the time that Ben has the row for himself is over
         decisions.decide(session, dataset_id, row.id, Verdict.EXCLUDE, version=1, actor=ann)
     page.keyboard.press("q")
     alert = page.get_by_role("alert")
