@@ -145,7 +145,9 @@ def test_no_marks_of_unfinished_work() -> None:
     text_files = [
         path for suffix in ("py", "js", "css", "html", "md") for path in ROOT.glob(f"*/**/*.{suffix}")
     ]
-    ours = [path for path in text_files if not {".venv", "vendor", "dist"} & set(path.relative_to(ROOT).parts)]
+    ours = [
+        path for path in text_files if not {".venv", "vendor", "dist"} & set(path.relative_to(ROOT).parts)
+    ]
     assert ours
     found = [
         f"{path.relative_to(ROOT)}:{number}"

@@ -21,6 +21,7 @@ from app.api.answers import (
     listing,
     with_more,
 )
+from app.api.checks import CheckOut, EstimateOut, FaultOut
 from app.api.deps import CurrentActor, in_dataset, router_of
 from app.api.fine_tunes import FineTuneIn, FineTuneOut, start
 from app.api.streams import NDJSON
@@ -76,6 +77,13 @@ class FileIn(In):
             separator=self.separator,
             number_labels=self.number_labels,
         )
+
+
+class CheckIn(FileIn):
+    """Which file to check, and what a price is estimated for."""
+
+    epochs: Annotated[int, Field(ge=1, le=checks.MOST_EPOCHS)] = checks.USUAL_EPOCHS
+    """How often the service reads the file."""
 
 
 class ExportIn(FileIn):
@@ -201,6 +209,46 @@ def list_exports(request: Request, dataset_id: Id, session: ReadSession, page: C
     found, more = with_more(rows, page.limit)
     items = [ExportOut.model_validate(export) for export in found]
     return listing(request, items, cursor=found[-1].id if more else None)
+
+
+@router.get(
+    "/datasets/{dataset_id:int}/exports/check",
+    name="api.exports.check",
+    summary="Check a file for fine-tuning",
+    response_model=CheckOut,
+)
+def check(
+    dataset_id: Id, session: ReadSession, settings: CurrentSettings, query: Annotated[CheckIn, Query()]
+) -> Response:
+    """Say what a fine-tuning service would refuse or charge for; nothing is written or sent."""
+    dataset = datasets.get(session, dataset_id)
+    found = checks.preview(session, dataset, query.choices(session, dataset.id))
+    if found is None:
+        raise InvalidInput(f"Only {' and '.join(exports.CHAT_FORMATS)} are checked.")
+    checked, table = found.checked, checks.price_table(settings.prices)
+    estimates = checks.estimates(table, tokens=checked.tokens, epochs=query.epochs) if found.is_whole else ()
+    return answer(
+        CheckOut(
+            rows=checked.rows,
+            is_whole=found.is_whole,
+            blocking=checked.blocking,
+            warnings=checked.warnings,
+            counts={kind.value: count for kind, count in checked.counts.items()},
+            faults=[FaultOut.model_validate(one) for one in checked.faults],
+            tokens=checked.tokens,
+            tokenizer=checked.tokenizer,
+            is_bound=checked.is_bound,
+            estimates=[
+                EstimateOut(
+                    model=one.price.model,
+                    usd=one.usd,
+                    usd_per_million_tokens=one.price.usd_per_million_tokens,
+                    as_of=one.price.as_of.isoformat(),
+                )
+                for one in estimates
+            ],
+        )
+    )
 
 
 @router.get(

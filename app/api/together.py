@@ -7,7 +7,17 @@ from fastapi import Request
 from pydantic import ConfigDict, Field
 from starlette.responses import Response
 
-from app.api.answers import Exact, In, Listing, Out, RunOut, answer, listing
+from app.api.answers import (
+    CurrentPage,
+    Exact,
+    In,
+    Listing,
+    Out,
+    RunOut,
+    answer,
+    listing,
+    with_more,
+)
 from app.api.deps import CurrentActor, router_of
 from app.api.rows import ExampleOut, FilterIn, rows_out
 from app.services import agreement, assignments, datasets, handing_out, leases, presence
@@ -51,6 +61,8 @@ class NextOut(Out):
 
 class RenewIn(In):
     """Which rows stay open."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"example_ids": [17]}]})
 
     example_ids: Annotated[list[RowId], Field(max_length=200)]
     """Numbers of rows that you were handed."""
@@ -156,10 +168,13 @@ class AgreementOut(Out):
     summary="List the rows that people have open",
     response_model=Listing[LeaseOut],
 )
-def list_leases(request: Request, dataset_id: Id, session: ReadSession) -> Response:
-    """List the rows that people have open at this moment, those taken first first."""
+def list_leases(request: Request, dataset_id: Id, session: ReadSession, page: CurrentPage) -> Response:
+    """List the rows that people have open at this moment, by their numbers."""
     datasets.get(session, dataset_id)
-    return listing(request, [LeaseOut.model_validate(one) for one in leases.list_held(session, dataset_id)])
+    held = sorted(leases.list_held(session, dataset_id), key=lambda one: one.example_id)
+    found, more = with_more([one for one in held if one.example_id > (page.cursor or 0)], page.limit)
+    items = [LeaseOut.model_validate(one) for one in found]
+    return listing(request, items, cursor=found[-1].example_id if more else None)
 
 
 @router.post(
@@ -231,10 +246,13 @@ def list_present(dataset_id: Id, session: ReadSession) -> Response:
     summary="List who was assigned how many rows",
     response_model=Listing[AssignedOut],
 )
-def list_assigned(request: Request, dataset_id: Id, session: ReadSession) -> Response:
+def list_assigned(request: Request, dataset_id: Id, session: ReadSession, page: CurrentPage) -> Response:
     """List how far everybody is; the rows themselves are listed by the filter `assigned`."""
     people = assignments.list_people(session, datasets.get(session, dataset_id))
-    return listing(request, [AssignedOut.model_validate(one) for one in people])
+    known = sorted(people, key=lambda one: one.user_id)
+    found, more = with_more([one for one in known if one.user_id > (page.cursor or 0)], page.limit)
+    items = [AssignedOut.model_validate(one) for one in found]
+    return listing(request, items, cursor=found[-1].user_id if more else None)
 
 
 @router.post(
