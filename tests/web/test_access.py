@@ -168,7 +168,7 @@ def routes(web: FastAPI) -> list[APIRoute]:
 def filled(path: str) -> str:
     for name in (
         "dataset", "example", "import", "batch", "export", "fine_tune", "run", "sample", "label", "version",
-        "user", "token", "provider", "test", "experiment", "view",
+        "user", "token", "provider", "test", "experiment", "view", "webhook", "delivery",
     ):  # fmt: skip
         path = path.replace(f"{{{name}_id:int}}", "1")
     filled_in = path.replace("{kind}", "scoring").replace("{handle}", "0123456789abcdef")

@@ -96,7 +96,7 @@ class World:
 def world(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: Path) -> Iterator[World]:
     home = tmp_path_factory.mktemp("matrix")
     copyfile(migrated_sqlite, home / "setright.db")
-    settings = Settings(_env_file=None, home=home, openai_api_key=SecretStr("key"))
+    settings = Settings(_env_file=None, home=home, openai_api_key=SecretStr("key"), live_connections=0)
     database = Undoing(settings.url)
     app = create_app(settings, database)
     ids = {name: one_of_everything(database, settings, name) for name in ("own", "other")}

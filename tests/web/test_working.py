@@ -312,7 +312,8 @@ def test_history_names_who_did_what(browser: Browser, dataset_id: int, database:
     assert "v<1>" in page.text
     assert "v<1>" not in page.html
     only = browser.open(f"/datasets/{dataset_id}/history?name=dataset.renamed")
-    assert "row " not in only.text.split("Auto-fixes")[0]
+    assert "Requests → Fresh" in only.text
+    assert "accept: refund → order" not in only.text
     assert browser.open(f"/datasets/{dataset_id}/history?name=nothing.happened").status == 422
 
 
