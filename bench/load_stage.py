@@ -51,7 +51,9 @@ def prepared(home: Path, address: str, *, rows: int, people: dict[Role, int]) ->
     build(here.database, rows)
     cookies = {role: _let_in(here, role, count) for role, count in ({Role.ADMIN: 1} | people).items()}
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SETRIGHT_")}
-    environment |= {"SETRIGHT_HOME": str(home), "SETRIGHT_DATABASE_URL": address, "OMP_NUM_THREADS": "1"}
+    # The made-up rows have no vectors: learning from verdicts would embed them all first.
+    environment |= {"SETRIGHT_LEARN_EVERY": "0", "OMP_NUM_THREADS": "1"}
+    environment |= {"SETRIGHT_HOME": str(home), "SETRIGHT_DATABASE_URL": address}
     return Stage(home, environment, here, cookies)
 
 
