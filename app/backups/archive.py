@@ -5,6 +5,7 @@ import json
 import os
 import stat
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -17,6 +18,8 @@ MANIFEST = "manifest.json"
 FORMAT = 1
 BLOCK = 1 << 20
 Write = Callable[[bytes], object]
+DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError)
+"""What reading a broken zip raises; the last one of a compression that Python does not know."""
 
 
 @dataclass(frozen=True)
@@ -149,9 +152,20 @@ def reading(path: Path) -> Iterator[Archive]:
     """Open a backup; what is none, or was damaged, is `InvalidInput`."""
     try:
         with zipfile.ZipFile(path) as file:
-            yield Archive(path, file, _manifest(path, json.loads(file.read(MANIFEST))))
-    except (zipfile.BadZipFile, KeyError, TypeError, ValueError, EOFError, NotImplementedError) as error:
-        raise InvalidInput(f"{path} is no backup of Setright, or is damaged: {error}.") from None
+            yield Archive(path, file, _read_manifest(path, file))
+    except DAMAGED as error:
+        raise InvalidInput(_no_backup(path, error)) from None
+
+
+def _read_manifest(path: Path, file: zipfile.ZipFile) -> Manifest:
+    try:
+        return _manifest(path, json.loads(file.read(MANIFEST)))
+    except (KeyError, TypeError, ValueError) as error:
+        raise InvalidInput(_no_backup(path, error)) from None
+
+
+def _no_backup(path: Path, error: Exception) -> str:
+    return f"{path} is no backup of Setright, or is damaged: {error}."
 
 
 def _manifest(path: Path, said: Any) -> Manifest:
