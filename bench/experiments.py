@@ -47,6 +47,8 @@ class Chosen:
     sets: tuple[str, ...]
     seeds: tuple[int, ...]
     curve_points: int
+    is_brief: bool
+    """Whether to leave out the curve, and what the flagged rows alone bring."""
 
 
 def main() -> None:
@@ -68,7 +70,7 @@ def _chosen() -> Chosen:
     parser.add_argument("--trainer", default="linear", choices=("linear", "transformer"))
     parser.add_argument("--sets", default="")
     parser.add_argument("--seeds", default=",".join(map(str, SEEDS)))
-    parser.add_argument("--no-curve", action="store_true")
+    parser.add_argument("--brief", action="store_true")
     given, rest = parser.parse_known_args()
     options = report.options("experiments", rest)
     usual = QUICK_SETS if options.quick else SETS
@@ -77,7 +79,8 @@ def _chosen() -> Chosen:
         trainer=given.trainer,
         sets=tuple(given.sets.split(",")) if given.sets else usual,
         seeds=tuple(int(seed) for seed in given.seeds.split(",")),
-        curve_points=0 if given.no_curve else CURVE_POINTS,
+        curve_points=0 if given.brief else CURVE_POINTS,
+        is_brief=given.brief,
     )
 
 
@@ -106,7 +109,7 @@ def _ask(here: Here, dataset_id: int, chosen: Chosen) -> Experiment:
     wanted = experiments.Wanted(
         trainer=chosen.trainer,
         seeds=chosen.seeds,
-        version_names=[FLAGGED],
+        version_names=[] if chosen.is_brief else [FLAGGED],
         curve_points=chosen.curve_points,
     )
     with here.database.write() as session:

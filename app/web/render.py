@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from app.actor import Actor, Role
+from app.languages import catalogue, chosen
 from app.resources import folder
 from app.web import access_words, words
 
@@ -178,6 +179,14 @@ def _environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         # A line's end stays a space between words, also after a tag; trim_blocks would glue them together.
         lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    made.policies["ext.i18n.trimmed"] = True
+    # The extension adds the method.
+    made.install_gettext_callables(  # type: ignore[attr-defined]
+        lambda sentence: catalogue(chosen()).gettext(sentence),
+        lambda one, many, n: catalogue(chosen()).ngettext(one, many, n),
+        newstyle=True,
     )
     made.filters.update({**words.FILTERS, **access_words.FILTERS})
     return made
