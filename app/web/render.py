@@ -187,6 +187,7 @@ def _environment() -> jinja2.Environment:
         lambda sentence: catalogue(chosen()).gettext(sentence),
         lambda one, many, n: catalogue(chosen()).ngettext(one, many, n),
         newstyle=True,
+        pgettext=lambda context, sentence: catalogue(chosen()).pgettext(context, sentence),
     )
     made.filters.update({**words.FILTERS, **access_words.FILTERS})
     return made
