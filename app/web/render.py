@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from app.actor import Actor, Role
-from app.languages import catalogue, chosen
+from app.languages import LANGUAGES, catalogue, chosen, direction
 from app.resources import folder
 from app.web import access_words, words
 
@@ -159,9 +159,21 @@ def _render(request: Request, template: str, **values: Any) -> str:
         "static": static,
         "may": may,
         "here": request.url.path,
+        "back_here": _back_here(request),
+        "language": chosen(),
+        "direction": direction(chosen()),
+        "languages": LANGUAGES,
     }
     shared["may_manage"] = actor is not None and actor.may(Role.ADMIN)
     return _UNSENDABLE.sub("\ufffd", _environment().get_template(template).render(**shared, **values))
+
+
+def _back_here(request: Request) -> str:
+    """Return the address of a page that can be asked for again."""
+    if request.method != "GET":
+        return "/"
+    query = f"?{request.url.query}" if request.url.query else ""
+    return f"{request.url.path}{query}"
 
 
 def _dataset_id(values: Mapping[str, Any]) -> int | None:
@@ -187,6 +199,8 @@ def _environment() -> jinja2.Environment:
         lambda sentence: catalogue(chosen()).gettext(sentence),
         lambda one, many, n: catalogue(chosen()).ngettext(one, many, n),
         newstyle=True,
+        pgettext=lambda context, sentence: catalogue(chosen()).pgettext(context, sentence),
+        npgettext=lambda context, one, many, n: catalogue(chosen()).npgettext(context, one, many, n),
     )
     made.filters.update({**words.FILTERS, **access_words.FILTERS})
     return made
