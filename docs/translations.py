@@ -58,7 +58,7 @@ def main(languages: list[str]) -> None:
     for language in languages or sorted(path.stem for path in FOLDER.glob("*.po")):
         path = renew(language, found)
         missing = sum(1 for one in read(language) if one.id and not _is_whole(one.string))
-        print(f"{path.relative_to(ROOT)}: {len(found)} sentences, {missing} to be translated")
+        sys.stdout.write(f"{path.relative_to(ROOT)}: {len(found)} sentences, {missing} to be translated\n")
 
 
 def _is_whole(said: str | tuple[str, ...] | list[str]) -> bool:

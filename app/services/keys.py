@@ -47,7 +47,7 @@ KEYMAPS: dict[str, dict[str, str]] = {
 }
 """Keymaps to choose from: the same places on three keyboards, and Prodigy's keys."""
 NAMED = {
-    N_("space"): N_("Space"),
+    "space": N_("Space"),
     "backspace": "⌫",
     "delete": "Del",
     "arrowup": "↑",

@@ -1,4 +1,4 @@
-"""Sentences that workers keep and pages show, where those who make them know no language: for the catalogue."""
+"""Sentences that workers keep and pages show, where those who make them know no language."""
 
 from app.languages import N_
 
@@ -16,22 +16,22 @@ SENTENCES = (
         "replacement is right with a probability of at least %(least)s."
     ),
     N_(
-        "People decided %(rows)s of the recommended rows, and too often against the suggestion: the others are "
-        "no longer recommended."
+        "People decided %(rows)s of the recommended rows, and too often against the suggestion: the others "
+        "are no longer recommended."
     ),
     N_(
         "Going by %(reviewed)s reviewed rows, suggestions of any confidence are right for about %(share)s of "
         "the rows left besides: replacing gains at least %(gain)s right labels a row, with %(sure)s certainty."
     ),
     N_(
-        "Going by %(reviewed)s reviewed rows, suggestions with a confidence of at least %(least)s are right for "
-        "about %(share)s of the rows left besides: replacing gains at least %(gain)s right labels a row, with "
-        "%(sure)s certainty."
+        "Going by %(reviewed)s reviewed rows, suggestions with a confidence of at least %(least)s are right "
+        "for about %(share)s of the rows left besides: replacing gains at least %(gain)s right labels a row, "
+        "with %(sure)s certainty."
     ),
     N_("Similar rows were looked for approximately, as there are so many: a few are missing."),
     N_(
-        "With %(rows)s rows, similar rows were not looked for (SETRIGHT_NEIGHBOUR_ROWS is %(most)s): outliers, "
-        "and near duplicates and leaks whose texts differ, are left out."
+        "With %(rows)s rows, similar rows were not looked for (SETRIGHT_NEIGHBOUR_ROWS is %(most)s): "
+        "outliers, and near duplicates and leaks whose texts differ, are left out."
     ),
     N_(
         "With %(rows)s rows, similar rows are only looked for after `pip install 'setright[ann]'`: outliers, "
@@ -43,8 +43,8 @@ SENTENCES = (
     ),
     N_("Similar rows could not be looked for: the worker's log says why."),
     N_(
-        "%(label)s was merged into %(into)s after these scores were computed; the probabilities of the two were "
-        "added up. Score again to learn the new label set."
+        "%(label)s was merged into %(into)s after these scores were computed; the probabilities of the two "
+        "were added up. Score again to learn the new label set."
     ),
     N_(
         "Something broke that should not have, %(times)s times in a row. The worker's log says what, under "

@@ -46,32 +46,32 @@ KIND_MEANINGS = {
     IssueKind.BROKEN: N_("empty, garbled or far too long"),
 }
 PHASES = {
-    N_("embed"): N_("Reading the texts"),
-    N_("predict"): N_("Predicting rows from the others"),
-    N_("issues"): N_("Finding label issues"),
-    N_("save"): N_("Saving the scores"),
-    N_("asked_to_wait"): N_("The provider asks to wait"),
-    N_("validating_files"): N_("The provider looks at the file"),
-    N_("asking"): N_("Asking for the test rows"),
-    N_("neighbours"): N_("Finding similar rows"),
-    N_("save_evidence"): N_("Saving the evidence"),
-    N_("drawing"): N_("Drawing rows"),
-    N_("applying"): N_("Changing rows"),
-    N_("undoing"): N_("Putting rows back"),
-    N_("scoring"): N_("Adding up the scores"),
-    N_("assigning"): N_("Assigning rows"),
-    N_("taking_back"): N_("Taking rows back"),
-    N_("train"): N_("Training models"),
+    "embed": N_("Reading the texts"),
+    "predict": N_("Predicting rows from the others"),
+    "issues": N_("Finding label issues"),
+    "save": N_("Saving the scores"),
+    "asked_to_wait": N_("The provider asks to wait"),
+    "validating_files": N_("The provider looks at the file"),
+    "asking": N_("Asking for the test rows"),
+    "neighbours": N_("Finding similar rows"),
+    "save_evidence": N_("Saving the evidence"),
+    "drawing": N_("Drawing rows"),
+    "applying": N_("Changing rows"),
+    "undoing": N_("Putting rows back"),
+    "scoring": N_("Adding up the scores"),
+    "assigning": N_("Assigning rows"),
+    "taking_back": N_("Taking rows back"),
+    "train": N_("Training models"),
 }
 SCORING_STEPS = {
-    N_("embed"): N_("Read the texts"),
-    N_("predict"): N_("Predict each row from the others"),
-    N_("issues"): N_("Find label issues"),
-    N_("save"): N_("Save the scores"),
-    N_("neighbours"): N_("Find similar rows"),
-    N_("save_evidence"): N_("Save the evidence"),
+    "embed": N_("Read the texts"),
+    "predict": N_("Predict each row from the others"),
+    "issues": N_("Find label issues"),
+    "save": N_("Save the scores"),
+    "neighbours": N_("Find similar rows"),
+    "save_evidence": N_("Save the evidence"),
 }
-EMBEDDERS = {N_("use"): N_("multilingual sentence encoder"), N_("tfidf"): N_("words and their weights")}
+EMBEDDERS = {"use": N_("multilingual sentence encoder"), "tfidf": N_("words and their weights")}
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _NEARLY_NOW = 10
 _KIB = 1024
