@@ -21,7 +21,8 @@ SENTENCES = (
     ),
     N_(
         "Going by %(reviewed)s reviewed rows, suggestions of any confidence are right for about %(share)s of "
-        "the rows left besides: replacing gains at least %(gain)s right labels a row, with %(sure)s certainty."
+        "the rows left besides: replacing gains at least %(gain)s right labels a row, with %(sure)s "
+        "certainty."
     ),
     N_(
         "Going by %(reviewed)s reviewed rows, suggestions with a confidence of at least %(least)s are right "

@@ -11,7 +11,6 @@ from app.actor import Actor, Role
 from app.config import Settings
 from app.db import Database
 from app.errors import InvalidInput
-from app.languages import _
 from app.services import datasets, estimating, scoring
 from app.web import uploads
 from app.web.deps import CurrentActor, CurrentDatabase, CurrentSettings, Id, ReadSession, require_there
@@ -92,4 +91,4 @@ def _choices(fields: dict[str, str]) -> Choices:
         return Choices.model_validate({name: value for name, value in fields.items() if value})
     except ValidationError as error:
         first = error.errors()[0]
-        raise InvalidInput(_("%(loc)s: %(msg)s.", loc=first["loc"][0], msg=first["msg"])) from None
+        raise InvalidInput(f"{first['loc'][0]}: {first['msg']}.") from None
