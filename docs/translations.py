@@ -3,6 +3,7 @@
 Named with a language that has no catalogue yet, as in `python -m docs.translations ar`, it begins one.
 """
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -34,16 +35,14 @@ def _is_read(folder: str | os.PathLike[str]) -> bool:
     return Path(folder).relative_to(ROOT).parts[0] in {"app", "templates"}
 
 
-def renew(language: str, found: Catalog) -> Path:
-    """Write the catalogue of a language with the sentences there are now; what it has for them stays."""
-    path = FOLDER / f"{language}.po"
-    known = (
-        read(language) if path.exists() else Catalog(locale=language.replace("-", "_"), project="Setright")
-    )
+def renewed(language: str, found: Catalog) -> bytes:
+    """Return the file of a language with the sentences there are now; what it has for them stays."""
+    is_known = (FOLDER / f"{language}.po").exists()
+    known = read(language) if is_known else Catalog(locale=language.replace("-", "_"), project="Setright")
     known.update(found, no_fuzzy_matching=True, update_creation_date=False)
-    with path.open("wb") as file:
-        write_po(file, known, width=WIDTH, sort_by_file=True, include_lineno=False, ignore_obsolete=True)
-    return path
+    file = io.BytesIO()
+    write_po(file, known, width=WIDTH, sort_by_file=True, include_lineno=False, ignore_obsolete=True)
+    return file.getvalue()
 
 
 def read(language: str) -> Catalog:
@@ -56,7 +55,8 @@ def main(languages: list[str]) -> None:
     """Write the catalogues of these languages, or of all that have one."""
     found = gather()
     for language in languages or sorted(path.stem for path in FOLDER.glob("*.po")):
-        path = renew(language, found)
+        path = FOLDER / f"{language}.po"
+        path.write_bytes(renewed(language, found))
         missing = sum(1 for one in read(language) if one.id and not _is_whole(one.string))
         sys.stdout.write(f"{path.relative_to(ROOT)}: {len(found)} sentences, {missing} to be translated\n")
 
