@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app.actor import Actor
-from app.languages import N_
+from app.languages import N_, _
 from app.models.events import Event
 
 NAMES = {
@@ -93,6 +93,11 @@ NAMES = {
     "token.revoked": N_("A token was revoked."),
 }
 """Every event that can be recorded, and what it means."""
+
+
+def meanings() -> dict[str, str]:
+    """Return what every event means, in the language of the request."""
+    return {name: _(meaning) for name, meaning in NAMES.items()}
 
 
 def record(

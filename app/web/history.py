@@ -96,7 +96,7 @@ def index(
         "history/index.html",
         dataset=dataset,
         lines=[_line(request, event, names) for event in shown],
-        meanings={name: _(meaning) for name, meaning in events.NAMES.items()},
+        meanings=events.meanings(),
         nouns=[noun for noun in history.NOUNS if noun not in HIDDEN_NOUNS],
         names=_names_of(wanted.noun),
         people=history.people(session),

@@ -7,8 +7,8 @@ from pydantic import BaseModel, SecretStr
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
+from app import events
 from app.actor import Actor, Role, role_name
-from app.events import NAMES
 from app.languages import _
 from app.models.people import User
 from app.services import access, access_log, datasets, people, sessions
@@ -62,7 +62,7 @@ def index(request: Request, session: ReadSession, actor: CurrentActor) -> Respon
         standings=access_log.standings(session),
         roles=list(Role),
         lines=access_log.newest(session, actor=actor),
-        meanings=NAMES,
+        meanings=events.meanings(),
     )
 
 

@@ -110,7 +110,7 @@ def test_a_viewer_may_look(web: FastAPI, database: Database, dataset_id: int, pa
         if button.attributes.get("formmethod", form.method) == "post" and not button.is_disabled
     }
     views = f"/datasets/{dataset_id}/views"
-    own = {"/sign-out", "/hints/close", views, f"{views}/columns"}  # what one keeps for oneself
+    own = {"/sign-out", "/language", "/hints/close", views, f"{views}/columns"}  # what one keeps for oneself
     assert offered <= own, "a viewer is offered nothing that would be refused"
 
 
