@@ -74,7 +74,10 @@ SENTENCES = (
     N_("switched off"),
     N_("active"),
     N_("signs in by single sign-on"),
-    N_("%(role)s, in named datasets only"),
+    N_("viewer, in named datasets only"),
+    N_("annotator, in named datasets only"),
+    N_("lead, in named datasets only"),
+    N_("admin, in named datasets only"),
 )
 """In English as they are kept; `retold` finds them."""
 NOUNS = {
