@@ -26,7 +26,8 @@ SPEAKING = {"_", "gettext", "ngettext", "pgettext", "npgettext"}
 WORD = re.compile(r"[A-Za-z]{2,}")
 SENTENCE = re.compile(r"[A-Za-z]{2,},? [A-Za-z]{2,}")
 SAME_EVERYWHERE = {
-    "API", "Setright", "‹› · ‹› workbench", "openai", "SHA-256", "https://host/v1", "https://host/setright",
+    "API", "‹› API", "Setright", "· Setright", "Webhooks", "SVG", "PNG", "CSV",
+    "‹› · ‹› workbench", "openai", "SHA-256", "https://host/v1", "https://host/setright",
     "scoring.finished export.finished", "order_status = O", "text,label Where is my parcel?,order_status",
     'class="mark-‹›" fill="‹›" stroke="‹›" stroke-width="‹›" stroke-dasharray="‹›"',
 }  # fmt: skip

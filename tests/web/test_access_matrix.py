@@ -61,8 +61,8 @@ from tests.access_matrix import (
 )
 from tests.web.reading import english_in
 
-NOT_TRANSLATED = ("Where is my parcel", "The three surest are worth it")
-"""Examples of what to type, and the advice of a made-up run."""
+NOT_TRANSLATED = ("Where is my parcel", "The three surest are worth it", "openai, other, own")
+"""Examples of what to type, the advice of a made-up run, and names of services."""
 PERSONS = ("nobody", *Role, "raised", "lowered", "guest")
 
 

