@@ -11,6 +11,8 @@ from app.languages import ENGLISH, catalogue, chosen
 
 _FIGURE = re.compile(r"%\((\w+)\)[sr]|%%")
 _BETWEEN = re.compile(r"(?<=[.!?]) (?=[A-Z0-9])")
+MOST_CHARS = 2000
+"""Of what is looked for; sentences are shorter."""
 LEAST_LETTERS = 12
 """Sentences with fewer letters besides their figures would fit too much."""
 
@@ -20,7 +22,7 @@ Frame = tuple[re.Pattern[str], str]
 def retold(kept: str) -> str:
     """Return a sentence, or several, that were kept in English; what is in no catalogue stays as it is."""
     language = chosen()
-    if language == ENGLISH or not kept:
+    if language == ENGLISH or not kept or len(kept) > MOST_CHARS:
         return kept
     whole = _retold(kept, language)
     if whole is not None:

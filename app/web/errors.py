@@ -15,6 +15,7 @@ from app.api.problems import http_problem, invalid_problem
 from app.api.problems import problem as api_problem
 from app.errors import AppError, InvalidInput, NotFound, RowsRefused, TooMany, Unauthorized
 from app.languages import N_, _
+from app.languages.retelling import retold
 from app.web.render import html, is_fragment, url
 from app.web.signing_in import sign_in_page
 
@@ -47,7 +48,8 @@ def answer_error(request: Request, error: AppError) -> Response:
         return _to_sign_in(request, error)
     if isinstance(error, RowsRefused) and request.url.path.startswith(API):
         return api_problem(request, error.status, str(error), faults=error.faults)
-    response = _answer(request, error.status, str(error))
+    # What another process has said is English.
+    response = _answer(request, error.status, retold(str(error)))
     if isinstance(error, TooMany):
         response.headers["Retry-After"] = str(error.seconds)
     return response

@@ -22,7 +22,7 @@ from app.models.datasets import Dataset, Label
 from app.services.overview import ClassRow, Histogram, KindRow, PairRow
 from app.services.progress import Course
 from app.web.render import url
-from app.web.words import kind_name, number, percent
+from app.web.words import day, hour, kind_name, number, percent
 
 WHOLE, HALF = 1096, 540
 MOST_IN_MATRIX = 14
@@ -158,9 +158,7 @@ def progress_chart(course: Course) -> Chart:
     """Draw the resolved rows over time, by hand and in bulk."""
     begins = [moment.begins_at for moment in course.moments]
     places = [begins_at.timestamp() for begins_at in begins]
-    written = [
-        f"{begins_at:%d %b %H:00}" if course.is_hourly else f"{begins_at:%d %b %Y}" for begins_at in begins
-    ]
+    written = [hour(begins_at) if course.is_hourly else day(begins_at) for begins_at in begins]
     by_hand = [Point(at, one.by_hand) for at, one in zip(places, course.moments, strict=True)]
     in_bulk = [Point(at, one.in_bulk) for at, one in zip(places, course.moments, strict=True)]
     series = [Series(_("by hand"), by_hand)]

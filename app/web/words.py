@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.db import now
-from app.languages import N_, _, n_, pgettext
+from app.languages import ENGLISH, N_, _, chosen, n_, pgettext
 from app.languages.retelling import retold
 from app.models.columns import RunState
 from app.models.evidence import IssueKind, kinds_of
@@ -166,7 +166,13 @@ def epoch(seconds: int) -> str:
 
 def day(value: dt.datetime) -> str:
     """Write a point in time as its day."""
-    return f"{value:%d %b %Y}"
+    # Python's names of months are English.
+    return f"{value:%d %b %Y}" if chosen() == ENGLISH else f"{value:%Y-%m-%d}"
+
+
+def hour(value: dt.datetime) -> str:
+    """Write a point in time as its day and hour."""
+    return f"{value:%d %b %H:00}" if chosen() == ENGLISH else f"{value:%m-%d %H:00}"
 
 
 def plural(count: int, one: str, many: str = "") -> str:

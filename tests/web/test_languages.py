@@ -132,3 +132,10 @@ def test_what_is_kept_is_english_whoever_asked(
         for version in made:
             assert version.reason.isascii()
             assert version.name.isascii()
+
+
+def test_what_another_process_says_of_a_file_is_told_in_chinese(client: TestClient) -> None:
+    """Files are looked at in a process of their own, which has no language."""
+    answer = client.post("/imports", files={"file": ("x.csv", b"%PDF-1.7\n%binary")}, headers=CHINESE)
+    assert answer.status_code == 422
+    assert "x.csv 不是文本表格，而是PDF 文档。" in answer.text
