@@ -139,3 +139,8 @@ def test_what_another_process_says_of_a_file_is_told_in_chinese(client: TestClie
     answer = client.post("/imports", files={"file": ("x.csv", b"%PDF-1.7\n%binary")}, headers=CHINESE)
     assert answer.status_code == 422
     assert "x.csv 不是文本表格，而是PDF 文档。" in answer.text
+
+
+def test_the_choice_repeats_no_address_that_was_refused(client: TestClient) -> None:
+    """A secret may stand in it."""
+    assert 'name="back" value="/"' in client.get("/nowhere?key=secret").text
