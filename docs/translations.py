@@ -22,7 +22,7 @@ WIDTH = 110
 def gather() -> Catalog:
     """Return every sentence that stands in the code and the templates, with the files it stands in."""
     with (FOLDER / "babel.cfg").open(encoding="utf-8") as file:
-        methods, options = parse_mapping_cfg(file)
+        methods, options = parse_mapping_cfg(file)  # type: ignore[no-untyped-call] # babel says no types here
     found = Catalog(fuzzy=False)
     for name, _line, message, comments, context in extract_from_dir(
         ROOT, methods, options, keywords=KEYWORDS, directory_filter=_is_read
@@ -57,11 +57,11 @@ def main(languages: list[str]) -> None:
     for language in languages or sorted(path.stem for path in FOLDER.glob("*.po")):
         path = FOLDER / f"{language}.po"
         path.write_bytes(renewed(language, found))
-        missing = sum(1 for one in read(language) if one.id and not _is_whole(one.string))
+        missing = len([one for one in read(language) if one.id and not _is_whole(one.string)])
         sys.stdout.write(f"{path.relative_to(ROOT)}: {len(found)} sentences, {missing} to be translated\n")
 
 
-def _is_whole(said: str | tuple[str, ...] | list[str]) -> bool:
+def _is_whole(said: str | tuple[str, ...] | list[str] | None) -> bool:
     return bool(said) if isinstance(said, str) else bool(said) and all(said)
 
 

@@ -44,7 +44,7 @@ def sentences(language: str) -> list[Message]:
 
 
 def said(message: Message) -> list[str]:
-    return [message.string] if isinstance(message.string, str) else list(message.string)
+    return [message.string] if isinstance(message.string, str) else list(message.string or ())
 
 
 def english(message: Message) -> list[str]:
