@@ -62,7 +62,8 @@ def main(languages: list[str]) -> None:
 
 
 def _is_whole(said: str | tuple[str, ...] | list[str] | None) -> bool:
-    return bool(said) if isinstance(said, str) else bool(said) and all(said)
+    parts = [said] if isinstance(said, str) else said or [""]
+    return all(parts)
 
 
 if __name__ == "__main__":
