@@ -18,7 +18,7 @@ ifdef PIP_INDEX_URL
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 
-.PHONY: help install run test lint audit fix bench bench-quick docs docs-site screenshots lock wheel clean
+.PHONY: help install run test lint audit fix bench bench-quick docs languages docs-site screenshots lock wheel clean
 
 help:  ## list what can be made
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -57,6 +57,9 @@ bench-quick: .venv/.dev  ## measure it on small sizes, in a few minutes
 
 docs: .venv/.dev  ## write the reference pages and .env.example anew from the code
 	$(BIN)/python -m docs.generate
+
+languages: .venv/.dev  ## bring the catalogues of the languages up to date with code and templates
+	$(BIN)/python -m docs.translations $(ARGS)
 
 docs-site: .venv/.dev  ## build the documentation as a site into dist/site, its links checked
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from app.errors import Forbidden
+from app.languages import N_, _
 
 
 class Role(StrEnum):
@@ -23,6 +24,17 @@ class Role(StrEnum):
 
 
 _ORDER = list(Role)
+_NAMES = {
+    Role.VIEWER: N_("viewer"),
+    Role.ANNOTATOR: N_("annotator"),
+    Role.LEAD: N_("lead"),
+    Role.ADMIN: N_("admin"),
+}
+
+
+def role_name(role: Role) -> str:
+    """Return what a role is called, in the language of the request."""
+    return _(_NAMES[role])
 
 
 class Place(Protocol):
@@ -64,9 +76,21 @@ class Actor:
         """Raise `Forbidden` unless this actor has at least that role (in that dataset)."""
         dataset_id = place.id if place is not None else None
         if not self.may(role, dataset_id):
-            where = f" in {place.name}" if place is not None else ""
-            own = self.role_in(dataset_id) or "none"
-            raise Forbidden(f"{self.name} has the role {own}; this needs the role {role}{where}.")
+            own = self.role_in(dataset_id)
+            figures = {
+                "name": self.name,
+                "own": role_name(own) if own else _("none"),
+                "role": role_name(role),
+            }
+            if place is None:
+                raise Forbidden(_("%(name)s has the role %(own)s; this needs the role %(role)s.", **figures))
+            raise Forbidden(
+                _(
+                    "%(name)s has the role %(own)s; this needs the role %(role)s in %(place)s.",
+                    place=place.name,
+                    **figures,
+                )
+            )
 
     def require_somewhere(self, role: Role) -> None:
         """Raise `Forbidden` unless this actor has at least that role outside of datasets or in one."""

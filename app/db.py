@@ -14,6 +14,7 @@ from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 
 from app.errors import Conflict, DiskFull, InvalidInput, is_disk_full
+from app.languages import _
 
 DRIVERS = ("sqlite", "postgresql+psycopg")
 _ESCAPE = "\x10"
@@ -141,7 +142,9 @@ class Database:
             with self._write(info=dict(self._info)) as session, session.begin():
                 yield session
         except IntegrityError as error:
-            raise Conflict("Somebody else changed this at the same moment. Reload and try again.") from error
+            raise Conflict(
+                _("Somebody else changed this at the same moment. Reload and try again.")
+            ) from error
         except OperationalError as error:
             if is_disk_full(error):
                 raise DiskFull(self.engine.url.database) from error
@@ -206,10 +209,13 @@ def _checked(url: str) -> sa.URL:
     try:
         read = sa.engine.make_url(url)
     except (ArgumentError, ValueError):
-        raise InvalidInput("SETRIGHT_DATABASE_URL is no address of a database.") from None
+        raise InvalidInput(_("SETRIGHT_DATABASE_URL is no address of a database.")) from None
     if read.drivername not in DRIVERS:
         raise InvalidInput(
-            f"SETRIGHT_DATABASE_URL is for {read.drivername}; only sqlite:/// and postgresql:// will do."
+            _(
+                "SETRIGHT_DATABASE_URL is for %(drivername)s; only sqlite:/// and postgresql:// will do.",
+                drivername=read.drivername,
+            )
         )
     return read
 

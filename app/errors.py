@@ -5,6 +5,8 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from app.languages import _
+
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 _POSTGRES_DISK_FULL = "53100"
 
@@ -87,7 +89,9 @@ class DiskFull(AppError):
     status = 507
 
     def __init__(self, place: object) -> None:
-        super().__init__(f"The disk that holds {place} is full: make room there, then try again.")
+        super().__init__(
+            _("The disk that holds %(place)s is full: make room there, then try again.", place=place)
+        )
 
 
 def is_disk_full(error: BaseException) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from app.config import Settings
 from app.errors import Unavailable
+from app.languages import _
 from app.providers.addresses import Reach
 
 P = ParamSpec("P")
@@ -40,10 +41,15 @@ class Helper:
         try:
             return pool.submit(question, *args, **kwargs).result(timeout=PATIENCE_SECONDS)
         except TimeoutError:
-            raise Unavailable(f"This took longer than {PATIENCE_SECONDS:.0f} seconds.") from None
+            raise Unavailable(
+                _(
+                    "This took longer than %(patience_seconds)s seconds.",
+                    patience_seconds=f"{PATIENCE_SECONDS:.0f}",
+                )
+            ) from None
         except BrokenProcessPool:
             self._forget(pool)
-            raise Unavailable("The process that was to answer died; try again.") from None
+            raise Unavailable(_("The process that was to answer died; try again.")) from None
 
     def close(self) -> None:
         """End the processes."""

@@ -23,7 +23,7 @@ function letMessagesPass() {
   }
 }
 
-document.addEventListener("htmx:sendError", () => say("No connection to the server. What you see may be old; try again."));
+document.addEventListener("htmx:sendError", () => say(document.body.dataset.unreachable));
 document.addEventListener("click", (event) => {
   if (event.target.closest("[data-close]")) byId("flash").replaceChildren();
   const opener = event.target.closest("[data-opens]");

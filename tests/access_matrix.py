@@ -135,6 +135,7 @@ PAGES = {
     "experiments.repeat": LEAD,
     "experiments.report": Needs(Role.VIEWER, path={"ending": "md"}, also=frozenset({404})),
     "experiments.chart": Needs(Role.VIEWER, path={"chart": "accuracy"}, also=frozenset({404})),
+    "languages.choose": Needs(ANYBODY, form={"language": "en"}),
     "hints.close": Needs(SIGNED_IN, form={"hint": "overview"}),
     "keys.show": Needs(SIGNED_IN),
     "keys.choose": Needs(SIGNED_IN, form={"keymap": "azerty"}),

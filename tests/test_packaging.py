@@ -76,6 +76,8 @@ def test_the_wheel_holds_everything_it_needs(wheel: Path) -> None:
         assert {f"app/_resources/{path.relative_to(ROOT)}" for path in files} <= inside
     for path in (ROOT / "app" / "samples").glob("*.*"):
         assert f"app/samples/{path.name}" in inside
+    for path in (ROOT / "app" / "languages").glob("*.po"):
+        assert f"app/languages/{path.name}" in inside
     assert any(name.endswith("licenses/LICENSE") for name in inside)
     assert not [name for name in inside if name.startswith(("tests/", "bench/", "docs/"))]
 

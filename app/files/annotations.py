@@ -8,6 +8,7 @@ from app.errors import InvalidInput
 from app.files.reading import preview, read_records
 from app.files.rows import Columns, JsonValue, Layout, Limits, Record
 from app.files.values import to_text
+from app.languages import _
 
 MERGED = Columns(text="text", label="label", id="id", metadata=("annotators", "agreement", "ratings"))
 """What the columns of a merged file are."""
@@ -60,7 +61,11 @@ def merge_annotations(
     missing = [column for column in (id_column, label, annotator) if column not in seen.columns]
     if missing or id_column is None or label is None or annotator is None:
         raise InvalidInput(
-            f"{name} needs columns for id, annotator and label; it has {', '.join(seen.columns)}."
+            _(
+                "%(name)s needs columns for id, annotator and label; it has %(columns)s.",
+                name=name,
+                columns=", ".join(seen.columns),
+            )
         )
     if texts is None:
         text_of = _texts(file, columns, seen.layout, limits, name=name)
@@ -73,7 +78,7 @@ def merge_annotations(
             if key and what:
                 ratings.setdefault(key, {})[who] = what
     if not ratings:
-        raise InvalidInput(f"No rating of {name} can be used.")
+        raise InvalidInput(_("No rating of %(name)s can be used.", name=name))
     with out.open("w", encoding="utf-8") as lines:
         for key, given in ratings.items():
             lines.write(json.dumps(_row(key, text_of.get(key), given)) + "\n")
@@ -86,7 +91,13 @@ def _texts(
     seen = preview(file, name=name, limits=limits, layout=layout)
     id_column, text = columns.id or seen.guess.id, columns.text or seen.guess.text
     if id_column is None or text is None:
-        raise InvalidInput(f"{name} needs columns for id and text; it has {', '.join(seen.columns)}.")
+        raise InvalidInput(
+            _(
+                "%(name)s needs columns for id and text; it has %(columns)s.",
+                name=name,
+                columns=", ".join(seen.columns),
+            )
+        )
     records = read_records(file, seen.layout, limits=limits)
     return {_cell(one, id_column): _cell(one, text) for one in records if isinstance(one, Record)}
 

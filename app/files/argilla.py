@@ -7,6 +7,7 @@ from app.files.label_studio import Values, read_objects
 from app.files.opening import Source
 from app.files.rows import JsonValue, Layout, Record, Rejected
 from app.files.values import to_text
+from app.languages import _
 
 SUGGESTION, RESPONSES = ".suggestion", ".responses"
 SKIPPED = frozenset({"discarded", "draft"})
@@ -51,13 +52,13 @@ def record_values(record: Values) -> Values | str:
             if name not in OWN_KEYS and not any(mark in name for mark in (SUGGESTION, RESPONSES))
         }
     if not fields:
-        return "the record has no fields"
+        return _("the record has no fields")
     beside = {**metadata, **fields}
     hints = {name: beside[name] for name in HINTS if name in beside}
     answers = list(_answers(record))
     several = {one.label for one in answers if one.label and "\n" in one.label}
     if several:
-        return "more than one label was chosen for one text; a row has one"
+        return _("more than one label was chosen for one text; a row has one")
     shown = {name: value for name, value in beside.items() if name not in {*HINTS, "id"}}
     return {
         **shown,

@@ -6,6 +6,7 @@ from app.errors import InvalidInput, TooLarge
 from app.files.decided import DECIDED, decision_of, has_decisions
 from app.files.rows import RAW_CHARS, SINGLE_ROLES, Columns, JsonValue, Limits, Record, Rejected, Row
 from app.files.values import to_json, to_text
+from app.languages import _
 
 MAX_LABEL_CHARS = 200
 SHOWN_COLUMNS = 20
@@ -24,9 +25,9 @@ def build_rows(
 ) -> Iterator[Row | Rejected]:
     """Turn records into rows; `same_columns` says that every record has all columns of the file."""
     if columns.text is None:
-        raise InvalidInput("Say which column holds the text.")
+        raise InvalidInput(_("Say which column holds the text."))
     if columns.label is None and not allow_unlabelled:
-        raise InvalidInput("Say which column holds the label.")
+        raise InvalidInput(_("Say which column holds the label."))
     decides = has_decisions(columns)
     make = _row_maker(
         columns, limits, allow_unlabelled=allow_unlabelled or decides, with_context=with_context
@@ -51,10 +52,17 @@ def check_columns(columns: Columns, present: tuple[str, ...]) -> None:
     for column in wanted:
         if column is not None and column not in present:
             shown = ", ".join(present[:SHOWN_COLUMNS]) + (" …" if len(present) > SHOWN_COLUMNS else "")
-            raise InvalidInput(f'There is no column "{column}"; the columns are {shown}.')
+            raise InvalidInput(
+                _('There is no column "%(column)s"; the columns are %(shown)s.', column=column, shown=shown)
+            )
     for column in columns.filterable:
         if column not in columns.metadata:
-            raise InvalidInput(f'Rows can be filtered by metadata alone, and the column "{column}" is none.')
+            raise InvalidInput(
+                _(
+                    'Rows can be filtered by metadata alone, and the column "%(column)s" is none.',
+                    column=column,
+                )
+            )
 
 
 def _check_roles(columns: Columns) -> None:
@@ -63,15 +71,27 @@ def _check_roles(columns: Columns) -> None:
     named = [(role.replace("_", " "), getattr(columns, role)) for role in SINGLE_ROLES]
     for role, column in (*named, *(("metadata", column) for column in columns.metadata)):
         if column is not None and column in roles:
-            raise InvalidInput(f'The column "{column}" cannot be both {roles[column]} and {role}.')
+            raise InvalidInput(
+                _(
+                    'The column "%(column)s" cannot be both %(roles)s and %(role)s.',
+                    column=column,
+                    roles=roles[column],
+                    role=role,
+                )
+            )
         roles[column] = role
 
 
 def too_many_labels(name: str, column: str | None, *, limit: int) -> TooLarge:
     """Say that a file has more labels than a dataset may have."""
     return TooLarge(
-        f"{name} has more than {limit} different labels; is {column!r} the label column? "
-        "(SETRIGHT_MAX_CLASSES)"
+        _(
+            "%(name)s has more than %(limit)s different labels; is %(column)r the label column? "
+            "(SETRIGHT_MAX_CLASSES)",
+            name=name,
+            limit=limit,
+            column=column,
+        )
     )
 
 
@@ -87,25 +107,29 @@ def _row_maker(
         values = record.values
         text = _text(values.get(text_column))
         if text is None or not text.strip():
-            return _rejected(record, "no text")
+            return _rejected(record, _("no text"))
         if len(text) > max_chars:
-            limit = f"the limit is {max_chars:,} (SETRIGHT_MAX_TEXT_CHARS)"
-            return _rejected(record, f"text of {len(text):,} characters; {limit}")
+            limit = _("the limit is %(max_chars)s (SETRIGHT_MAX_TEXT_CHARS)", max_chars=f"{max_chars:,}")
+            return _rejected(
+                record, _("text of %(text)s characters; %(limit)s", text=f"{len(text):,}", limit=limit)
+            )
         label = _text(values.get(label_column)) if label_column else None
         if label is None or not label.strip():
             if not allow_unlabelled:
-                return _rejected(record, "no label")
+                return _rejected(record, _("no label"))
             label = None
         elif len(label) > MAX_LABEL_CHARS:
-            limit = f"the limit is {MAX_LABEL_CHARS}"
-            return _rejected(record, f"label of {len(label):,} characters; {limit}")
+            limit = _("the limit is %(max_label_chars)s", max_label_chars=MAX_LABEL_CHARS)
+            return _rejected(
+                record, _("label of %(label)s characters; %(limit)s", label=f"{len(label):,}", limit=limit)
+            )
         split = _text(values.get(split_column)) if split_column else None
         if split is not None and not split.strip():
             split = None
         elif split is not None:
             found = SPLITS.get(split.strip().lower())
             if found is None:
-                return _rejected(record, f"split '{split[:100]}' is neither train nor test")
+                return _rejected(record, _("split '%(split)s' is neither train nor test", split=split[:100]))
             split = found
         context = values.get(CONTEXT) if with_context else None
         return Row(
@@ -135,7 +159,7 @@ def _deciding(
         if isinstance(decided, str):
             return _rejected(record, decided)
         if row.label is None and not allow_unlabelled and not (decided and decided["label"]):
-            return _rejected(record, "no label")
+            return _rejected(record, _("no label"))
         if decided:
             row.metadata[DECIDED] = decided
         return row

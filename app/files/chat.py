@@ -11,6 +11,7 @@ from app.files.json_lines import read_json_lines
 from app.files.opening import Source
 from app.files.rows import RAW_CHARS, JsonValue, Layout, Record, Rejected
 from app.files.values import to_json
+from app.languages import _
 
 CHAT_COLUMNS = ("text", "label", "system")
 COMPLETION_COLUMNS = ("prompt", "completion")
@@ -52,30 +53,30 @@ def read_chats(source: Source, layout: Layout) -> Iterator[Record | Rejected]:
 def chat_values(conversation: dict[str, JsonValue]) -> dict[str, JsonValue] | str:
     """Give text, label, system prompt and context of a conversation, or why it is no labelled text."""
     if any(conversation.get(key) for key in TOOL_KEYS):
-        return "uses tools, which a labelled text cannot hold"
+        return _("uses tools, which a labelled text cannot hold")
     given = conversation.get("messages")
     if not isinstance(given, list) or not given:
-        return "no messages"
+        return _("no messages")
     turns: list[Message] = []
     for position, message in enumerate(given, start=1):
         turn = _turn(message)
         if isinstance(turn, str):
-            return f"message {position} {turn}"
+            return _("message %(position)s %(turn)s", position=position, turn=turn)
         turns.append(turn)
     return _split_turns(turns)
 
 
 def _turn(message: JsonValue) -> Message | str:
     if not isinstance(message, dict):
-        return "is not an object"
+        return _("is not an object")
     role = message.get("role")
     if role not in {"user", "assistant", *SYSTEM_ROLES} if isinstance(role, str) else True:
-        return f"has the role {to_json(role)[:50]}, not system, developer, user or assistant"
+        return _("has the role %(role)s, not system, developer, user or assistant", role=to_json(role)[:50])
     if message.get("tool_calls") or message.get("function_call"):
-        return "calls tools, which a labelled text cannot hold"
+        return _("calls tools, which a labelled text cannot hold")
     content = _content(message.get("content"))
     if content is None:
-        return "has no text as its content"
+        return _("has no text as its content")
     return {"role": role, "content": content} | {key: message[key] for key in KEPT_KEYS if key in message}
 
 
@@ -97,12 +98,12 @@ def _content(content: JsonValue) -> str | None:
 def _split_turns(turns: list[Message]) -> dict[str, JsonValue] | str:
     system = turns.pop(0) if turns[0]["role"] in SYSTEM_ROLES else None
     if any(turn["role"] in SYSTEM_ROLES for turn in turns):
-        return "more than one system prompt, or one that does not come first"
+        return _("more than one system prompt, or one that does not come first")
     if not turns or turns[-1]["role"] != "assistant":
-        return "the last message is not the assistant's"
+        return _("the last message is not the assistant's")
     asked = turns[:-1]
     if not any(turn["role"] == "user" for turn in asked):
-        return "no user message before the answer"
+        return _("no user message before the answer")
     context: dict[str, JsonValue] = {}
     if system is not None:
         context["system"] = system["content"]
@@ -134,7 +135,9 @@ def read_completions(source: Source, layout: Layout) -> Iterator[Record | Reject
         prompt, completion = record.values.get("prompt"), record.values.get("completion")
         if not isinstance(prompt, str) or not isinstance(completion, str):
             what = "completion" if isinstance(prompt, str) else "prompt"
-            yield Rejected(record.line, f"the {what} is not a string", to_json(record.values)[:RAW_CHARS])
+            yield Rejected(
+                record.line, _("the %(what)s is not a string", what=what), to_json(record.values)[:RAW_CHARS]
+            )
             continue
         answer = completion.removeprefix(" ").removesuffix(stop)
         text = prompt.removesuffix(separator)

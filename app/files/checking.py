@@ -12,6 +12,7 @@ from app.files.rows import JsonValue
 from app.files.tally import Sized, TokenTally
 from app.files.tokens import TOKENS_A_MESSAGE, TokenCounter, token_counter
 from app.files.values import to_json
+from app.languages import _
 
 FEWEST_ROWS = 10
 FEWEST_CLASSES = 2
@@ -120,23 +121,30 @@ class Checker:
             found.extend(_prompt_faults(row, self._options))
         is_asked = bool(row.context) or bool(row.text.strip())
         if not is_asked and all(kind is not FaultKind.EMPTY_TEXT for kind, _, _ in found):
-            found.append((FaultKind.EMPTY_TEXT, "The text is empty.", "Exclude the row or correct its text."))
+            found.append(
+                (FaultKind.EMPTY_TEXT, _("The text is empty."), _("Exclude the row or correct its text."))
+            )
         if not all(map(_is_unicode, contents)):
             found.append(
                 (
                     FaultKind.NOT_UNICODE,
-                    "The text holds half of a surrogate pair.",
-                    "Exclude the row, or mend the text and import it again.",
+                    _("The text holds half of a surrogate pair."),
+                    _("Exclude the row, or mend the text and import it again."),
                 )
             )
         return contents, found
 
     def _too_long(self, sized: Sized, tokens: int) -> Fault:
-        least = "at most" if self._counter.is_bound else "about"
+        least = _("at most") if self._counter.is_bound else _("about")
         return Fault(
             FaultKind.TOO_LONG,
-            f"The row has {least} {tokens:,} tokens; {self._most_tokens:,} are read.",
-            "Shorten the text or exclude the row: what is cut off at the end is the label.",
+            _(
+                "The row has %(least)s %(tokens)s tokens; %(most_tokens)s are read.",
+                least=least,
+                tokens=f"{tokens:,}",
+                most_tokens=f"{self._most_tokens:,}",
+            ),
+            _("Shorten the text or exclude the row: what is cut off at the end is the label."),
             sized.line,
             sized.row,
             sized.file,
@@ -145,59 +153,81 @@ class Checker:
     def _of_file(self, size: int) -> Iterator[Fault]:
         rows = self._lines[TRAINING]
         if rows < FEWEST_ROWS:
-            what = f"The training file has {rows:,} rows; services ask for at least {FEWEST_ROWS}."
-            yield Fault(FaultKind.TOO_FEW_ROWS, what, "Add rows, or validate with fewer of them.")
+            what = _(
+                "The training file has %(rows)s rows; services ask for at least %(fewest_rows)s.",
+                rows=f"{rows:,}",
+                fewest_rows=FEWEST_ROWS,
+            )
+            yield Fault(FaultKind.TOO_FEW_ROWS, what, _("Add rows, or validate with fewer of them."))
         if len(self._classes) < FEWEST_CLASSES:
-            what = f"Classes in the training file: {len(self._classes)}."
-            yield Fault(FaultKind.TOO_FEW_CLASSES, what, "A model learns to tell apart at least two.")
+            what = _("Classes in the training file: %(classes)s.", classes=len(self._classes))
+            yield Fault(FaultKind.TOO_FEW_CLASSES, what, _("A model learns to tell apart at least two."))
         if size > MOST_FILE_BYTES:
-            what = f"The training file has {size:,} bytes; services take at most {MOST_FILE_BYTES:,}."
-            yield Fault(FaultKind.FILE_TOO_LARGE, what, "Send fewer rows.")
+            what = _(
+                "The training file has %(size)s bytes; services take at most %(most_file_bytes)s.",
+                size=f"{size:,}",
+                most_file_bytes=f"{MOST_FILE_BYTES:,}",
+            )
+            yield Fault(FaultKind.FILE_TOO_LARGE, what, _("Send fewer rows."))
         for label, count in sorted(self._classes.items()):
             if count < FEWEST_OF_CLASS:
-                what = f"Rows with the label {to_json(label)}: {count:,}."
-                yield Fault(FaultKind.FEW_OF_CLASS, what, "Add rows of it, or merge it with another label.")
+                what = _("Rows with the label %(what)s: %(count)s.", what=to_json(label), count=f"{count:,}")
+                yield Fault(
+                    FaultKind.FEW_OF_CLASS, what, _("Add rows of it, or merge it with another label.")
+                )
         yield from code_faults(self._options.label_codes, list(self._used))
         yield from label_faults(list(self._classes))
         for name in unknown_placeholders(self._options):
-            what = f"The template names {{{name}}}, and the dataset has no such column."
-            yield Fault(FaultKind.UNKNOWN_PLACEHOLDER, what, "It is sent as it stands there: correct it.")
+            what = _("The template names {%(name)s}, and the dataset has no such column.", name=name)
+            yield Fault(FaultKind.UNKNOWN_PLACEHOLDER, what, _("It is sent as it stands there: correct it."))
 
 
 def _turn_faults(messages: list[dict[str, JsonValue]]) -> Iterator[Found]:
     """Say what is wrong with the messages of a row; the last one is the label."""
     asked = [one for one in messages[:-1] if one.get("role") == "user"]
     if not any(str(one.get("content") or "").strip() for one in asked):
-        yield FaultKind.EMPTY_TEXT, "The user's message is empty.", "Exclude the row or correct its text."
+        yield (
+            FaultKind.EMPTY_TEXT,
+            _("The user's message is empty."),
+            _("Exclude the row or correct its text."),
+        )
     if not str(messages[-1]["content"]).strip():
-        yield FaultKind.EMPTY_LABEL, "The assistant's message is empty.", "Give the label a name or a code."
+        yield (
+            FaultKind.EMPTY_LABEL,
+            _("The assistant's message is empty."),
+            _("Give the label a name or a code."),
+        )
     for number, one in enumerate(messages, start=1):
         if one.get("role") not in ROLES:
-            what = f"Message {number} has the role {to_json(one.get('role'))[:50]}."
-            yield FaultKind.BROKEN_TURNS, what, f"Roles are {', '.join(sorted(ROLES))}."
+            what = _(
+                "Message %(number)s has the role %(what)s.",
+                number=number,
+                what=to_json(one.get("role"))[:50],
+            )
+            yield FaultKind.BROKEN_TURNS, what, _("Roles are %(roles)s.", roles=", ".join(sorted(ROLES)))
         elif not isinstance(one.get("content"), str):
             yield (
                 FaultKind.BROKEN_TURNS,
-                f"Message {number} has no text.",
-                "Import the row again with its text.",
+                _("Message %(number)s has no text.", number=number),
+                _("Import the row again with its text."),
             )
         elif one.get("weight", 1) not in (0, 1):
             yield (
                 FaultKind.BROKEN_TURNS,
-                f"Message {number} has a weight that is neither 0 nor 1.",
-                "Correct it.",
+                _("Message %(number)s has a weight that is neither 0 nor 1.", number=number),
+                _("Correct it."),
             )
 
 
 def _prompt_faults(row: ExportRow, options: WriteOptions) -> Iterator[Found]:
     question = question_of(row, options)
     if not question.strip():
-        yield FaultKind.EMPTY_TEXT, "The prompt is empty.", "Exclude the row or correct its text."
+        yield FaultKind.EMPTY_TEXT, _("The prompt is empty."), _("Exclude the row or correct its text.")
     if not label_text(row, options).strip():
-        yield FaultKind.EMPTY_LABEL, "The completion is empty.", "Give the label a name or a code."
+        yield FaultKind.EMPTY_LABEL, _("The completion is empty."), _("Give the label a name or a code.")
     if options.separator and options.separator in question:
-        what = "The text holds the separator that is to end the prompt."
-        yield FaultKind.SEPARATOR_IN_TEXT, what, "Choose another separator."
+        what = _("The text holds the separator that is to end the prompt.")
+        yield FaultKind.SEPARATOR_IN_TEXT, what, _("Choose another separator.")
 
 
 def _is_unicode(text: str) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from app.files.rows import Columns, JsonValue
 from app.files.values import to_text
+from app.languages import _
 
 DECIDED = "decided_elsewhere"
 """Where a row's metadata keeps what its file says was decided, until that is taken over."""
@@ -52,13 +53,19 @@ def decision_of(
     word = _cell(values, columns.decision)
     state = state_of(word)
     if state is None and corrected is None:
-        return f"the decision {(word or '')[:50]!r} is none of {', '.join(STATES)}"
+        return _(
+            "the decision %(word)r is none of %(states)s", word=(word or "")[:50], states=", ".join(STATES)
+        )
     state = _settled(state, given=given, corrected=corrected, is_told=columns.decision is not None)
     label = given if state == KEPT else corrected or given
     if state == OPEN or (label is None and state in {*NEEDS_LABEL, KEPT}):
         return None
     if label is not None and len(label) > MAX_CHARS:
-        return f"corrected label of {len(label):,} characters; the limit is {MAX_CHARS}"
+        return _(
+            "corrected label of %(label)s characters; the limit is %(max_chars)s",
+            label=f"{len(label):,}",
+            max_chars=MAX_CHARS,
+        )
     return {
         "state": state,
         "label": label,

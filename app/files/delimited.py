@@ -8,6 +8,7 @@ from app.errors import InvalidInput, TooLarge
 from app.files.lines import LongLine, physical_lines
 from app.files.opening import Source
 from app.files.rows import RAW_CHARS, Layout, Limits, Record, Rejected
+from app.languages import _
 
 # A stray quote costs its own line and the lines after it are read again; a file made of them is refused.
 MAX_RETURNED_CHARS = 16 * 1024**2
@@ -49,8 +50,12 @@ class _Feed:
         if isinstance(line, LongLine):
             if len(self.record) > 1 or line.quotes % 2:
                 raise InvalidInput(
-                    f"Line {self.number} is longer than {self.limit:,} bytes and lies inside quotes, so what"
-                    " follows it cannot be told apart (SETRIGHT_MAX_LINE_BYTES)."
+                    _(
+                        "Line %(number)s is longer than %(limit)s bytes and lies inside quotes, so what "
+                        "follows it cannot be told apart (SETRIGHT_MAX_LINE_BYTES).",
+                        number=self.number,
+                        limit=f"{self.limit:,}",
+                    )
                 )
             return ""
         if self.size > self.limit:
@@ -67,7 +72,9 @@ class _Feed:
         self.returned.extendleft(reversed(self.record[1:]))
         self.number -= len(self.record) - 1
         if self.returned_chars > MAX_RETURNED_CHARS:
-            raise InvalidInput(f"Too many quotes are never closed, the last one in line {self.number}.")
+            raise InvalidInput(
+                _("Too many quotes are never closed, the last one in line %(number)s.", number=self.number)
+            )
 
 
 def read_delimited(source: Source, layout: Layout) -> Iterator[Record | Rejected]:
@@ -76,7 +83,9 @@ def read_delimited(source: Source, layout: Layout) -> Iterator[Record | Rejected
     for line, cells, raw in _parsed(source, layout):
         if isinstance(cells, str):
             if header is None:
-                raise InvalidInput(f"The header of {source.name} cannot be read: {cells}.")
+                raise InvalidInput(
+                    _("The header of %(source)s cannot be read: %(cells)s.", source=source.name, cells=cells)
+                )
             yield Rejected(line, cells, raw)
         elif header is None:
             header = cells
@@ -86,39 +95,61 @@ def read_delimited(source: Source, layout: Layout) -> Iterator[Record | Rejected
         else:
             yield Rejected(line, ragged(len(cells), len(header)), raw)
     if header is None:
-        raise InvalidInput(f"{source.name} has no header.")
+        raise InvalidInput(_("%(source)s has no header.", source=source.name))
 
 
 def ragged(cells: int, columns: int) -> str:
     """Say that a row has another number of cells than the header."""
-    return f"{cells:,} {'cell' if cells == 1 else 'cells'} where the header has {columns:,}"
+    return _(
+        "%(cells)s %(what)s where the header has %(columns)s",
+        cells=f"{cells:,}",
+        what="cell" if cells == 1 else "cells",
+        columns=f"{columns:,}",
+    )
 
 
 def read_header(source: Source, layout: Layout) -> tuple[str, ...]:
     """Give the names of the columns, checked."""
     for _line, cells, _raw in _parsed(source, layout):
         if isinstance(cells, str):
-            raise InvalidInput(f"The header of {source.name} cannot be read: {cells}.")
+            raise InvalidInput(
+                _("The header of %(source)s cannot be read: %(cells)s.", source=source.name, cells=cells)
+            )
         check_header(cells, name=source.name, limits=source.limits)
         return tuple(cells)
-    raise InvalidInput(f"{source.name} has no header.")
+    raise InvalidInput(_("%(source)s has no header.", source=source.name))
 
 
 def check_header(header: Sequence[str], *, name: str, limits: Limits) -> None:
     """Refuse too many, empty and repeated column names, by position."""
     if len(header) > limits.max_columns:
         raise TooLarge(
-            f"{name} has {len(header):,} columns; the limit is {limits.max_columns:,} (SETRIGHT_MAX_COLUMNS)."
+            _(
+                "%(name)s has %(header)s columns; the limit is %(max_columns)s (SETRIGHT_MAX_COLUMNS).",
+                name=name,
+                header=f"{len(header):,}",
+                max_columns=f"{limits.max_columns:,}",
+            )
         )
     seen: dict[str, int] = {}
     for position, column in enumerate(header, start=1):
         if not column.strip():
             raise InvalidInput(
-                f"Column {position} of {name} has no name; the first row must name every column."
+                _(
+                    "Column %(position)s of %(name)s has no name; the first row must name every column.",
+                    position=position,
+                    name=name,
+                )
             )
         if column in seen:
             raise InvalidInput(
-                f'Columns {seen[column]} and {position} of {name} are both called "{column[:100]}".'
+                _(
+                    'Columns %(seen)s and %(position)s of %(name)s are both called "%(column)s".',
+                    seen=seen[column],
+                    position=position,
+                    name=name,
+                    column=column[:100],
+                )
             )
         seen[column] = position
 
@@ -148,7 +179,11 @@ def _parsed(source: Source, layout: Layout) -> Iterator[tuple[int, list[str] | s
             continue
         start = feed.record[0]
         if isinstance(start, LongLine):
-            yield line, f"longer than {feed.limit:,} bytes (SETRIGHT_MAX_LINE_BYTES)", str(start)
+            yield (
+                line,
+                _("longer than %(limit)s bytes (SETRIGHT_MAX_LINE_BYTES)", limit=f"{feed.limit:,}"),
+                str(start),
+            )
         elif _is_blank(cells, start, quotechar) or (not begun and separator_of(start)):
             continue
         else:
@@ -171,10 +206,10 @@ def _is_blank(cells: list[str], start: str, quotechar: str) -> bool:
 
 def _reason(error: Exception, *, lines: int) -> str:
     if isinstance(error, _TooLongError) or lines > 1 or "unexpected end" in str(error):
-        return "a quote opened here is never closed"
+        return _("a quote opened here is never closed")
     if "expected after" in str(error):
-        return "a quoted cell goes on after its closing quote; quotes inside must be doubled"
-    return "the line cannot be split into cells"
+        return _("a quoted cell goes on after its closing quote; quotes inside must be doubled")
+    return _("the line cannot be split into cells")
 
 
 def separator_of(line: str) -> str | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from app.errors import InvalidInput
 from app.files.delimited import FIELD_LIMIT, csv_reader, separator_of
+from app.languages import _
 
 DELIMITERS = (",", ";", "\t", "|")
 LINES = 200
@@ -48,7 +49,7 @@ def check_character(value: str | None, *, what: str, empty: bool = False) -> Non
     if value is None or (empty and value == ""):
         return
     if len(value) != 1 or value in "\r\n\0":
-        raise InvalidInput(f"The {what} must be one character other than a line end.")
+        raise InvalidInput(_("The %(what)s must be one character other than a line end.", what=what))
 
 
 def _candidates(name: str) -> tuple[str, ...]:

@@ -8,28 +8,29 @@ from app.files.hf_members import is_folder_of_data
 from app.files.json_array import ROW_KEYS
 from app.files.opening import GZIP_MAGIC, Source, read_head
 from app.files.values import DECODER
+from app.languages import N_, _
 
 ZIP_MAGIC = b"PK\x03\x04"
 PARQUET_MAGIC = b"PAR1"
 _KNOWN_BINARIES = (
-    (b"\x89PNG", "a PNG image"),
-    (b"\xff\xd8\xff", "a JPEG image"),
-    (b"GIF8", "a GIF image"),
-    (b"%PDF-", "a PDF document"),
-    (b"\x7fELF", "a program"),
-    (b"MZ\x90", "a program"),
-    (b"SQLite format 3\0", "an SQLite database"),
-    (b"7z\xbc\xaf\x27\x1c", "a 7z archive; unpack it first"),
-    (b"Rar!", "a RAR archive; unpack it first"),
-    (b"BZh", "a bzip2 file; unpack it first"),
-    (b"\xfd7zXZ", "an xz file; unpack it first"),
-    (b"\x28\xb5\x2f\xfd", "a Zstandard file; unpack it first"),
-    (b"ARROW1", "an Arrow file; save it as Parquet"),
-    (b"\x93NUMPY", "a NumPy array"),
-    (b"\xff\xfe\0\0", "text in UTF-32; save it as UTF-8"),
-    (b"\0\0\xfe\xff", "text in UTF-32; save it as UTF-8"),
-    (b"{\\rtf", "a rich text document; save it as CSV"),
-    (b"\xd0\xcf\x11\xe0", "an old or password-protected Excel file; save it as .xlsx without a password"),
+    (b"\x89PNG", N_("a PNG image")),
+    (b"\xff\xd8\xff", N_("a JPEG image")),
+    (b"GIF8", N_("a GIF image")),
+    (b"%PDF-", N_("a PDF document")),
+    (b"\x7fELF", N_("a program")),
+    (b"MZ\x90", N_("a program")),
+    (b"SQLite format 3\0", N_("an SQLite database")),
+    (b"7z\xbc\xaf\x27\x1c", N_("a 7z archive; unpack it first")),
+    (b"Rar!", N_("a RAR archive; unpack it first")),
+    (b"BZh", N_("a bzip2 file; unpack it first")),
+    (b"\xfd7zXZ", N_("an xz file; unpack it first")),
+    (b"\x28\xb5\x2f\xfd", N_("a Zstandard file; unpack it first")),
+    (b"ARROW1", N_("an Arrow file; save it as Parquet")),
+    (b"\x93NUMPY", N_("a NumPy array")),
+    (b"\xff\xfe\0\0", N_("text in UTF-32; save it as UTF-8")),
+    (b"\0\0\xfe\xff", N_("text in UTF-32; save it as UTF-8")),
+    (b"{\\rtf", N_("a rich text document; save it as CSV")),
+    (b"\xd0\xcf\x11\xe0", N_("an old or password-protected Excel file; save it as .xlsx without a password")),
 )
 _MARKUP = re.compile(r"\s*<(!doctype\s+html|html|head|table|\?xml)\b", re.IGNORECASE)
 _ROWS_IN_OBJECT = re.compile(rf'\{{\s*"({"|".join(ROW_KEYS)})"\s*:\s*\[\s*\{{')
@@ -49,15 +50,17 @@ def binary_format(source: Source) -> str | None:
     if start.startswith(ZIP_MAGIC):
         return "hf-datasets" if is_folder_of_data(source.path) else "xlsx"
     if start.startswith((b"PK\x05\x06", b"PK\x07\x08")):
-        raise InvalidInput(f"{source.name} is an empty zip archive.")
+        raise InvalidInput(_("%(source)s is an empty zip archive.", source=source.name))
     head = read_head(source, size=64) if start.startswith(GZIP_MAGIC) else start
     if head.startswith((PARQUET_MAGIC, ZIP_MAGIC)):
-        raise InvalidInput(f"{source.name} is compressed twice; unpack it once first.")
+        raise InvalidInput(_("%(source)s is compressed twice; unpack it once first.", source=source.name))
     with source.path.open("rb") as raw:
         start = raw.read(32)
     for magic, what in _KNOWN_BINARIES:
         if start.startswith(magic) or head.startswith(magic):
-            raise InvalidInput(f"{source.name} is not a table of texts but {what}.")
+            raise InvalidInput(
+                _("%(source)s is not a table of texts but %(what)s.", source=source.name, what=_(what))
+            )
     return None
 
 
@@ -67,20 +70,28 @@ def check_is_text(head: bytes, *, name: str, valid_utf8: bool, utf16: bool) -> N
         return
     share = len(_CONTROLS.findall(head)) / len(head)
     if share > (CONTROL_SHARE_OF_TEXT if valid_utf8 else CONTROL_SHARE_OF_BYTES):
-        raise InvalidInput(f"{name} is not a text file, nor Parquet or Excel.")
+        raise InvalidInput(_("%(name)s is not a text file, nor Parquet or Excel.", name=name))
 
 
 def text_format(head: str, *, name: str) -> str:
     """Tell CSV, JSON, JSON Lines and the two fine-tuning formats apart."""
     if _MARKUP.match(head):
-        raise InvalidInput(f"{name} is a web page or XML, not a table of texts; save it as CSV or .xlsx.")
+        raise InvalidInput(
+            _("%(name)s is a web page or XML, not a table of texts; save it as CSV or .xlsx.", name=name)
+        )
     plain = name.lower().removesuffix(".gz")
     if plain.endswith((".xlsx", ".xlsm", ".xls", ".parquet")):
         ending = plain.rsplit(".", 1)[-1]
-        raise InvalidInput(f"{name} is named .{ending} but holds plain text; give it the name of what it is.")
+        raise InvalidInput(
+            _(
+                "%(name)s is named .%(ending)s but holds plain text; give it the name of what it is.",
+                name=name,
+                ending=ending,
+            )
+        )
     start = head.lstrip("\ufeff \t\r\n")
     if not start:
-        raise InvalidInput(f"{name} holds nothing but spaces.")
+        raise InvalidInput(_("%(name)s holds nothing but spaces.", name=name))
     lines_by_name = plain.endswith((".jsonl", ".ndjson"))
     if plain.endswith((".csv", ".tsv", ".tab")) and not _first_line_is_object(start):
         return "csv"
@@ -91,7 +102,7 @@ def text_format(head: str, *, name: str) -> str:
     if start[0] == "{" or lines_by_name:
         return _json_lines_format(start)
     if plain.endswith(".json"):
-        raise InvalidInput(f"{name} does not begin like JSON.")
+        raise InvalidInput(_("%(name)s does not begin like JSON.", name=name))
     return "csv"
 
 

@@ -8,6 +8,7 @@ from charset_normalizer import from_bytes
 from app.errors import InvalidInput
 from app.files.lines import decoder_for
 from app.files.rows import ENCODINGS
+from app.languages import _
 
 SAMPLE = 64 * 1024
 # Runs of bytes beyond ASCII: single ones are accented letters, long ones are scripts of several bytes each.
@@ -55,7 +56,11 @@ def check_encoding(encoding: str) -> None:
     """Refuse an encoding that is not offered."""
     if encoding not in ENCODINGS:
         raise InvalidInput(
-            f"There is no encoding {encoding} to choose; choose one of {', '.join(ENCODINGS)}."
+            _(
+                "There is no encoding %(encoding)s to choose; choose one of %(encodings)s.",
+                encoding=encoding,
+                encodings=", ".join(ENCODINGS),
+            )
         )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from app.errors import InvalidInput
 from app.files.rows import JsonValue
 from app.files.values import to_json, to_text
+from app.languages import _
 
 FIXED_COLUMNS = ("id", "text", "label", "given_label", "split", "state")
 SEPARATOR = "\n\n###\n\n"
@@ -95,8 +96,12 @@ def check_unicode(text: str, *, row: ExportRow, format_name: str) -> None:
         text.encode()
     except UnicodeEncodeError:
         raise InvalidInput(
-            f"Row {row.id!a} holds half of a surrogate pair, which {format_name} cannot hold;"
-            " export JSONL instead."
+            _(
+                "Row %(row)s holds half of a surrogate pair, which %(format_name)s cannot hold; "
+                "export JSONL instead.",
+                row=ascii(row.id),
+                format_name=format_name,
+            )
         ) from None
 
 
@@ -108,7 +113,10 @@ def csv_line(cells: list[str], *, guard: bool, row: ExportRow | None = None) -> 
     if row is not None:
         if "\0" in line:
             raise InvalidInput(
-                f"Row {row.id!a} holds a NUL character, which CSV cannot hold; export JSONL instead."
+                _(
+                    "Row %(row)s holds a NUL character, which CSV cannot hold; export JSONL instead.",
+                    row=ascii(row.id),
+                )
             )
         check_unicode(line, row=row, format_name="CSV")
     return line

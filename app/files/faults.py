@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 from app.files.values import to_json
+from app.languages import N_, _
 
 FAULT_COLUMNS = ("weight", "fault", "file", "line", "row", "what", "what_to_do")
 
@@ -49,24 +50,35 @@ BLOCKING = frozenset(
 """A service refuses these, or takes money for a model that cannot work."""
 
 TITLES = {
-    FaultKind.EMPTY_TEXT: "Empty text",
-    FaultKind.EMPTY_LABEL: "Empty answer",
-    FaultKind.BROKEN_TURNS: "Broken turns",
-    FaultKind.NOT_UNICODE: "Not Unicode",
-    FaultKind.TOO_LONG: "Too long",
-    FaultKind.TOO_FEW_ROWS: "Too few rows",
-    FaultKind.TOO_FEW_CLASSES: "Too few classes",
-    FaultKind.FILE_TOO_LARGE: "Too large",
-    FaultKind.SAME_CODE: "Same code",
-    FaultKind.SEPARATOR_IN_TEXT: "Separator in text",
-    FaultKind.UNKNOWN_PLACEHOLDER: "Unknown column",
-    FaultKind.FEW_OF_CLASS: "Small class",
-    FaultKind.LABELS_ALIKE: "Labels alike",
-    FaultKind.LABEL_STARTS_ANOTHER: "Label begins another",
-    FaultKind.CONFLICTING_PROMPT: "Conflicting labels",
-    FaultKind.DUPLICATE_PROMPT: "Repeated prompt",
-    FaultKind.ALSO_IN_TEST: "Also in test",
+    FaultKind.EMPTY_TEXT: N_("Empty text"),
+    FaultKind.EMPTY_LABEL: N_("Empty answer"),
+    FaultKind.BROKEN_TURNS: N_("Broken turns"),
+    FaultKind.NOT_UNICODE: N_("Not Unicode"),
+    FaultKind.TOO_LONG: N_("Too long"),
+    FaultKind.TOO_FEW_ROWS: N_("Too few rows"),
+    FaultKind.TOO_FEW_CLASSES: N_("Too few classes"),
+    FaultKind.FILE_TOO_LARGE: N_("Too large"),
+    FaultKind.SAME_CODE: N_("Same code"),
+    FaultKind.SEPARATOR_IN_TEXT: N_("Separator in text"),
+    FaultKind.UNKNOWN_PLACEHOLDER: N_("Unknown column"),
+    FaultKind.FEW_OF_CLASS: N_("Small class"),
+    FaultKind.LABELS_ALIKE: N_("Labels alike"),
+    FaultKind.LABEL_STARTS_ANOTHER: N_("Label begins another"),
+    FaultKind.CONFLICTING_PROMPT: N_("Conflicting labels"),
+    FaultKind.DUPLICATE_PROMPT: N_("Repeated prompt"),
+    FaultKind.ALSO_IN_TEST: N_("Also in test"),
 }
+
+
+def fault_titles() -> dict[FaultKind, str]:
+    """Return what each kind of fault is called.
+
+    Returns
+    -------
+    dict of FaultKind to str
+        In the language of the request.
+    """
+    return {kind: _(title) for kind, title in TITLES.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +142,11 @@ class Checked:
 
 def sentence_of(fault: Fault) -> str:
     """Say a fault in one line."""
-    where = f"Row {to_json(fault.row)}, line {fault.line:,}: " if fault.line else ""
+    where = (
+        _("Row %(to_json)s, line %(line)s: ", to_json=to_json(fault.row), line=f"{fault.line:,}")
+        if fault.line
+        else ""
+    )
     return f"{where}{fault.what} {fault.advice}"
 
 

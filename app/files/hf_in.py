@@ -18,6 +18,7 @@ from app.files.hf_members import BROKEN_ZIP, data_members, split_of
 from app.files.opening import Source
 from app.files.parquet_in import arrow_records, read_parquet
 from app.files.rows import JsonValue, Layout, Record, Rejected
+from app.languages import _
 
 FEATURES = b"huggingface"
 BLOCK = 1024**2
@@ -53,7 +54,7 @@ class _Unpacking:
         try:
             self.archive = zipfile.ZipFile(self.source.path)
         except BROKEN_ZIP:
-            raise InvalidInput(f"{self.source.name} is a damaged zip archive.") from None
+            raise InvalidInput(_("%(source)s is a damaged zip archive.", source=self.source.name)) from None
         self.folder = tempfile.TemporaryDirectory(prefix="setright-", dir=self.source.path.parent)
         return self.archive, Path(self.folder.name)
 
@@ -73,7 +74,13 @@ def _unpacked(source: Source, archive: zipfile.ZipFile, member: zipfile.ZipInfo,
         with archive.open(member) as packed, path.open("wb") as out:
             shutil.copyfileobj(packed, out, BLOCK)
     except (*BROKEN_ZIP, zlib.error):
-        raise InvalidInput(f"{member.filename} in {source.name} is damaged or encrypted.") from None
+        raise InvalidInput(
+            _(
+                "%(filename)s in %(source)s is damaged or encrypted.",
+                filename=member.filename,
+                source=source.name,
+            )
+        ) from None
     return path
 
 
@@ -88,7 +95,7 @@ def _records(source: Source, path: Path, name: str) -> Iterator[Record | Rejecte
 
     layout = detect_layout(inner, None)
     if layout.format in PACKED:
-        raise InvalidInput(f"{inner.name} is an archive itself; unpack it first.")
+        raise InvalidInput(_("%(inner)s is an archive itself; unpack it first.", inner=inner.name))
     return records_of(inner, layout)
 
 
@@ -137,7 +144,9 @@ class _FileBatches:
 
 
 def _unreadable(source: Source) -> InvalidInput:
-    return InvalidInput(f"{source.name} is not a readable Arrow file; it may be damaged or cut off.")
+    return InvalidInput(
+        _("%(source)s is not a readable Arrow file; it may be damaged or cut off.", source=source.name)
+    )
 
 
 def _arrow_metadata(source: Source) -> Mapping[bytes, bytes] | None:

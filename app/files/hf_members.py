@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from app.errors import InvalidInput, TooLarge
 from app.files.opening import HARMLESS_BYTES, Source
+from app.languages import _
 
 COLUMNAR_ENDINGS = (".parquet", ".arrow")
 DATA_ENDINGS = (*COLUMNAR_ENDINGS, ".jsonl", ".ndjson", ".csv", ".tsv")
@@ -44,10 +45,20 @@ def zip_folder(folder: Path, out: Path, *, max_bytes: int) -> None:
         path for path in folder.rglob("*") if path.suffix.lower() in DATA_ENDINGS and path.is_file()
     )
     if not found:
-        raise InvalidInput(f"The folder {folder.name} holds no data files ({', '.join(DATA_ENDINGS)}).")
+        raise InvalidInput(
+            _(
+                "The folder %(folder)s holds no data files (%(data_endings)s).",
+                folder=folder.name,
+                data_endings=", ".join(DATA_ENDINGS),
+            )
+        )
     if sum(path.stat().st_size for path in found) > max_bytes:
         raise TooLarge(
-            f"The files of {folder.name} have more than {max_bytes:,} bytes (SETRIGHT_MAX_FILE_BYTES)."
+            _(
+                "The files of %(folder)s have more than %(max_bytes)s bytes (SETRIGHT_MAX_FILE_BYTES).",
+                folder=folder.name,
+                max_bytes=f"{max_bytes:,}",
+            )
         )
     out.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
@@ -60,24 +71,43 @@ def data_members(source: Source, archive: zipfile.ZipFile) -> list[zipfile.ZipIn
     """Give the files that hold rows, in order, after checking what they would unpack to."""
     members = archive.infolist()
     if len(members) > MAX_MEMBERS:
-        raise TooLarge(f"{source.name} holds {len(members):,} files; the limit is {MAX_MEMBERS:,}.")
+        raise TooLarge(
+            _(
+                "%(source)s holds %(members)s files; the limit is %(max_members)s.",
+                source=source.name,
+                members=f"{len(members):,}",
+                max_members=f"{MAX_MEMBERS:,}",
+            )
+        )
     found = sorted(
         (one for one in members if one.filename.lower().endswith(DATA_ENDINGS) and not _is_hidden(one)),
         key=lambda one: (split_of(one.filename), one.filename),
     )
     if not found:
-        raise InvalidInput(f"{source.name} holds no data files; they end in {', '.join(DATA_ENDINGS)}.")
+        raise InvalidInput(
+            _(
+                "%(source)s holds no data files; they end in %(data_endings)s.",
+                source=source.name,
+                data_endings=", ".join(DATA_ENDINGS),
+            )
+        )
     unpacked, packed = sum(one.file_size for one in found), sum(one.compress_size for one in found)
     limits = source.limits
     if unpacked > limits.max_unzipped_bytes:
         raise TooLarge(
-            f"{source.name} unpacks to more than {limits.max_unzipped_bytes:,} bytes"
-            " (SETRIGHT_MAX_UNZIPPED_BYTES)."
+            _(
+                "%(source)s unpacks to more than %(max_unzipped_bytes)s bytes (SETRIGHT_MAX_UNZIPPED_BYTES).",
+                source=source.name,
+                max_unzipped_bytes=f"{limits.max_unzipped_bytes:,}",
+            )
         )
     if unpacked > HARMLESS_BYTES and unpacked > limits.max_zip_ratio * max(packed, 1):
         raise TooLarge(
-            f"{source.name} unpacks to more than {limits.max_zip_ratio} times its size"
-            " (SETRIGHT_MAX_ZIP_RATIO)."
+            _(
+                "%(source)s unpacks to more than %(max_zip_ratio)s times its size (SETRIGHT_MAX_ZIP_RATIO).",
+                source=source.name,
+                max_zip_ratio=limits.max_zip_ratio,
+            )
         )
     return found
 

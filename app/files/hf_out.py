@@ -12,6 +12,7 @@ from app.errors import InvalidInput
 from app.files.exporting import ExportRow, WriteOptions, check_unicode, metadata_names
 from app.files.parquet_out import GROUP_CHARS, GROUP_ROWS, Sink
 from app.files.values import to_text
+from app.languages import _
 
 COLUMNS = ("id", "text", "label", "given_label", "state")
 FIRST_DAY = (1980, 1, 1, 0, 0, 0)
@@ -84,7 +85,13 @@ def _groups(
 
 def _cells(row: ExportRow, options: WriteOptions, numbers: Mapping[str, int]) -> list[str | int | None]:
     if row.label is not None and row.label not in numbers:
-        raise InvalidInput(f"Row {row.id!a} has the label {row.label!r}, which is none of the dataset's.")
+        raise InvalidInput(
+            _(
+                "Row %(row)s has the label %(label)r, which is none of the dataset's.",
+                row=ascii(row.id),
+                label=row.label,
+            )
+        )
     label = None if row.label is None else numbers[row.label]
     cells: list[str | int | None] = [row.id, row.text, label, row.given_label, row.state]
     cells.extend(to_text(row.metadata.get(column)) for column in options.metadata_columns)

@@ -9,6 +9,7 @@ from app.files.lines import decoded_text
 from app.files.opening import Source
 from app.files.rows import RAW_CHARS, JsonValue, Layout, Record, Rejected
 from app.files.values import DECODER, to_json
+from app.languages import _
 
 ROW_KEYS = ("data", "rows", "examples", "train")
 BLANKS = " \t\r\n"
@@ -53,7 +54,7 @@ class _Buffer:
     def take(self, wanted: str) -> None:
         """Step over a character that must come next."""
         if self.peek() != wanted:
-            raise self.broken(f'"{wanted}" is missing')
+            raise self.broken(_('"%(wanted)s" is missing', wanted=wanted))
         self.start += 1
 
     def value(self) -> JsonValue:
@@ -67,10 +68,13 @@ class _Buffer:
                     raise self.broken(plain_message(error)) from None
                 if len(self.text) - self.start > self.limits.max_line_bytes:
                     raise self.broken(
-                        f"it is not valid or longer than {self.limits.max_line_bytes:,} bytes"
+                        _(
+                            "it is not valid or longer than %(max_line_bytes)s bytes",
+                            max_line_bytes=f"{self.limits.max_line_bytes:,}",
+                        )
                     ) from None
             except RecursionError:
-                raise self.broken("it is nested too deeply") from None
+                raise self.broken(_("it is nested too deeply")) from None
             else:
                 # A number may go on in the text that is not here yet.
                 if end < len(self.text) or self.ended or self.text[end - 1] in '}]"':
@@ -79,8 +83,10 @@ class _Buffer:
             self.more()
 
     def broken(self, why: str) -> InvalidInput:
-        where = f"in row {self.row}" if self.row else "before its first row"
-        return InvalidInput(f"The JSON of {self.name} cannot be read {where}: {why}.")
+        where = _("in row %(row)s", row=self.row) if self.row else _("before its first row")
+        return InvalidInput(
+            _("The JSON of %(name)s cannot be read %(where)s: %(why)s.", name=self.name, where=where, why=why)
+        )
 
 
 def read_json_array(source: Source, layout: Layout) -> Iterator[Record | Rejected]:
@@ -111,8 +117,12 @@ def _enter_list(buffer: _Buffer) -> None:
         if buffer.peek() == ",":
             buffer.take(",")
     raise InvalidInput(
-        f"{buffer.name} holds a JSON object without a list of rows; the list must stand under one of"
-        f" {', '.join(ROW_KEYS)}."
+        _(
+            "%(buffer)s holds a JSON object without a list of rows; the list must stand under "
+            "one of %(row_keys)s.",
+            buffer=buffer.name,
+            row_keys=", ".join(ROW_KEYS),
+        )
     )
 
 

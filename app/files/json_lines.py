@@ -7,6 +7,7 @@ from app.files.lines import LongLine, physical_lines
 from app.files.opening import Source
 from app.files.rows import RAW_CHARS, JsonValue, Layout, Limits, Record, Rejected
 from app.files.values import DECODER, TooDeepError, check_depth
+from app.languages import _
 
 
 def read_json_lines(source: Source, layout: Layout) -> Iterator[Record | Rejected]:
@@ -14,7 +15,10 @@ def read_json_lines(source: Source, layout: Layout) -> Iterator[Record | Rejecte
     limits = source.limits
     for number, line in enumerate(physical_lines(source, layout.encoding or "utf-8"), start=1):
         if type(line) is LongLine:
-            reason = f"longer than {limits.max_line_bytes:,} bytes (SETRIGHT_MAX_LINE_BYTES)"
+            reason = _(
+                "longer than %(max_line_bytes)s bytes (SETRIGHT_MAX_LINE_BYTES)",
+                max_line_bytes=f"{limits.max_line_bytes:,}",
+            )
             yield Rejected(number, reason, str(line))
             continue
         line = line.rstrip("\r\n")  # noqa: PLW2901 - the line end is no part of the line
@@ -32,9 +36,13 @@ def parse_object(text: str, *, limits: Limits) -> dict[str, JsonValue] | str:
     try:
         value = DECODER.decode(text)
     except json.JSONDecodeError as error:
-        return f"not valid JSON: {plain_message(error)} at character {error.pos + 1}"
+        return _(
+            "not valid JSON: %(plain_message)s at character %(pos)s",
+            plain_message=plain_message(error),
+            pos=error.pos + 1,
+        )
     except RecursionError:
-        return "nested too deeply"
+        return _("nested too deeply")
     return checked_object(value, limits=limits)
 
 
@@ -46,11 +54,15 @@ def plain_message(error: json.JSONDecodeError) -> str:
 def checked_object(value: JsonValue, *, limits: Limits) -> dict[str, JsonValue] | str:
     """Give a parsed value back if it is an object within bounds, else the reason why not."""
     if not isinstance(value, dict):
-        return "not a JSON object"
+        return _("not a JSON object")
     if len(value) > limits.max_columns:
-        return f"{len(value):,} keys; the limit is {limits.max_columns:,} (SETRIGHT_MAX_COLUMNS)"
+        return _(
+            "%(value)s keys; the limit is %(max_columns)s (SETRIGHT_MAX_COLUMNS)",
+            value=f"{len(value):,}",
+            max_columns=f"{limits.max_columns:,}",
+        )
     try:
         check_depth(value)
     except TooDeepError:
-        return "nested too deeply"
+        return _("nested too deeply")
     return value

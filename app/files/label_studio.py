@@ -8,6 +8,7 @@ from app.files.judged import HINTS, Answer, judged
 from app.files.opening import Source, read_head
 from app.files.rows import RAW_CHARS, JsonValue, Layout, Record, Rejected
 from app.files.values import to_json, to_text
+from app.languages import _
 
 TASK_LISTS = ("annotations", "predictions", "completions")
 
@@ -47,7 +48,7 @@ def task_values(task: Values) -> Values | str:
     """Give the columns of a task, or why it is no labelled text."""
     data = task.get("data")
     if not isinstance(data, dict):
-        return "the task has no data"
+        return _("the task has no data")
     try:
         predicted = _predicted(task.get("predictions"))
         answers = [

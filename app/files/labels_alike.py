@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from app.files.faults import Fault, FaultKind
 from app.files.values import to_json
+from app.languages import _
 
 
 def label_faults(labels: Sequence[str]) -> Iterator[Fault]:
@@ -18,8 +19,12 @@ def label_faults(labels: Sequence[str]) -> Iterator[Fault]:
         if plain in first:
             yield Fault(
                 FaultKind.LABELS_ALIKE,
-                f"The labels {to_json(first[plain])} and {to_json(label)} differ in case or spaces only.",
-                "Merge them on the page Labels, or give one a code of its own.",
+                _(
+                    "The labels %(to_json)s and %(to_json_2)s differ in case or spaces only.",
+                    to_json=to_json(first[plain]),
+                    to_json_2=to_json(label),
+                ),
+                _("Merge them on the page Labels, or give one a code of its own."),
             )
         else:
             first[plain] = label
@@ -35,8 +40,12 @@ def _beginnings(known: Sequence[tuple[str, str]]) -> Iterator[Fault]:
         if open_ and open_[-1][0]:
             yield Fault(
                 FaultKind.LABEL_STARTS_ANOTHER,
-                f"The label {to_json(open_[-1][1])} is how {to_json(label)} begins.",
-                "An answer that is cut short reads as the other label: give them codes.",
+                _(
+                    "The label %(to_json)s is how %(to_json_2)s begins.",
+                    to_json=to_json(open_[-1][1]),
+                    to_json_2=to_json(label),
+                ),
+                _("An answer that is cut short reads as the other label: give them codes."),
             )
         open_.append((plain, label))
 
@@ -49,8 +58,13 @@ def code_faults(codes: Mapping[str, str], labels: Sequence[str]) -> Iterator[Fau
         if code in first:
             yield Fault(
                 FaultKind.SAME_CODE,
-                f"The labels {to_json(first[code])} and {to_json(label)} are both written {to_json(code)}.",
-                "Give each label a code of its own.",
+                _(
+                    "The labels %(to_json)s and %(to_json_2)s are both written %(to_json_3)s.",
+                    to_json=to_json(first[code]),
+                    to_json_2=to_json(label),
+                    to_json_3=to_json(code),
+                ),
+                _("Give each label a code of its own."),
             )
         first.setdefault(code, label)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from app.errors import InvalidInput
 from app.files.opening import BLOCK, Source, open_blocks
 from app.files.rows import RAW_CHARS
+from app.languages import _
 
 BOM = "\ufeff"
 CP932_EXTRAS = "setright.cp932"
@@ -131,7 +132,12 @@ def _not_valid(line: int, encoding: str) -> str:
     other = "cp1252" if encoding.startswith("utf") else "utf-8"
     if encoding == "cp1252":
         other = "latin-1"
-    return f"Line {line} is not valid {encoding}; choose another encoding, for example {other}."
+    return _(
+        "Line %(line)s is not valid %(encoding)s; choose another encoding, for example %(other)s.",
+        line=line,
+        encoding=encoding,
+        other=other,
+    )
 
 
 def _begun() -> LongLine:

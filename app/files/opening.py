@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 from app.errors import InvalidInput, NotFound, TooLarge
 from app.files.rows import Limits
+from app.languages import _
 
 OnBytes = Callable[[int], None]
 
@@ -39,16 +40,20 @@ class HeadEnded(Exception):
 def check_size(source: Source) -> int:
     """Refuse what is not a file, is empty or too large; return its size in bytes."""
     if not source.path.exists():
-        raise NotFound(f"There is no file {source.name}.")
+        raise NotFound(_("There is no file %(source)s.", source=source.name))
     if not source.path.is_file():
-        raise InvalidInput(f"{source.name} is not a file.")
+        raise InvalidInput(_("%(source)s is not a file.", source=source.name))
     size = source.path.stat().st_size
     if size == 0:
-        raise InvalidInput(f"{source.name} is empty.")
+        raise InvalidInput(_("%(source)s is empty.", source=source.name))
     if size > source.limits.max_file_bytes:
         raise TooLarge(
-            f"{source.name} has {size:,} bytes; the limit is {source.limits.max_file_bytes:,}"
-            " (SETRIGHT_MAX_FILE_BYTES)."
+            _(
+                "%(source)s has %(size)s bytes; the limit is %(max_file_bytes)s (SETRIGHT_MAX_FILE_BYTES).",
+                source=source.name,
+                size=f"{size:,}",
+                max_file_bytes=f"{source.limits.max_file_bytes:,}",
+            )
         )
     return size
 
@@ -102,20 +107,28 @@ def _read_gzip(source: Source, stream: gzip.GzipFile, block: int) -> bytes:
     try:
         return stream.read(block)
     except EOFError:
-        raise InvalidInput(f"{source.name} is a damaged gzip file: it ends too early.") from None
+        raise InvalidInput(
+            _("%(source)s is a damaged gzip file: it ends too early.", source=source.name)
+        ) from None
     except (OSError, zlib.error):
-        raise InvalidInput(f"{source.name} is a damaged gzip file.") from None
+        raise InvalidInput(_("%(source)s is a damaged gzip file.", source=source.name)) from None
 
 
 def _check_ratio(source: Source, *, packed: int, unpacked: int) -> None:
     limits = source.limits
     if unpacked > limits.max_unzipped_bytes:
         raise TooLarge(
-            f"{source.name} unpacks to more than {limits.max_unzipped_bytes:,} bytes"
-            " (SETRIGHT_MAX_UNZIPPED_BYTES)."
+            _(
+                "%(source)s unpacks to more than %(max_unzipped_bytes)s bytes (SETRIGHT_MAX_UNZIPPED_BYTES).",
+                source=source.name,
+                max_unzipped_bytes=f"{limits.max_unzipped_bytes:,}",
+            )
         )
     if unpacked > HARMLESS_BYTES and unpacked > limits.max_zip_ratio * packed:
         raise TooLarge(
-            f"{source.name} unpacks to more than {limits.max_zip_ratio} times its size"
-            " (SETRIGHT_MAX_ZIP_RATIO)."
+            _(
+                "%(source)s unpacks to more than %(max_zip_ratio)s times its size (SETRIGHT_MAX_ZIP_RATIO).",
+                source=source.name,
+                max_zip_ratio=limits.max_zip_ratio,
+            )
         )

@@ -14,6 +14,7 @@ from app.errors import InvalidInput, TooLarge
 from app.files.delimited import check_header
 from app.files.opening import Source
 from app.files.rows import JsonValue, Layout, Record
+from app.languages import _
 
 BATCH_ROWS = 1024
 NESTED_BATCH_ROWS = 64
@@ -66,7 +67,7 @@ def _opened(source: Source) -> Iterator[Any]:
             yield table
     except (pa.ArrowException, OSError, UnicodeDecodeError, OverflowError, ValueError, KeyError) as error:
         raise InvalidInput(
-            f"{source.name} is not a readable Parquet file; it may be damaged or cut off."
+            _("%(source)s is not a readable Parquet file; it may be damaged or cut off.", source=source.name)
         ) from error
 
 
@@ -85,8 +86,11 @@ def _check_bounds(source: Source, metadata: Any) -> None:
             unpacked += max(chunk.total_uncompressed_size, 0) + chunk.num_values * VALUE_BYTES
     if unpacked > source.limits.max_unzipped_bytes:
         raise TooLarge(
-            f"{source.name} unpacks to more than {source.limits.max_unzipped_bytes:,} bytes"
-            " (SETRIGHT_MAX_UNZIPPED_BYTES)."
+            _(
+                "%(source)s unpacks to more than %(max_unzipped_bytes)s bytes (SETRIGHT_MAX_UNZIPPED_BYTES).",
+                source=source.name,
+                max_unzipped_bytes=f"{source.limits.max_unzipped_bytes:,}",
+            )
         )
 
 
@@ -111,8 +115,13 @@ def _parts(source: Source, batch: Any) -> Iterator[Any]:
             longest = max(longest, pc.max(pc.binary_length(column.dictionary)).as_py() or 0)
     if longest > source.limits.max_line_bytes:
         raise TooLarge(
-            f"{source.name} holds a value of {longest:,} bytes; the limit is"
-            f" {source.limits.max_line_bytes:,} (SETRIGHT_MAX_LINE_BYTES)."
+            _(
+                "%(source)s holds a value of %(longest)s bytes; the limit is %(max_line_bytes)s "
+                "(SETRIGHT_MAX_LINE_BYTES).",
+                source=source.name,
+                longest=f"{longest:,}",
+                max_line_bytes=f"{source.limits.max_line_bytes:,}",
+            )
         )
     rows = max(1, BATCH_CHARS // (longest * max(1, batch.num_columns)))
     for start in range(0, batch.num_rows, rows):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.errors import InvalidInput
+from app.languages import _
 
 COLUMNS = ("model", "usd_per_million_tokens", "most_tokens_per_row", "as_of", "source")
 MAX_BYTES = 1024**2
@@ -48,28 +49,48 @@ def read_prices(path: Path) -> tuple[Price, ...]:
     """
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise InvalidInput(f"The price table {path} is larger than {MAX_BYTES:,} bytes.")
+            raise InvalidInput(
+                _(
+                    "The price table %(path)s is larger than %(max_bytes)s bytes.",
+                    path=path,
+                    max_bytes=f"{MAX_BYTES:,}",
+                )
+            )
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"The price table {path} cannot be read as UTF-8 text.") from error
+        raise InvalidInput(_("The price table %(path)s cannot be read as UTF-8 text.", path=path)) from error
     reader = csv.reader(lines)
     if tuple(next(reader, ())) != COLUMNS:
-        raise InvalidInput(f"The price table {path} must begin with the line {','.join(COLUMNS)}.")
+        raise InvalidInput(
+            _(
+                "The price table %(path)s must begin with the line %(columns)s.",
+                path=path,
+                columns=",".join(COLUMNS),
+            )
+        )
     return tuple(_price(path, reader.line_num, cells) for cells in reader if any(cells))
 
 
 def _price(path: Path, line: int, cells: list[str]) -> Price:
-    where = f"Line {line} of the price table {path}"
+    where = _("Line %(line)s of the price table %(path)s", line=line, path=path)
     if len(cells) != len(COLUMNS) or not cells[0].strip():
-        raise InvalidInput(f"{where} needs {len(COLUMNS)} cells, the first of them a model.")
+        raise InvalidInput(
+            _(
+                "%(where)s needs %(columns)s cells, the first of them a model.",
+                where=where,
+                columns=len(COLUMNS),
+            )
+        )
     model, usd, most, as_of, source = (cell.strip() for cell in cells)
     try:
         price = Price(model, float(usd), int(most) if most else None, dt.date.fromisoformat(as_of), source)
     except ValueError:
-        raise InvalidInput(f"{where} holds a price, a number of tokens or a date that is none.") from None
+        raise InvalidInput(
+            _("%(where)s holds a price, a number of tokens or a date that is none.", where=where)
+        ) from None
     most_tokens = price.most_tokens_per_row
     if not 0 <= price.usd_per_million_tokens < math.inf or (most_tokens is not None and most_tokens < 1):
-        raise InvalidInput(f"{where} holds a price below zero or a limit below one token.")
+        raise InvalidInput(_("%(where)s holds a price below zero or a limit below one token.", where=where))
     return price
 
 

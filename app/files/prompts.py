@@ -7,6 +7,7 @@ from app.errors import InvalidInput
 from app.files.exporting import ExportRow, WriteOptions
 from app.files.rows import JsonValue
 from app.files.values import to_json, to_text
+from app.languages import _
 
 PLACEHOLDER = re.compile(r"\{([^{}\n]{1,100})\}")
 TEXT, LABELS = "text", "labels"
@@ -64,7 +65,9 @@ def unknown_placeholders(options: WriteOptions) -> list[str]:
 def label_text(row: ExportRow, options: WriteOptions) -> str:
     """Give the word that stands for a row's label in the file."""
     if row.label is None:
-        raise InvalidInput(f"Row {row.id!a} has no label; the fine-tuning formats cannot hold it.")
+        raise InvalidInput(
+            _("Row %(row)s has no label; the fine-tuning formats cannot hold it.", row=ascii(row.id))
+        )
     return options.label_codes.get(row.label, row.label)
 
 

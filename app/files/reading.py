@@ -22,6 +22,7 @@ from app.files.opening import HEAD, HeadEnded, OnBytes, Source, check_size, read
 from app.files.origins import recognise
 from app.files.rows import FORMATS, Columns, JsonValue, Layout, Limits, Preview, Record, Rejected, Row
 from app.files.values import to_text
+from app.languages import _
 
 SAMPLED = 200
 SAMPLED_OBJECTS = 20
@@ -109,7 +110,11 @@ def _sample(source: Source, layout: Layout, count: int) -> list[Record | Rejecte
         if not found:
             limit = source.limits.max_line_bytes
             line = 2 if layout.format == "csv" else 1
-            return [Rejected(line, f"longer than {limit:,} bytes (SETRIGHT_MAX_LINE_BYTES)", "")]
+            return [
+                Rejected(
+                    line, _("longer than %(limit)s bytes (SETRIGHT_MAX_LINE_BYTES)", limit=f"{limit:,}"), ""
+                )
+            ]
     return found
 
 
@@ -183,13 +188,19 @@ def detect_layout(source: Source, partial: Layout | None) -> Layout:
 
 def _check_given(given: Layout) -> None:
     if given.format and given.format not in FORMATS:
-        raise InvalidInput(f"There is no format {given.format}; choose one of {', '.join(FORMATS)}.")
+        raise InvalidInput(
+            _(
+                "There is no format %(format)s; choose one of %(formats)s.",
+                format=given.format,
+                formats=", ".join(FORMATS),
+            )
+        )
     if given.encoding is not None:
         check_encoding(given.encoding)
     check_character(given.delimiter, what="delimiter")
-    check_character(given.quotechar, what="quote character", empty=True)
+    check_character(given.quotechar, what=_("quote character"), empty=True)
     if given.delimiter is not None and given.delimiter == given.quotechar:
-        raise InvalidInput("The delimiter and the quote character must differ.")
+        raise InvalidInput(_("The delimiter and the quote character must differ."))
 
 
 def _text_layout(source: Source, given: Layout) -> Layout:
@@ -249,7 +260,13 @@ def _reader(name: str) -> Callable[[Source, Layout], Iterator[Record | Rejected]
 
         return read_hf
     if name not in _READERS:
-        raise InvalidInput(f"There is no format {name}; choose one of {', '.join(FORMATS)}.")
+        raise InvalidInput(
+            _(
+                "There is no format %(name)s; choose one of %(formats)s.",
+                name=name,
+                formats=", ".join(FORMATS),
+            )
+        )
     return _READERS[name]
 
 
@@ -296,7 +313,11 @@ def _header(source: Source, layout: Layout) -> tuple[str, ...]:
     except HeadEnded:
         limit = source.limits.max_line_bytes
         raise InvalidInput(
-            f"The header of {source.name} is longer than {limit:,} bytes (SETRIGHT_MAX_LINE_BYTES)."
+            _(
+                "The header of %(source)s is longer than %(limit)s bytes (SETRIGHT_MAX_LINE_BYTES).",
+                source=source.name,
+                limit=f"{limit:,}",
+            )
         ) from None
 
 
@@ -306,11 +327,15 @@ def _shown(values: dict[str, JsonValue], names: tuple[str, ...]) -> tuple[str, .
 
 def _no_rows(name: str, layout: Layout, *, is_told: bool) -> str:
     if is_told and layout.encoding:
-        return f"Read as {layout.encoding}, {name} has no rows."
-    return f"{name} has a header but no rows." if layout.format in SAME_COLUMNS else f"{name} holds no rows."
+        return _("Read as %(encoding)s, %(name)s has no rows.", encoding=layout.encoding, name=name)
+    return (
+        _("%(name)s has a header but no rows.", name=name)
+        if layout.format in SAME_COLUMNS
+        else _("%(name)s holds no rows.", name=name)
+    )
 
 
 def _warnings(layout: Layout, records: list[Record]) -> tuple[str, ...]:
     if layout.format == "csv" and records and len(records[0].values) == 1:
-        return ("The file has only one column; if that is wrong, choose another delimiter.",)
+        return (_("The file has only one column; if that is wrong, choose another delimiter."),)
     return ()

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from app.files.faults import Fault, FaultKind
 from app.files.values import to_json
+from app.languages import _
 
 Hashes: TypeAlias = np.ndarray[tuple[int], np.dtype[np.uint64]]
 Labels: TypeAlias = np.ndarray[tuple[int], np.dtype[np.uint32]]
@@ -51,8 +52,8 @@ class Repeats:
                 yield self._fault(
                     FaultKind.ALSO_IN_TEST,
                     position,
-                    "The same text is in the test split.",
-                    "Take it out of one of the two, or the test will flatter the model.",
+                    _("The same text is in the test split."),
+                    _("Take it out of one of the two, or the test will flatter the model."),
                 )
 
     def _repeated(self, hashes: Hashes, labels: Labels) -> Iterator[Fault]:
@@ -76,16 +77,24 @@ class Repeats:
                 yield self._fault(
                     FaultKind.DUPLICATE_PROMPT,
                     position,
-                    f"The prompt is that of line {first + 1:,} again, with the same label.",
-                    "Every copy is paid for: exclude it unless it should weigh more.",
+                    _(
+                        "The prompt is that of line %(first)s again, with the same label.",
+                        first=f"{first + 1:,}",
+                    ),
+                    _("Every copy is paid for: exclude it unless it should weigh more."),
                 )
             else:
                 yield self._fault(
                     FaultKind.CONFLICTING_PROMPT,
                     position,
-                    f"The prompt is that of line {first + 1:,}, labelled {to_json(names[labels[0]])} there"
-                    f" and {to_json(names[label])} here.",
-                    "Decide on one label in the review, preset conflicts.",
+                    _(
+                        "The prompt is that of line %(first)s, labelled %(to_json)s there and %(to_json_2)s "
+                        "here.",
+                        first=f"{first + 1:,}",
+                        to_json=to_json(names[labels[0]]),
+                        to_json_2=to_json(names[label]),
+                    ),
+                    _("Decide on one label in the review, preset conflicts."),
                 )
 
     def _fault(self, kind: FaultKind, position: int, what: str, advice: str) -> Fault:

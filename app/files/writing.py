@@ -16,6 +16,7 @@ from app.files.exporting import (
 from app.files.hf_out import hf_blocks
 from app.files.parquet_out import parquet_blocks
 from app.files.prompts import chat_lines, completion_lines
+from app.languages import _
 
 __all__ = [
     "EXPORT_FORMATS",
@@ -139,7 +140,13 @@ def extension(format: str) -> str:  # noqa: A002 - the product's word for it
 
 def _check_format(name: str) -> None:
     if name not in EXPORT_FORMATS:
-        raise InvalidInput(f"There is no export format {name}; choose one of {', '.join(EXPORT_FORMATS)}.")
+        raise InvalidInput(
+            _(
+                "There is no export format %(name)s; choose one of %(export_formats)s.",
+                name=name,
+                export_formats=", ".join(EXPORT_FORMATS),
+            )
+        )
 
 
 def _blocks(lines: Iterable[str]) -> Iterator[bytes]:

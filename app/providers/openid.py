@@ -20,6 +20,7 @@ from joserfc.jws import JWSRegistry
 from pydantic import SecretStr
 
 from app.errors import Unauthorized, Unavailable
+from app.languages import _
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "Ed25519", "EdDSA")
 """Only those by which nobody but the provider can sign."""
@@ -72,7 +73,7 @@ class Provider:
         """
         found = self.metadata.get(name)
         if not isinstance(found, str) or not found.startswith(("https://", "http://")):
-            raise Unavailable("The provider of single sign-on does not say where to sign in.")
+            raise Unavailable(_("The provider of single sign-on does not say where to sign in."))
         return found
 
 
@@ -97,7 +98,7 @@ def read_provider(issuer: str) -> Provider:
             keys = _json(client, str(metadata.get("jwks_uri", "")))
     except _UNUSABLE as error:
         log.warning("no provider of single sign-on: %s: %s", type(error).__name__, error)
-        raise Unavailable("The provider of single sign-on does not answer as it should.") from None
+        raise Unavailable(_("The provider of single sign-on does not answer as it should.")) from None
     return Provider(metadata, keys, time.monotonic())
 
 
@@ -172,7 +173,7 @@ def claims_of(
         return _checked(provider, own, token, nonce=nonce)
     except _UNUSABLE as error:
         log.warning("single sign-on failed: %s: %s", type(error).__name__, error)
-        raise Unauthorized("The provider's answer could not be used: the log says why.") from None
+        raise Unauthorized(_("The provider's answer could not be used: the log says why.")) from None
 
 
 def _checked(

@@ -4,6 +4,7 @@ from importlib import resources
 from pathlib import Path
 
 from app.errors import NotFound
+from app.languages import _
 
 
 def sample_path(name: str = "support_requests") -> Path:
@@ -26,5 +27,5 @@ def sample_path(name: str = "support_requests") -> Path:
     """
     path = Path(str(resources.files(__name__))) / f"{name}.csv"
     if not name.isidentifier() or not path.is_file():
-        raise NotFound(f"There is no sample dataset called {name}.")
+        raise NotFound(_("There is no sample dataset called %(name)s.", name=name))
     return path

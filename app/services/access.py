@@ -11,6 +11,7 @@ from app import events
 from app.actor import LOCAL, Actor, Role
 from app.db import Base, Database
 from app.errors import Conflict, InvalidInput
+from app.languages import _
 from app.models.datasets import Dataset
 from app.models.people import DatasetRole, Token, TokenScope, User
 
@@ -97,7 +98,9 @@ def role_named(name: str) -> Role:
     try:
         return Role(name)
     except ValueError:
-        raise InvalidInput(f"{name!r} is none of the roles {', '.join(Role)}.") from None
+        raise InvalidInput(
+            _("%(name)r is none of the roles %(role)s.", name=name, role=", ".join(Role))
+        ) from None
 
 
 def roles_in(session: Session, dataset: Dataset) -> dict[int, Role | None]:
@@ -113,7 +116,7 @@ def set_role_in(session: Session, dataset: Dataset, user: User, role: Role | Non
     actor.require(Role.ADMIN, dataset)
     _refuse_admins(user)
     if user.id == actor.user_id:
-        raise Conflict("Somebody else has to change your own role.")
+        raise Conflict(_("Somebody else has to change your own role."))
     found = session.get(DatasetRole, (user.id, dataset.id))
     old = _said(found.role) if found else "as elsewhere"
     if found is None:
@@ -128,7 +131,7 @@ def forget_role_in(session: Session, dataset: Dataset, user: User, *, actor: Act
     actor.require(Role.ADMIN, dataset)
     _refuse_admins(user)
     if user.id == actor.user_id:
-        raise Conflict("Somebody else has to change your own role.")
+        raise Conflict(_("Somebody else has to change your own role."))
     found = session.get(DatasetRole, (user.id, dataset.id))
     if found is not None:
         session.delete(found)
@@ -137,7 +140,7 @@ def forget_role_in(session: Session, dataset: Dataset, user: User, *, actor: Act
 
 def _refuse_admins(user: User) -> None:
     if user.id == LOCAL.user_id or (user.role is Role.ADMIN and not user.is_guest):
-        raise Conflict(f"{user.name} is an admin, and admins may do everything everywhere.")
+        raise Conflict(_("%(user)s is an admin, and admins may do everything everywhere.", user=user.name))
 
 
 def _said(role: Role | None) -> str:

@@ -10,6 +10,8 @@ from sqlalchemy.orm import Session
 from app.actor import Actor, Role
 from app.db import now
 from app.events import NAMES
+from app.languages import _
+from app.languages.retelling import retold
 from app.models.datasets import Dataset
 from app.models.events import Event
 from app.models.people import DatasetRole, LoginSession, Token, User
@@ -79,7 +81,7 @@ def newest(session: Session, *, limit: int = _LIMIT, actor: Actor) -> list[Line]
     lines = []
     for event in events:
         is_user = event.name.partition(".")[0] in ABOUT_A_USER
-        about = users.get(event.subject_id or 0, "") if is_user else f"token {event.subject_id}"
+        about = users.get(event.subject_id or 0, "") if is_user else _("token %(id)s", id=event.subject_id)
         lines.append(Line(event, about, datasets.get(event.dataset_id or 0, ""), _change(event)))
     return lines
 
@@ -91,8 +93,8 @@ def _change(event: Event) -> str:
 
 def _said(value: Any) -> str:
     if isinstance(value, dict):
-        return str(value.get("role", ""))
-    return value if isinstance(value, str) else ""
+        return retold(str(value.get("role", "")))
+    return retold(value) if isinstance(value, str) else ""
 
 
 def _names(

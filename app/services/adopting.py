@@ -15,6 +15,7 @@ from app.db import now
 from app.errors import Conflict
 from app.files.decided import DECIDED, has_decisions
 from app.files.rows import Columns
+from app.languages import _
 from app.models.columns import OPEN_STATES, RunState, Split
 from app.models.datasets import Label
 from app.models.examples import Example, ExampleState
@@ -64,7 +65,7 @@ def start_if_idle(session: Session, import_: Import, *, actor: Actor) -> Batch |
 def request(session: Session, import_id: int, *, actor: Actor) -> Batch:
     """Ask to take over the decisions of an import that is in."""
     import_ = imports.get(session, import_id)
-    none_wait = f"No decisions of {import_.file_name} wait to be taken over."
+    none_wait = _("No decisions of %(file_name)s wait to be taken over.", file_name=import_.file_name)
     if import_.dataset_id is None:
         raise Conflict(none_wait)
     dataset = datasets.lock(session, import_.dataset_id)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from app.languages.retelling import retold
 from app.models.datasets import Dataset
 from app.models.scoring import Score, ScoringRun
 from app.services import reviewed
@@ -33,7 +34,7 @@ def advised(
 ) -> Advised:
     """Say what the recommended auto-fix would do now; `recommended` are the run's own rows still open."""
     found = run.report.get("advice", {})
-    as_scored = Advised(recommended, found.get("reason", ""), found.get("expected_precision"))
+    as_scored = Advised(recommended, retold(found.get("reason", "")), found.get("expected_precision"))
     if open_issues > MOST_LOOKED_AT:
         return as_scored
     rule, sharper = reviewed.fix(session, dataset, QueueFilter(), Rule())

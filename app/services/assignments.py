@@ -11,6 +11,7 @@ from app import events, queue
 from app.actor import LOCAL, Actor, Role
 from app.db import now
 from app.errors import Conflict, InvalidInput
+from app.languages import _
 from app.models.columns import OPEN_STATES, RunState
 from app.models.datasets import Dataset
 from app.models.examples import Example, ExampleState
@@ -105,11 +106,13 @@ def request(
 
 def _check(session: Session, dataset: Dataset, shares: Mapping[int, int]) -> None:
     if not shares:
-        raise InvalidInput("Choose at least one person to assign rows to.")
+        raise InvalidInput(_("Choose at least one person to assign rows to."))
     if not all(0 < share <= MOST_SHARE for share in shares.values()):
-        raise InvalidInput(f"A share is a number from 1 to {MOST_SHARE}.")
+        raise InvalidInput(_("A share is a number from 1 to %(most_share)s.", most_share=MOST_SHARE))
     if not shares.keys() <= {user.id for user in list_annotators(session, dataset)}:
-        raise InvalidInput(f"Rows are assigned to people who may decide in {dataset.name}.")
+        raise InvalidInput(
+            _("Rows are assigned to people who may decide in %(dataset)s.", dataset=dataset.name)
+        )
 
 
 def request_return(session: Session, dataset_id: int, user_id: int, *, actor: Actor) -> Assignment:
@@ -124,7 +127,9 @@ def request_return(session: Session, dataset_id: int, user_id: int, *, actor: Ac
 def _begin(session: Session, dataset: Dataset, assignment: Assignment, *, actor: Actor) -> Assignment:
     is_open = (Assignment.dataset_id == dataset.id, Assignment.state.in_(OPEN_STATES))
     if session.scalar(sa.select(Assignment.id).where(*is_open).limit(1)):
-        raise Conflict(f"Rows of {dataset.name} are being assigned: wait until that is done.")
+        raise Conflict(
+            _("Rows of %(dataset)s are being assigned: wait until that is done.", dataset=dataset.name)
+        )
     assignment.dataset_id, assignment.created_by_id = dataset.id, actor.user_id
     assignment.shares = {str(user_id): share for user_id, share in (assignment.shares or {}).items()}
     assignment.filter = assignment.filter or {}
@@ -223,7 +228,7 @@ def in_turns(shares: Mapping[int, int]) -> list[int]:
     parts = {user_id: share // divisor for user_id, share in sorted(shares.items())}
     whole, credit = sum(parts.values()), dict.fromkeys(parts, 0)
     turns = []
-    for _ in range(whole):
+    for _turn in range(whole):
         for user_id, part in parts.items():
             credit[user_id] += part
         chosen = max(credit, key=lambda user_id: credit[user_id])

@@ -10,6 +10,8 @@ from app import events, queue
 from app.actor import Actor, Role
 from app.db import now
 from app.errors import Conflict, InvalidInput
+from app.languages import _
+from app.languages.retelling import retold
 from app.models.columns import OPEN_STATES, Split
 from app.models.datasets import Dataset
 from app.models.examples import Example, ExampleState
@@ -97,7 +99,7 @@ def preview(
         protected=_protected(session, dataset, queue_filter),
         emptied=_emptied(session, dataset, pairs),
         doubled=_doubled(session, dataset, pairs),
-        advice=sharper or advice.get("reason", ""),
+        advice=sharper or retold(advice.get("reason", "")),
         expected_precision=advice.get("expected_precision") if is_as_scored else None,
         evidence=reviewed.evidence(session, dataset, queue_filter, rule) if rows else None,
     )
@@ -110,7 +112,7 @@ def sample(
     dataset = datasets.get(session, dataset_id)
     _run(session, dataset)
     word_index.require_whole(session, dataset, queue_filter)
-    rule, _ = reviewed.fix(session, dataset, queue_filter, rule)
+    rule, _reason = reviewed.fix(session, dataset, queue_filter, rule)
     ids = chosen(dataset, queue_filter, rule)
     return samples.create(session, dataset, queue_filter, rule, ids, actor=actor)
 
@@ -124,9 +126,9 @@ def request(
     run = _run(session, dataset)
     open_batch = sa.select(Batch.id).where(Batch.dataset_id == dataset_id, Batch.state.in_(OPEN_STATES))
     if session.scalar(open_batch):
-        raise Conflict("Another auto-fix is being applied: wait until it is done.")
+        raise Conflict(_("Another auto-fix is being applied: wait until it is done."))
     word_index.require_whole(session, dataset, queue_filter)
-    rule, _ = reviewed.fix(session, dataset, queue_filter, rule)
+    rule, _reason = reviewed.fix(session, dataset, queue_filter, rule)
     total = session.scalar(
         sa.select(sa.func.count()).select_from(chosen(dataset, queue_filter, rule).subquery())
     )
@@ -183,7 +185,7 @@ def apply_chunk(session: Session, batch: Batch, example_ids: Sequence[int], *, a
 def _check_run(dataset: Dataset, batch: Batch) -> None:
     if dataset.current_run_id != batch.run_id:
         raise Conflict(
-            "A newer scoring run has replaced the one this auto-fix was planned on. Plan it again."
+            _("A newer scoring run has replaced the one this auto-fix was planned on. Plan it again.")
         )
 
 
@@ -280,7 +282,7 @@ def _count(session: Session, batch: Batch, before_id: int, *, actor: Actor) -> N
 
 def _run(session: Session, dataset: Dataset) -> ScoringRun:
     if dataset.current_run_id is None:
-        raise InvalidInput(f"{dataset.name} has no scores yet: find label issues first.")
+        raise InvalidInput(_("%(dataset)s has no scores yet: find label issues first.", dataset=dataset.name))
     return session.get_one(ScoringRun, dataset.current_run_id)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.errors import InvalidInput
+from app.languages import _
 from app.models.columns import Split
 from app.models.datasets import Dataset
 from app.models.examples import Example, ExampleState
@@ -51,9 +52,9 @@ class Rule:
 
     def __post_init__(self) -> None:
         if self.kind is RuleKind.MIN_CONFIDENCE and not (self.value is not None and 0 <= self.value <= 1):
-            raise InvalidInput("The least confidence is a number from 0 to 1.")
+            raise InvalidInput(_("The least confidence is a number from 0 to 1."))
         if self.kind is RuleKind.TOP and not (self.value is not None and 1 <= self.value <= MAX_TOP):
-            raise InvalidInput(f"The number of rows is from 1 to {MAX_TOP}.")
+            raise InvalidInput(_("The number of rows is from 1 to %(max_top)s.", max_top=MAX_TOP))
 
     def to_json(self) -> dict[str, Any]:
         stored: dict[str, Any] = {"kind": self.kind, "value": self.value}

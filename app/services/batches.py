@@ -7,6 +7,7 @@ from app import events, queue
 from app.actor import Actor, Role
 from app.db import now
 from app.errors import Conflict
+from app.languages import N_, _
 from app.models.columns import OPEN_STATES, RunState
 from app.models.datasets import Dataset, Label
 from app.models.imports import Import
@@ -38,20 +39,32 @@ def require_idle(session: Session, dataset: Dataset) -> None:
     )
     if batch is not None:
         who = session.get_one(User, batch.created_by_id).name
-        raise Conflict(f"A bulk change by {who}, batch {batch.id}, is on its way: wait until it is done.")
+        raise Conflict(
+            _(
+                "A bulk change by %(who)s, batch %(batch)s, is on its way: wait until it is done.",
+                who=who,
+                batch=batch.id,
+            )
+        )
 
 
 def require_quiet(session: Session, dataset: Dataset) -> None:
     """Raise unless nothing is on its way that knows the label set as it was when it began."""
     require_idle(session, dataset)
     waits: tuple[tuple[type[ScoringRun | Import], str], ...] = (
-        (ScoringRun, "is being scored"),
-        (Import, "is taking in a file"),
+        (ScoringRun, N_("is being scored")),
+        (Import, N_("is taking in a file")),
     )
     for kind, what in waits:
         is_open = sa.select(kind.id).where(kind.dataset_id == dataset.id, kind.state.in_(OPEN_STATES))
         if session.scalar(is_open.limit(1)):
-            raise Conflict(f"{dataset.name} {what}: wait until that is done, or cancel it first.")
+            raise Conflict(
+                _(
+                    "%(dataset)s %(what)s: wait until that is done, or cancel it first.",
+                    dataset=dataset.name,
+                    what=_(what),
+                )
+            )
 
 
 def refuse_while_labels_change(session: Session, dataset: Dataset) -> None:
@@ -64,7 +77,13 @@ def refuse_while_labels_change(session: Session, dataset: Dataset) -> None:
         .limit(1)
     )
     if batch_id is not None:
-        raise Conflict(f"Labels of {dataset.name} are changing (batch {batch_id}): wait until that is done.")
+        raise Conflict(
+            _(
+                "Labels of %(dataset)s are changing (batch %(batch_id)s): wait until that is done.",
+                dataset=dataset.name,
+                batch_id=batch_id,
+            )
+        )
 
 
 def start(session: Session, dataset: Dataset, batch: Batch, *, actor: Actor) -> Batch:
@@ -92,9 +111,9 @@ def request_undo(session: Session, batch_id: int, *, actor: Actor) -> Batch:
     dataset = datasets.lock(session, batch.dataset_id)
     session.refresh(batch, with_for_update=True)
     if batch.state.is_open:
-        raise Conflict("This batch is still being applied: cancel it first, then undo it.")
+        raise Conflict(_("This batch is still being applied: cancel it first, then undo it."))
     if batch.undone_at is not None:
-        raise Conflict("This batch was undone already.")
+        raise Conflict(_("This batch was undone already."))
     (require_quiet if batch.kind.changes_labels else require_idle)(session, dataset)
     if batch.kind is BatchKind.MERGE:
         _separate(session, batch)
@@ -114,7 +133,9 @@ def _separate(session: Session, batch: Batch) -> None:
     """Put a merged label back into use, so that its rows can come back to it."""
     label, into = (session.get_one(Label, batch.rule[name]) for name in ("label_id", "into_id"))
     if into.retired_after is not None:
-        raise Conflict(f"{into.name} was itself merged or deleted since: bring that back first.")
+        raise Conflict(
+            _("%(into)s was itself merged or deleted since: bring that back first.", into=into.name)
+        )
     if label.merged_into_id == into.id:
         label.merged_into_id = label.retired_after = None
 

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.errors import InvalidInput
+from app.languages import _
 from app.models.columns import OPEN_STATES
 from app.models.datasets import Dataset, Label
 from app.models.examples import Example
@@ -20,7 +21,9 @@ def suffix_of(file_name: str) -> str:
     """Return the ending by which a file's format is known, or say that it is none we read."""
     suffix = PurePath(file_name).suffix.lower()
     if suffix not in SUFFIXES:
-        raise InvalidInput(f"{file_name or 'The file'} must be a .npy, .csv or .parquet file.")
+        raise InvalidInput(
+            _("%(file_name)s must be a .npy, .csv or .parquet file.", file_name=file_name or "The file")
+        )
     return suffix
 
 

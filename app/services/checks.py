@@ -12,6 +12,7 @@ from app.errors import InvalidInput
 from app.files.checking import Checker
 from app.files.faults import Checked
 from app.files.prices import Estimate, Price, estimate, read_prices
+from app.languages import _, n_
 from app.models.datasets import Dataset
 from app.models.exports import Export
 from app.services import exports
@@ -70,9 +71,14 @@ def require_sendable(export: Export) -> None:
     found = of_export(export)
     if found and found["blocking"]:
         count = found["blocking"]
-        faults = "one fault" if count == 1 else f"{count:,} faults"
+        faults = n_("one fault", "%(faults)s faults", count, faults=f"{count:,}")
         raise InvalidInput(
-            f"Export {export.id} has {faults} that a fine-tuning service refuses. {found['first_blocking']}"
+            _(
+                "Export %(export)s has %(faults)s that a fine-tuning service refuses. %(first_blocking)s",
+                export=export.id,
+                faults=faults,
+                first_blocking=found["first_blocking"],
+            )
         )
 
 
@@ -106,5 +112,5 @@ def price_table(path: Path) -> PriceTable:
 def estimates(table: PriceTable, *, tokens: int, epochs: int = USUAL_EPOCHS) -> tuple[Estimate, ...]:
     """Return what so many tokens would cost with each model, the cheapest first."""
     if not 1 <= epochs <= MOST_EPOCHS:
-        raise InvalidInput(f"A file is read 1 to {MOST_EPOCHS} times (epochs).")
+        raise InvalidInput(_("A file is read 1 to %(most_epochs)s times (epochs).", most_epochs=MOST_EPOCHS))
     return estimate(table.prices, tokens=tokens, epochs=epochs)

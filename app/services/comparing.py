@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.errors import InvalidInput
+from app.languages import _
 from app.models.datasets import Dataset
 from app.models.examples import Example, ExampleState
 from app.models.versions import Version
@@ -91,7 +92,7 @@ def choose(
         for one in (old_id, new_id)
     ]
     if old_id == new_id:
-        raise InvalidInput("Choose two different versions.")
+        raise InvalidInput(_("Choose two different versions."))
     old, new = sorted(chosen, key=lambda one: (one.decision_id, one.import_seq, one.id or 0))
     return old, new
 

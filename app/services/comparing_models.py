@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app.config import Settings
+from app.languages import _
 from app.models.columns import RunState
 from app.models.model_tests import ModelTest
 from app.services import experiments, model_tests, providers
@@ -70,8 +71,8 @@ def _of_experiment(trainer: str, results: Mapping[str, Any]) -> list[ModelLine]:
     variants = results.get("variants", {})
     return [
         ModelLine(
-            name=f"{trainer}, {name.value} labels",
-            where="this machine",
+            name=_("%(trainer)s, %(name)s labels", trainer=trainer, name=name.value),
+            where=_("this machine"),
             accuracy=variants[name.value]["accuracy"],
             low=variants[name.value]["low"],
             high=variants[name.value]["high"],

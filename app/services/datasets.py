@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from app import events, queue
 from app.actor import Actor, Role
 from app.errors import Conflict, InvalidInput, NotFound
+from app.languages import N_, _
 from app.models.columns import RunState, Split
 from app.models.datasets import Counter, CounterName, Dataset, Label
 from app.models.evidence import IssueKind
@@ -25,14 +26,14 @@ from app.services.counting import open_counter
 
 MAX_NAME_CHARS = 200
 BUSY: dict[type[runs.AnyRun], str] = {
-    Import: "a file is being imported",
-    ScoringRun: "it is being scored",
-    Batch: "a batch is being applied or undone",
-    Export: "an export is being written",
-    Experiment: "an experiment is running",
-    FineTune: "a fine-tune is running",
-    ModelTest: "a model is being tested",
-    Assignment: "rows are being assigned",
+    Import: N_("a file is being imported"),
+    ScoringRun: N_("it is being scored"),
+    Batch: N_("a batch is being applied or undone"),
+    Export: N_("an export is being written"),
+    Experiment: N_("an experiment is running"),
+    FineTune: N_("a fine-tune is running"),
+    ModelTest: N_("a model is being tested"),
+    Assignment: N_("rows are being assigned"),
 }
 """What a dataset is busy with, by the kind of its running job."""
 
@@ -84,7 +85,7 @@ def get(session: Session, dataset_id: int) -> Dataset:
     """Return the dataset; one whose first import is still on its way is not there yet."""
     dataset = session.get(Dataset, dataset_id)
     if dataset is None or dataset.import_seq == 0:
-        raise NotFound(f"There is no dataset {dataset_id}.")
+        raise NotFound(_("There is no dataset %(dataset_id)s.", dataset_id=dataset_id))
     return dataset
 
 
@@ -93,8 +94,8 @@ def get_by_name(session: Session, name: str) -> Dataset:
     dataset = session.scalar(sa.select(Dataset).where(Dataset.name == name, Dataset.import_seq > 0))
     if dataset is None:
         names = session.scalars(sa.select(Dataset.name).where(Dataset.import_seq > 0).order_by(Dataset.name))
-        known = ", ".join(names.all()) or "none yet"
-        raise NotFound(f"There is no dataset {name!r}. Datasets: {known}.")
+        known = ", ".join(names.all()) or _("none yet")
+        raise NotFound(_("There is no dataset %(name)r. Datasets: %(known)s.", name=name, known=known))
     return dataset
 
 
@@ -199,13 +200,17 @@ def valid_name(name: str) -> str:
     """Return the name without spaces around it, or say what is wrong with it."""
     name = name.strip()
     if not name:
-        raise InvalidInput("A dataset needs a name.")
+        raise InvalidInput(_("A dataset needs a name."))
     if len(name) > MAX_NAME_CHARS:
         raise InvalidInput(
-            f"A dataset's name has at most {MAX_NAME_CHARS} characters; this one has {len(name)}."
+            _(
+                "A dataset's name has at most %(max_name_chars)s characters; this one has %(name)s.",
+                max_name_chars=MAX_NAME_CHARS,
+                name=len(name),
+            )
         )
     if not name.isprintable():
-        raise InvalidInput("A dataset's name is one line of printable characters.")
+        raise InvalidInput(_("A dataset's name is one line of printable characters."))
     return name
 
 
@@ -217,7 +222,7 @@ def rename(session: Session, dataset_id: int, name: str, *, actor: Actor) -> Dat
     if name == dataset.name:
         return dataset
     if session.scalar(sa.select(Dataset.id).where(Dataset.name == name)):
-        raise Conflict(f"There is already a dataset called {name}.")
+        raise Conflict(_("There is already a dataset called %(name)s.", name=name))
     events.record(session, "dataset.renamed", actor=actor, dataset_id=dataset_id, old=dataset.name, new=name)
     dataset.name = name
     return dataset
@@ -244,7 +249,13 @@ def _cancel_waiting(session: Session, dataset: Dataset, *, actor: Actor) -> None
     for kind, what in BUSY.items():
         for run in runs.lock_open(session, kind, dataset.id):
             if run.state is RunState.RUNNING:
-                raise Conflict(f"{dataset.name} cannot be deleted while {what}: cancel that first.")
+                raise Conflict(
+                    _(
+                        "%(dataset)s cannot be deleted while %(what)s: cancel that first.",
+                        dataset=dataset.name,
+                        what=_(what),
+                    )
+                )
             waiting.append(run)
     for run in waiting:
         runs.request_cancel(session, run, actor=actor)
@@ -276,5 +287,5 @@ def lock(session: Session, dataset_id: int) -> Dataset:
         .execution_options(populate_existing=True)
     )
     if dataset is None:
-        raise NotFound(f"There is no dataset {dataset_id}.")
+        raise NotFound(_("There is no dataset %(dataset_id)s.", dataset_id=dataset_id))
     return dataset

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from app import events
 from app.actor import Actor, Role
 from app.errors import Conflict, InvalidInput, NotFound
+from app.languages import N_, _
 from app.models.datasets import Dataset, Label
 from app.models.examples import Example, ExampleState
 from app.models.people import User
@@ -21,9 +22,9 @@ from app.services.counting import Standing, Sums
 
 MAX_NOTE_CHARS = 2000
 MAX_PICKED = 500
-_IN_BULK = "Labels are merged, split and restored for many rows at once, by a lead."
+_IN_BULK = N_("Labels are merged, split and restored for many rows at once, by a lead.")
 _NOT_BY_HAND = {
-    Verdict.UNDO: "To undo, take back your last verdict instead of giving one.",
+    Verdict.UNDO: N_("To undo, take back your last verdict instead of giving one."),
     Verdict.RELABEL: _IN_BULK,
     Verdict.RESTORE: _IN_BULK,
 }
@@ -70,7 +71,13 @@ def decide(
         raise Conflict(_who_was_first(session, example))
     outcome = outcome_for(session, dataset, example, score, verdict, label_id)
     if len(note) > MAX_NOTE_CHARS:
-        raise InvalidInput(f"A note has at most {MAX_NOTE_CHARS} characters; this one has {len(note)}.")
+        raise InvalidInput(
+            _(
+                "A note has at most %(max_note_chars)s characters; this one has %(note)s.",
+                max_note_chars=MAX_NOTE_CHARS,
+                note=len(note),
+            )
+        )
     decision = Decision(
         verdict=verdict, note=note, idempotency_key=idempotency_key, previous_id=example.last_decision_id
     )
@@ -102,7 +109,13 @@ def decide_selection(
 ) -> list[Decision]:
     """Write one verdict on several rows, all of them or none; one undo takes them back together."""
     if not 1 <= len(picked) <= MAX_PICKED:
-        raise InvalidInput(f"Pick 1 to {MAX_PICKED} rows for one verdict; these are {len(picked):,}.")
+        raise InvalidInput(
+            _(
+                "Pick 1 to %(max_picked)s rows for one verdict; these are %(picked)s.",
+                max_picked=MAX_PICKED,
+                picked=f"{len(picked):,}",
+            )
+        )
     made: list[Decision] = []
     for place, row in enumerate(sorted(set(picked), key=lambda one: one.example_id)):
         key = f"{idempotency_key}+{place}" if idempotency_key else None
@@ -133,7 +146,7 @@ def undo(session: Session, dataset_id: int, *, actor: Actor) -> Decision:
     actor.require(Role.ANNOTATOR, dataset)
     last = last_undoable(session, dataset_id, actor=actor)
     if last is None:
-        raise NotFound("There is nothing of yours left to undo here.")
+        raise NotFound(_("There is nothing of yours left to undo here."))
     datasets.hold(session, dataset_id)
     undone = [_undo(session, dataset, one, actor=actor) for one in _with_selection(session, last)]
     return undone[-1]
@@ -154,7 +167,9 @@ def _with_selection(session: Session, last: Decision) -> Sequence[Decision]:
 def _undo(session: Session, dataset: Dataset, last: Decision, *, actor: Actor) -> Decision:
     example, score, others = _row(session, dataset, last.example_id)
     if example.last_decision_id != last.id:
-        raise Conflict(f"Your verdict was overtaken. {_who_was_first(session, example)}")
+        raise Conflict(
+            _("Your verdict was overtaken. %(who_was_first)s", who_was_first=_who_was_first(session, example))
+        )
     before = session.get(Decision, last.previous_id) if last.previous_id else None
     decision = Decision(verdict=Verdict.UNDO, undoes_id=last.id, previous_id=example.last_decision_id)
     # An undecided row's label follows its source, which an import may have changed since the verdict.
@@ -201,7 +216,7 @@ def _done_already(
         return None
     is_same_label = verdict is not Verdict.OVERRIDE or done.new_label_id == label_id
     if done.example_id != example_id or done.verdict is not verdict or not is_same_label:
-        raise Conflict("This idempotency key was used for another row or verdict.")
+        raise Conflict(_("This idempotency key was used for another row or verdict."))
     return done
 
 
@@ -217,7 +232,9 @@ def _row(session: Session, dataset: Dataset, example_id: int) -> tuple[Example, 
         )
     ).one_or_none()
     if found is None:
-        raise NotFound(f"There is no row {example_id} in {dataset.name}.")
+        raise NotFound(
+            _("There is no row %(example_id)s in %(dataset)s.", example_id=example_id, dataset=dataset.name)
+        )
     example, score, *others = found
     return example, score, Company(*others)
 
@@ -244,22 +261,22 @@ def outcome_of(verdict: Verdict, labels: Labels, *, chosen_id: int | None, where
     match verdict:
         case Verdict.KEEP:
             if labels.given_id is None:
-                raise InvalidInput("This row was given no label to keep; choose one.")
+                raise InvalidInput(_("This row was given no label to keep; choose one."))
             return Outcome(ExampleState.KEPT, labels.given_id)
         case Verdict.ACCEPT:
             if labels.suggested_id is None:
-                raise InvalidInput("There is no suggestion for this row yet: find label issues first.")
+                raise InvalidInput(_("There is no suggestion for this row yet: find label issues first."))
             return Outcome(ExampleState.ACCEPTED, labels.suggested_id)
         case Verdict.OVERRIDE:
             if chosen_id is None:
-                raise InvalidInput(f"Choose one of the labels of {where}.")
+                raise InvalidInput(_("Choose one of the labels of %(where)s.", where=where))
             return Outcome(ExampleState.OVERRIDDEN, chosen_id)
         case Verdict.EXCLUDE:
             return Outcome(ExampleState.EXCLUDED, labels.current_id)
         case Verdict.NEEDS_REVIEW:
             return Outcome(ExampleState.NEEDS_REVIEW, labels.current_id)
         case Verdict.UNDO | Verdict.RELABEL | Verdict.RESTORE:
-            raise InvalidInput(_NOT_BY_HAND[verdict])
+            raise InvalidInput(_(_NOT_BY_HAND[verdict]))
 
 
 def _write(
@@ -312,19 +329,19 @@ def _write(
 def _who_was_first(session: Session, example: Example) -> str:
     last = session.get(Decision, example.last_decision_id) if example.last_decision_id else None
     if last is None:
-        return "Somebody changed this row in the meantime; it is shown as it is now."
+        return _("Somebody changed this row in the meantime; it is shown as it is now.")
     who = session.get_one(User, last.user_id).name
     if last.batch_id is not None:
-        return f"A bulk change by {who} was first (batch {last.batch_id})."
+        return _("A bulk change by %(who)s was first (batch %(batch_id)s).", who=who, batch_id=last.batch_id)
     label = session.get(Label, last.new_label_id) if last.new_label_id else None
     chose = {
-        Verdict.KEEP: f"kept {label.name!r}" if label else "kept the label",
-        Verdict.ACCEPT: f"chose {label.name!r}" if label else "accepted the suggestion",
-        Verdict.OVERRIDE: f"chose {label.name!r}" if label else "chose a label",
-        Verdict.EXCLUDE: "excluded the row",
-        Verdict.NEEDS_REVIEW: "set it aside for review",
+        Verdict.KEEP: _("kept %(label)r", label=label.name) if label else _("kept the label"),
+        Verdict.ACCEPT: _("chose %(label)r", label=label.name) if label else _("accepted the suggestion"),
+        Verdict.OVERRIDE: _("chose %(label)r", label=label.name) if label else _("chose a label"),
+        Verdict.EXCLUDE: _("excluded the row"),
+        Verdict.NEEDS_REVIEW: _("set it aside for review"),
     }
-    return f"{who} was first: {who} {chose.get(last.verdict, 'changed it')}."
+    return _("%(who)s was first: %(who)s %(did)s.", who=who, did=chose.get(last.verdict, _("changed it")))
 
 
 def _record(session: Session, name: str, decision: Decision, *, actor: Actor) -> None:

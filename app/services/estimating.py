@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.config import Settings
 from app.files import vectors
+from app.languages import _
 from app.models.datasets import Dataset
 from app.models.examples import Example
 from app.providers.catalogue import (
@@ -125,7 +126,7 @@ def _of(sample: _Sample, name: str, settings: Settings) -> Estimate:
     price = settings.openai_embedding_price
     return Estimate(
         embedder=name,
-        says=kind.says if kind else "A model of a service: every new text is sent there.",
+        says=_(kind.says) if kind else _("A model of a service: every new text is sent there."),
         rows=sample.rows,
         texts=texts,
         characters=characters,

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from app import events
 from app.actor import Actor, Role
 from app.errors import Conflict, InvalidInput
+from app.languages import _
 from app.models.columns import RunState
 from app.models.datasets import Dataset
 from app.models.examples import Example
@@ -244,7 +245,9 @@ def add_model(session: Session, experiment_id: int, model: OtherModel, *, actor:
     experiment = _finished(session, experiment_id)
     actor.require(Role.LEAD, session.get_one(Dataset, experiment.dataset_id))
     if not model.name.strip() or len(model.name) > MAX_MODEL_NAME:
-        raise InvalidInput(f"A model's name has 1 to {MAX_MODEL_NAME} characters.")
+        raise InvalidInput(
+            _("A model's name has 1 to %(max_model_name)s characters.", max_model_name=MAX_MODEL_NAME)
+        )
     labels = label_names_of(session, experiment)
     place = {name: at for at, name in enumerate(labels)}
     answers = [model.answers.get(one) for one in unpack_ids(experiment.test_ids or b"").tolist()]
@@ -275,7 +278,10 @@ def _finished(session: Session, experiment_id: int) -> Experiment:
     experiment = experiments.with_test_rows(session, experiment_id)
     if experiment.state is not RunState.DONE or experiment.test_ids is None:
         raise Conflict(
-            f"Experiment {experiment_id} has no test rows that another model could be asked about: "
-            "it has not finished, or an older release made it."
+            _(
+                "Experiment %(experiment_id)s has no test rows that another model could be asked "
+                "about: it has not finished, or an older release made it.",
+                experiment_id=experiment_id,
+            )
         )
     return experiment

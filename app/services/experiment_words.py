@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from app.languages import N_, _
 from app.services.material import MODEL, VERSION, Taught
 
 LEAST_POINTS = 0.05
@@ -11,42 +12,46 @@ LEAST_POINTS = 0.05
 CHANCE = 0.05
 """A difference that chance alone gives less often than this is called more than chance."""
 NAMES = {
-    Taught.ORIGINAL.value: "Original",
-    Taught.DROPPED.value: "Dropped",
-    Taught.CORRECTED.value: "Corrected",
-    Taught.AUTO_FIXED.value: "Auto-fix only",
-    Taught.HUMAN.value: "People only",
+    Taught.ORIGINAL.value: N_("Original"),
+    Taught.DROPPED.value: N_("Dropped"),
+    Taught.CORRECTED.value: N_("Corrected"),
+    Taught.AUTO_FIXED.value: N_("Auto-fix only"),
+    Taught.HUMAN.value: N_("People only"),
 }
 MEANINGS = {
-    Taught.ORIGINAL.value: "the given labels, every row",
-    Taught.DROPPED.value: "the given labels without the flagged rows",
-    Taught.CORRECTED.value: "the labels as they are now",
-    Taught.AUTO_FIXED.value: "the given labels, but where auto-fix changed them",
-    Taught.HUMAN.value: "the given labels, but where people decided",
+    Taught.ORIGINAL.value: N_("the given labels, every row"),
+    Taught.DROPPED.value: N_("the given labels without the flagged rows"),
+    Taught.CORRECTED.value: N_("the labels as they are now"),
+    Taught.AUTO_FIXED.value: N_("the given labels, but where auto-fix changed them"),
+    Taught.HUMAN.value: N_("the given labels, but where people decided"),
 }
-SAME = "All variants score the same on these test rows."
-HELPED = (
-    "With {better}, the model gets {after:.1%} of the test rows right instead of {before:.1%} with {base}: "
-    "{points:.1f} points more (95 % interval {low} to {high}), which is more than chance."
+SAME = N_("All variants score the same on these test rows.")
+HELPED = N_(
+    "With {better}, the model gets {after:.1%} of the test rows right instead of "
+    "{before:.1%} with {base}: {points:.1f} points more (95 % interval {low} to {high}), "
+    "which is more than chance."
 )
-PERHAPS_HELPED = (
-    "With {better}, the model gets {after:.1%} of the test rows right instead of {before:.1%} with {base}, "
-    "but {points:.1f} points (95 % interval {low} to {high}) may be chance."
+PERHAPS_HELPED = N_(
+    "With {better}, the model gets {after:.1%} of the test rows right instead of "
+    "{before:.1%} with {base}, but {points:.1f} points (95 % interval {low} to {high}) "
+    "may be chance."
 )
-HARMED = (
-    "With {better}, the model gets only {after:.1%} of the test rows right instead of {before:.1%} with "
-    "{base}: {points:.1f} points fewer (95 % interval {low} to {high}), which is more than chance."
+HARMED = N_(
+    "With {better}, the model gets only {after:.1%} of the test rows right instead of "
+    "{before:.1%} with {base}: {points:.1f} points fewer (95 % interval {low} to "
+    "{high}), which is more than chance."
 )
-PERHAPS_HARMED = (
-    "With {better}, the model gets {after:.1%} of the test rows right instead of {before:.1%} with {base}; "
-    "{points:.1f} points fewer (95 % interval {low} to {high}) may be chance."
+PERHAPS_HARMED = N_(
+    "With {better}, the model gets {after:.1%} of the test rows right instead of "
+    "{before:.1%} with {base}; {points:.1f} points fewer (95 % interval {low} to {high}) "
+    "may be chance."
 )
-NO_CHANGE = (
+NO_CHANGE = N_(
     "With {better}, the model does as well as with {base}: it gets {after:.1%} of the test rows right."
 )
-GONE = "Of the errors, {gone:.0%} are gone."
-BEST = "The best of all is {name}, with {accuracy:.1%}."
-ONE = "Trained on {name}, the model gets {accuracy:.1%} of the test rows right."
+GONE = N_("Of the errors, {gone:.0%} are gone.")
+BEST = N_("The best of all is {name}, with {accuracy:.1%}.")
+ONE = N_("Trained on {name}, the model gets {accuracy:.1%} of the test rows right.")
 
 
 def name_of(variant: str) -> str:
@@ -54,17 +59,17 @@ def name_of(variant: str) -> str:
     if variant.startswith(MODEL):
         return variant.removeprefix(MODEL)
     if variant.startswith(VERSION):
-        return f"Version {variant.removeprefix(VERSION)}"
-    return NAMES.get(variant, variant)
+        return _("Version %(version)s", version=variant.removeprefix(VERSION))
+    return _(NAMES[variant]) if variant in NAMES else variant
 
 
 def meaning_of(variant: str) -> str:
     """Return what a variant is trained on."""
     if variant.startswith(MODEL):
-        return "another model, asked about the same rows"
+        return _("another model, asked about the same rows")
     if variant.startswith(VERSION):
-        return "the labels as they were at that version"
-    return MEANINGS.get(variant, "")
+        return _("the labels as they were at that version")
+    return _(MEANINGS[variant]) if variant in MEANINGS else ""
 
 
 def headline(results: Mapping[str, Any]) -> str:
@@ -76,12 +81,12 @@ def headline(results: Mapping[str, Any]) -> str:
     base = results.get("baseline") or (Taught.ORIGINAL.value if Taught.ORIGINAL.value in names else names[0])
     others = [name for name in names if name != base]
     if not others:
-        return ONE.format(name=_subject(base), accuracy=variants[base]["accuracy"])
+        return _(ONE).format(name=_subject(base), accuracy=variants[base]["accuracy"])
     best = max(others, key=lambda name: variants[name]["accuracy"])
     shown = Taught.CORRECTED.value if Taught.CORRECTED.value in others else best
     sentences = [_difference(results, shown, base)]
     if len(others) > 1 and _is_above(variants[best]["accuracy"], variants[shown]["accuracy"]):
-        sentences.append(BEST.format(name=_subject(best), accuracy=variants[best]["accuracy"]))
+        sentences.append(_(BEST).format(name=_subject(best), accuracy=variants[best]["accuracy"]))
     return " ".join(sentences)
 
 
@@ -101,12 +106,12 @@ def _difference(results: Mapping[str, Any], better: str, base: str) -> str:
         "high": _signed(interval["high"]),
     }
     if abs(gap) * 100 < LEAST_POINTS:
-        return NO_CHANGE.format(**facts)
+        return _(NO_CHANGE).format(**facts)
     if gap < 0:
-        return (HARMED if is_sure else PERHAPS_HARMED).format(**facts)
-    said = (HELPED if is_sure else PERHAPS_HELPED).format(**facts)
+        return _(HARMED if is_sure else PERHAPS_HARMED).format(**facts)
+    said = _(HELPED if is_sure else PERHAPS_HELPED).format(**facts)
     gone = one.get("error_reduction")
-    return f"{said} {GONE.format(gone=gone)}" if is_sure and gone else said
+    return f"{said} {_(GONE).format(gone=gone)}" if is_sure and gone else said
 
 
 def paired(results: Mapping[str, Any], one: str, other: str) -> Mapping[str, Any] | None:
@@ -126,14 +131,14 @@ def _is_above(one: float, other: float) -> bool:
 
 def _subject(variant: str) -> str:
     said = {
-        Taught.ORIGINAL.value: "the original labels",
-        Taught.DROPPED.value: "the original labels without the flagged rows",
-        Taught.CORRECTED.value: "the corrected labels",
-        Taught.AUTO_FIXED.value: "the labels that auto-fix alone has changed",
-        Taught.HUMAN.value: "the labels that people alone have changed",
+        Taught.ORIGINAL.value: _("the original labels"),
+        Taught.DROPPED.value: _("the original labels without the flagged rows"),
+        Taught.CORRECTED.value: _("the corrected labels"),
+        Taught.AUTO_FIXED.value: _("the labels that auto-fix alone has changed"),
+        Taught.HUMAN.value: _("the labels that people alone have changed"),
     }
     if variant.startswith(VERSION):
-        return f"the labels of version {variant.removeprefix(VERSION)}"
+        return _("the labels of version %(version)s", version=variant.removeprefix(VERSION))
     return said.get(variant, name_of(variant))
 
 
@@ -181,19 +186,31 @@ def warnings(results: Mapping[str, Any]) -> list[str]:
     test, leaks = results.get("test") or {}, results.get("leaks") or {}
     if leaks.get("test") and not leaks.get("left_out"):
         found.append(
-            f"{leaks['test']} test rows say the same as a train row, so that every accuracy here is "
-            "a little too high."
+            _(
+                "%(test)s test rows say the same as a train row, so that every accuracy here is a "
+                "little too high.",
+                test=leaks["test"],
+            )
         )
     if since := test.get("since"):
         found.append(
-            f"Test labels changed since experiment {since['experiment']}: {since['labels_changed']} "
-            f"labels are others, {since['rows_added']} rows came and {since['rows_removed']} went. Its "
-            "numbers do not compare with these."
+            _(
+                "Test labels changed since experiment %(experiment)s: %(labels_changed)s labels are "
+                "others, %(rows_added)s rows came and %(rows_removed)s went. Its numbers do not "
+                "compare with these.",
+                experiment=since["experiment"],
+                labels_changed=since["labels_changed"],
+                rows_added=since["rows_added"],
+                rows_removed=since["rows_removed"],
+            )
         )
     if test.get("changed"):
         found.append(
-            f"People have changed the labels of {test['changed']} test rows: all variants are judged by the "
-            "changed ones."
+            _(
+                "People have changed the labels of %(changed)s test rows: all variants are judged by "
+                "the changed ones.",
+                changed=test["changed"],
+            )
         )
     return found
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, undefer
 from app import events, queue
 from app.actor import Actor, Role
 from app.errors import Conflict, InvalidInput, NotFound, Unavailable
+from app.languages import _
 from app.models.columns import OPEN_STATES, RunState
 from app.models.datasets import Dataset
 from app.models.experiments import Experiment, Trial
@@ -125,18 +126,30 @@ def _enqueue(session: Session, experiment: Experiment, version: Version, *, acto
 def _check_wanted(wanted: Wanted) -> list[Taught]:
     if wanted.trainer == ELSEWHERE:
         raise Unavailable(
-            "A service trains by a fine-tune (`setright finetune`), and its model then joins an experiment; "
-            "here, choose linear or transformer."
+            _(
+                "A service trains by a fine-tune (`setright finetune`), and its model then joins an "
+                "experiment; here, choose linear or transformer."
+            )
         )
     if wanted.trainer not in TRAINERS:
-        raise InvalidInput(f"{wanted.trainer!r} is no trainer; there is {', '.join(TRAINERS)}.")
+        raise InvalidInput(
+            _(
+                "%(trainer)r is no trainer; there is %(trainers)s.",
+                trainer=wanted.trainer,
+                trainers=", ".join(TRAINERS),
+            )
+        )
     seeds = wanted.seeds
     if not seeds or len(seeds) > MAX_SEEDS or any(not 0 <= seed < 2**31 for seed in seeds):
-        raise InvalidInput(f"Seeds are 1 to {MAX_SEEDS} whole numbers from 0 to 2147483647.")
+        raise InvalidInput(
+            _("Seeds are 1 to %(max_seeds)s whole numbers from 0 to 2147483647.", max_seeds=MAX_SEEDS)
+        )
     if len(wanted.version_names) > MAX_VERSIONS:
-        raise InvalidInput(f"At most {MAX_VERSIONS} versions can be compared at once.")
+        raise InvalidInput(
+            _("At most %(max_versions)s versions can be compared at once.", max_versions=MAX_VERSIONS)
+        )
     if not 0 <= wanted.curve_points <= MAX_POINTS:
-        raise InvalidInput(f"A curve has at most {MAX_POINTS} points.")
+        raise InvalidInput(_("A curve has at most %(max_points)s points.", max_points=MAX_POINTS))
     return _variants(wanted)
 
 
@@ -144,30 +157,41 @@ def _variants(wanted: Wanted) -> list[Taught]:
     known = {one.value: one for one in Taught}
     for name in wanted.variants:
         if name not in known:
-            raise InvalidInput(f"{name!r} is no variant; there are {', '.join(known)}.")
+            raise InvalidInput(
+                _("%(name)r is no variant; there are %(known)s.", name=name, known=", ".join(known))
+            )
     chosen = [one for one in Taught if one.value in wanted.variants]
     if not chosen and not wanted.version_names:
-        raise InvalidInput("Choose at least one variant to train on.")
+        raise InvalidInput(_("Choose at least one variant to train on."))
     return chosen
 
 
 def _check_comparable(session: Session, dataset: Dataset, variants: Sequence[Taught]) -> None:
     if dataset.current_run_id is None and Taught.DROPPED in variants:
         raise InvalidInput(
-            f"{dataset.name} has no scores yet, so nothing can be dropped: run `setright score`."
+            _(
+                "%(dataset)s has no scores yet, so nothing can be dropped: run `setright score`.",
+                dataset=dataset.name,
+            )
         )
     counts = datasets.counts(session, dataset.id)
     if not counts.test:
         raise InvalidInput(
-            f"{dataset.name} has no test rows: import a file with `--split test`, or one with a split "
-            "column, or draw some from the train rows (`setright test-split`)."
+            _(
+                "%(dataset)s has no test rows: import a file with `--split test`, or one with a "
+                "split column, or draw some from the train rows (`setright test-split`).",
+                dataset=dataset.name,
+            )
         )
     if not counts.train:
-        raise InvalidInput(f"{dataset.name} has no train rows to learn from.")
+        raise InvalidInput(_("%(dataset)s has no train rows to learn from.", dataset=dataset.name))
     if Taught.DROPPED in variants and test_split.is_newer_than_scores(session, dataset):
         raise InvalidInput(
-            f"The test rows of {dataset.name} were drawn after it was scored, so they had a part in what is "
-            "flagged: find label issues again first (`setright score`)."
+            _(
+                "The test rows of %(dataset)s were drawn after it was scored, so they had a part in "
+                "what is flagged: find label issues again first (`setright score`).",
+                dataset=dataset.name,
+            )
         )
 
 
@@ -176,7 +200,7 @@ def _refuse_second(session: Session, dataset: Dataset) -> None:
         Experiment.dataset_id == dataset.id, Experiment.state.in_(OPEN_STATES)
     )
     if session.scalar(is_open):
-        raise Conflict(f"An experiment on {dataset.name} is running already.")
+        raise Conflict(_("An experiment on %(dataset)s is running already.", dataset=dataset.name))
 
 
 def _embedder(session: Session, dataset: Dataset, wanted: Wanted) -> str:
@@ -194,7 +218,13 @@ def of_dataset(session: Session, dataset: Dataset, experiment_id: int) -> Experi
     """Return an experiment of this dataset."""
     experiment = get(session, experiment_id)
     if experiment.dataset_id != dataset.id:
-        raise NotFound(f"There is no experiment {experiment_id} of {dataset.name}.")
+        raise NotFound(
+            _(
+                "There is no experiment %(experiment_id)s of %(dataset)s.",
+                experiment_id=experiment_id,
+                dataset=dataset.name,
+            )
+        )
     return experiment
 
 

@@ -14,6 +14,7 @@ from app.actor import Actor, Role
 from app.errors import InvalidInput
 from app.files.drawing import MOST_PERCENT
 from app.files.writing import EXPORT_FORMATS, REVIEWED_FORMATS, WriteOptions, encode_rows
+from app.languages import _
 from app.models.datasets import Dataset
 from app.models.examples import Example, ExampleState
 from app.models.exports import Export, Variant
@@ -71,7 +72,11 @@ def request(session: Session, dataset_id: int, choices: ExportChoices, *, actor:
     options = options_for(session, version, choices)
     if choices.variant is Variant.DROPPED and version.run_id is None:
         raise InvalidInput(
-            f"Nothing was flagged in {dataset.name} at {version.name}: there is nothing to drop."
+            _(
+                "Nothing was flagged in %(dataset)s at %(version)s: there is nothing to drop.",
+                dataset=dataset.name,
+                version=version.name,
+            )
         )
     export = Export(
         dataset_id=dataset_id,
@@ -113,30 +118,58 @@ def request(session: Session, dataset_id: int, choices: ExportChoices, *, actor:
 def check_choices(dataset: Dataset, choices: ExportChoices) -> None:
     """Refuse what no file can be written by."""
     if choices.format not in EXPORT_FORMATS:
-        raise InvalidInput(f"{choices.format!r} is no export format; there are {', '.join(EXPORT_FORMATS)}.")
+        raise InvalidInput(
+            _(
+                "%(format)r is no export format; there are %(export_formats)s.",
+                format=choices.format,
+                export_formats=", ".join(EXPORT_FORMATS),
+            )
+        )
     if choices.split not in SPLITS:
-        raise InvalidInput(f"{choices.split!r} is no split; there are {', '.join(SPLITS)}.")
+        raise InvalidInput(
+            _("%(split)r is no split; there are %(splits)s.", split=choices.split, splits=", ".join(SPLITS))
+        )
     if choices.variant is Variant.DROPPED and dataset.current_run_id is None:
-        raise InvalidInput(f"{dataset.name} has no scores yet, so there are no flagged rows to drop.")
+        raise InvalidInput(
+            _("%(dataset)s has no scores yet, so there are no flagged rows to drop.", dataset=dataset.name)
+        )
     if choices.format in REVIEWED_FORMATS and choices.variant is not Variant.CORRECTED:
         raise InvalidInput(
-            f"{choices.format} holds every row with the given and the corrected label: choose the variant"
-            " corrected."
+            _(
+                "%(format)s holds every row with the given and the corrected label: choose the "
+                "variant corrected.",
+                format=choices.format,
+            )
         )
     _check_prompts(choices)
 
 
 def _check_prompts(choices: ExportChoices) -> None:
     if "{text}" not in choices.template:
-        raise InvalidInput("The template must say where the text goes: write {text} there.")
+        raise InvalidInput(_("The template must say where the text goes: write {text} there."))
     if max(map(len, (choices.template, choices.system_prompt or "", choices.separator))) > MAX_PROMPT_CHARS:
-        raise InvalidInput(f"A prompt, template or separator has at most {MAX_PROMPT_CHARS:,} characters.")
+        raise InvalidInput(
+            _(
+                "A prompt, template or separator has at most %(max_prompt_chars)s characters.",
+                max_prompt_chars=f"{MAX_PROMPT_CHARS:,}",
+            )
+        )
     if not 0 <= choices.validation_percent <= MOST_PERCENT:
-        raise InvalidInput(f"At most {MOST_PERCENT} % of the rows can be for validation, and none below 0.")
+        raise InvalidInput(
+            _(
+                "At most %(most_percent)s %% of the rows can be for validation, and none below 0.",
+                most_percent=MOST_PERCENT,
+            )
+        )
     if choices.validation_percent and choices.format not in CHAT_FORMATS:
-        raise InvalidInput(f"Rows for validation are drawn for {' and '.join(CHAT_FORMATS)} only.")
+        raise InvalidInput(
+            _(
+                "Rows for validation are drawn for %(chat_formats)s only.",
+                chat_formats=" and ".join(CHAT_FORMATS),
+            )
+        )
     if not 0 <= choices.seed < MAX_SEED:
-        raise InvalidInput(f"A seed is a number from 0 to {MAX_SEED - 1:,}.")
+        raise InvalidInput(_("A seed is a number from 0 to %(max_seed)s.", max_seed=f"{MAX_SEED - 1:,}"))
 
 
 def options_for(session: Session, version: Version, choices: ExportChoices) -> WriteOptions:
@@ -144,9 +177,15 @@ def options_for(session: Session, version: Version, choices: ExportChoices) -> W
     labels = label_names.words_of(session, version, as_given=choices.variant is not Variant.CORRECTED)
     for label, code in choices.label_codes.items():
         if label not in labels:
-            raise InvalidInput(f"There is no label {label!r} to give a code to.")
+            raise InvalidInput(_("There is no label %(label)r to give a code to.", label=label))
         if not code.strip() or len(code) > MAX_CODE_CHARS:
-            raise InvalidInput(f"The code of the label {label!r} must have 1 to {MAX_CODE_CHARS} characters.")
+            raise InvalidInput(
+                _(
+                    "The code of the label %(label)r must have 1 to %(max_code_chars)s characters.",
+                    label=label,
+                    max_code_chars=MAX_CODE_CHARS,
+                )
+            )
     codes = {label: str(number) for number, label in enumerate(labels, start=1)}
     return WriteOptions(
         guard_formulas=choices.guard_formulas,
@@ -163,7 +202,13 @@ def _version(session: Session, dataset: Dataset, choices: ExportChoices, *, acto
     if choices.version_id is not None:
         version = versions.get(session, choices.version_id)
         if version.dataset_id != dataset.id:
-            raise InvalidInput(f"Version {choices.version_id} is not one of {dataset.name}.")
+            raise InvalidInput(
+                _(
+                    "Version %(version_id)s is not one of %(dataset)s.",
+                    version_id=choices.version_id,
+                    dataset=dataset.name,
+                )
+            )
         return version
     return versions.create(session, dataset, name=choices.version_name, reason="export", actor=actor)
 
@@ -224,7 +269,7 @@ def require_streamable(session: Session, dataset: Dataset, choices: ExportChoice
     check_choices(dataset, choices)
     options_for(session, version_to_read(session, dataset, choices), choices)
     if choices.validation_percent:
-        raise InvalidInput("Rows for validation come as a second file: have the file written instead.")
+        raise InvalidInput(_("Rows for validation come as a second file: have the file written instead."))
 
 
 def stream(session: Session, dataset: Dataset, choices: ExportChoices) -> Iterator[bytes]:

@@ -14,6 +14,7 @@ from app import events, queue
 from app.actor import Actor, Role
 from app.db import now
 from app.errors import Conflict, InvalidInput
+from app.languages import _
 from app.models.columns import RunState
 from app.models.exports import Export
 from app.models.fine_tunes import FineTune
@@ -74,7 +75,7 @@ def request(
     model, suffix = model.strip(), suffix.strip()
     _check_words(model, suffix)
     if export.format not in FORMATS or export.split != "train":
-        raise InvalidInput("A fine-tune takes the train split as chat-jsonl or completion-jsonl.")
+        raise InvalidInput(_("A fine-tune takes the train split as chat-jsonl or completion-jsonl."))
     check_service(service, today=now().date())
     if export.state is RunState.DONE and not ignore_faults:
         check_file(export)
@@ -105,21 +106,32 @@ def request(
 
 def _check_words(model: str, suffix: str) -> None:
     if not model:
-        raise InvalidInput("Say which model to fine-tune.")
+        raise InvalidInput(_("Say which model to fine-tune."))
     if len(model) > MAX_MODEL_CHARS:
-        raise InvalidInput(f"A model's name has at most {MAX_MODEL_CHARS} characters.")
+        raise InvalidInput(
+            _("A model's name has at most %(max_model_chars)s characters.", max_model_chars=MAX_MODEL_CHARS)
+        )
     if len(suffix) > MAX_SUFFIX_CHARS:
-        raise InvalidInput(f"A suffix has at most {MAX_SUFFIX_CHARS} characters; this one has {len(suffix)}.")
+        raise InvalidInput(
+            _(
+                "A suffix has at most %(max_suffix_chars)s characters; this one has %(suffix)s.",
+                max_suffix_chars=MAX_SUFFIX_CHARS,
+                suffix=len(suffix),
+            )
+        )
     if not (model + suffix).isprintable():
-        raise InvalidInput("A model and a suffix are printable characters on one line.")
+        raise InvalidInput(_("A model and a suffix are printable characters on one line."))
 
 
 def check_service(service: Service, *, today: dt.date) -> None:
     """Refuse a service that takes no jobs from anybody any more."""
     if service.is_openai and today > OPENAI_ENDS:
         raise InvalidInput(
-            f"OpenAI takes no fine-tuning jobs after {OPENAI_ENDS:%Y-%m-%d}: choose another provider, or the "
-            "trainers of this machine."
+            _(
+                "OpenAI takes no fine-tuning jobs after %(openai_ends)s: choose another provider, or "
+                "the trainers of this machine.",
+                openai_ends=f"{OPENAI_ENDS:%Y-%m-%d}",
+            )
         )
 
 
@@ -127,10 +139,20 @@ def check_file(export: Export) -> None:
     """Refuse a file that every such service refuses, or charges for in vain."""
     checks.require_sendable(export)
     if export.rows < LEAST_ROWS:
-        raise InvalidInput(f"The file has {export.rows} rows; a fine-tune needs at least {LEAST_ROWS}.")
+        raise InvalidInput(
+            _(
+                "The file has %(rows)s rows; a fine-tune needs at least %(least_rows)s.",
+                rows=export.rows,
+                least_rows=LEAST_ROWS,
+            )
+        )
     if export.bytes > MOST_BYTES:
         raise InvalidInput(
-            f"The file has {export.bytes:,} bytes; services take at most {MOST_BYTES:,} (512 MiB)."
+            _(
+                "The file has %(bytes)s bytes; services take at most %(most_bytes)s (512 MiB).",
+                bytes=f"{export.bytes:,}",
+                most_bytes=f"{MOST_BYTES:,}",
+            )
         )
 
 
@@ -144,14 +166,24 @@ def check_model(fine_tune: FineTune, listed: Mapping[str, str | None]) -> None:
     """Refuse a model that its provider does not list any more, or has shut down."""
     if listed and fine_tune.model not in listed:
         raise InvalidInput(
-            f"The provider {fine_tune.provider} does not list the model {fine_tune.model} (it lists "
-            f"{len(listed)}): it is gone, or this key may not use it. Nothing was uploaded."
+            _(
+                "The provider %(provider)s does not list the model %(model)s (it lists %(listed)s): "
+                "it is gone, or this key may not use it. Nothing was uploaded.",
+                provider=fine_tune.provider,
+                model=fine_tune.model,
+                listed=len(listed),
+            )
         )
     ends = listed.get(fine_tune.model)
     if ends and ends < now().date().isoformat():
         raise InvalidInput(
-            f"The provider {fine_tune.provider} has shut the model {fine_tune.model} down on {ends}. "
-            "Nothing was uploaded."
+            _(
+                "The provider %(provider)s has shut the model %(model)s down on %(ends)s. Nothing "
+                "was uploaded.",
+                provider=fine_tune.provider,
+                model=fine_tune.model,
+                ends=ends,
+            )
         )
 
 
@@ -161,9 +193,9 @@ def again(session: Session, fine_tune_id: int, *, actor: Actor) -> FineTune:
     actor.require(Role.LEAD, datasets.get(session, fine_tune.dataset_id))
     session.refresh(fine_tune, with_for_update=True)
     if fine_tune.state is not RunState.FAILED:
-        raise Conflict("Only a fine-tune that failed can be tried again.")
+        raise Conflict(_("Only a fine-tune that failed can be tried again."))
     if fine_tune.remote_status == "failed":
-        raise Conflict("The job itself failed at the provider; start another fine-tune.")
+        raise Conflict(_("The job itself failed at the provider; start another fine-tune."))
     runs.reopen(fine_tune)
     fine_tune.note = None
     queue.enqueue(session, queue.Job.FINE_TUNE, fine_tune.id, round_=fine_tune.attempt + 2)
@@ -176,7 +208,7 @@ def wish(session: Session, fine_tune_id: int, wanted: str, *, actor: Actor) -> F
     actor.require(Role.LEAD, datasets.get(session, fine_tune.dataset_id))
     session.refresh(fine_tune, with_for_update=True)
     if not fine_tune.state.is_open or not fine_tune.remote_job_id:
-        raise Conflict("Only a job that the provider has can be paused or resumed.")
+        raise Conflict(_("Only a job that the provider has can be paused or resumed."))
     fine_tune.wish = wanted
     return fine_tune
 

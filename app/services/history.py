@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session, aliased
 
 from app import events
 from app.errors import InvalidInput
+from app.languages import _
 from app.models.datasets import Label
 from app.models.events import Event
 from app.models.imports import Import, ImportMatch
@@ -33,9 +34,9 @@ class EventFilter:
 
     def __post_init__(self) -> None:
         if self.name and self.name not in events.NAMES:
-            raise InvalidInput(f"There is no kind of event called {self.name[:60]!r}.")
+            raise InvalidInput(_("There is no kind of event called %(name)r.", name=self.name[:60]))
         if self.noun and self.noun not in NOUNS:
-            raise InvalidInput(f"No event is about a {self.noun[:60]!r}.")
+            raise InvalidInput(_("No event is about a %(noun)r.", noun=self.noun[:60]))
 
     def to_query(self) -> dict[str, Any]:
         """Return the fields that say something, as they stand in the address bar."""

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.errors import InvalidInput
+from app.languages import _
 from app.models.answers import KeptAnswer
 
 CLAIM = "setright_claim"
@@ -43,7 +44,7 @@ def find(session: Session, claim: Claim) -> Answer | None:
     if kept is None:
         return None
     if kept.request_hash != claim.request_hash:
-        raise InvalidInput("This idempotency key was used for another request; take a new one for this.")
+        raise InvalidInput(_("This idempotency key was used for another request; take a new one for this."))
     return Answer(kept.status, kept.headers, kept.body)
 
 

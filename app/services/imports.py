@@ -13,6 +13,7 @@ from app.db import now
 from app.errors import Conflict, InvalidInput
 from app.files.reading import preview as preview_file
 from app.files.rows import Columns, Layout, Limits, Preview
+from app.languages import _
 from app.models.columns import OPEN_STATES, RunState, Split
 from app.models.datasets import Dataset
 from app.models.imports import Import, RejectedRow
@@ -94,7 +95,9 @@ def preview(
     """Look at a draft's file again, read as `layout` says where it says something."""
     draft = get_draft(session, import_id)
     if not Path(draft.path).is_file():
-        raise Conflict(f"The uploaded file of {draft.file_name} is gone: upload it again.")
+        raise Conflict(
+            _("The uploaded file of %(file_name)s is gone: upload it again.", file_name=draft.file_name)
+        )
     return preview_file(
         Path(draft.path),
         name=draft.file_name,
@@ -109,15 +112,15 @@ def check(path: Path, choices: ImportChoices, *, file_name: str, limits: Limits,
     actor.require_somewhere(Role.LEAD)
     _refuse_unclear(choices)
     if not path.is_file():  # discarded at this very moment
-        raise Conflict(f"The uploaded file of {file_name} is gone: upload it again.")
+        raise Conflict(_("The uploaded file of %(file_name)s is gone: upload it again.", file_name=file_name))
     preview_file(path, name=file_name, limits=limits, layout=choices.layout, columns=choices.columns)
 
 
 def _refuse_unclear(choices: ImportChoices) -> None:
     if choices.columns.text is None:
-        raise InvalidInput("Choose the column that holds the text.")
+        raise InvalidInput(_("Choose the column that holds the text."))
     if choices.columns.label is None and not choices.allow_unlabelled:
-        raise InvalidInput("Choose the column that holds the label, or allow rows without one.")
+        raise InvalidInput(_("Choose the column that holds the label, or allow rows without one."))
 
 
 def confirm(session: Session, import_id: int, *, choices: ImportChoices, actor: Actor) -> Import:
@@ -160,7 +163,7 @@ def _dataset_for(session: Session, draft: Import, choices: ImportChoices, *, act
     batches.refuse_while_labels_change(session, dataset)
     is_open = sa.select(Import.id).where(Import.dataset_id == dataset.id, Import.state.in_(OPEN_STATES))
     if session.scalar(is_open):
-        raise Conflict(f"Another file is being imported into {name}: wait until it is in.")
+        raise Conflict(_("Another file is being imported into %(name)s: wait until it is in.", name=name))
     if dataset.import_seq == 0:
         draft.creates_dataset = True
     return dataset
@@ -182,7 +185,7 @@ def repeat(session: Session, import_id: int, *, actor: Actor) -> Import:
     failed = get(session, import_id)
     actor.require(Role.LEAD, session.get(Dataset, failed.dataset_id) if failed.dataset_id else None)
     if not can_repeat(failed):
-        raise Conflict(f"The file of {failed.file_name} is gone; upload it again.")
+        raise Conflict(_("The file of %(file_name)s is gone; upload it again.", file_name=failed.file_name))
     draft = Import(
         state=RunState.DRAFT,
         dataset_name=failed.dataset_name,
@@ -229,9 +232,9 @@ def get_draft(session: Session, import_id: int) -> Import:
     """Return an import that waits to be confirmed."""
     draft = get(session, import_id)
     if draft.state is RunState.CANCELLED and draft.dataset_id is None:
-        raise Conflict(f"{draft.file_name} was discarded: upload it again.")
+        raise Conflict(_("%(file_name)s was discarded: upload it again.", file_name=draft.file_name))
     if draft.state is not RunState.DRAFT:
-        raise Conflict(f"The import of {draft.file_name} was confirmed already.")
+        raise Conflict(_("The import of %(file_name)s was confirmed already.", file_name=draft.file_name))
     return draft
 
 

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
 
 from app.errors import InvalidInput
+from app.languages import _
 from app.models.columns import Split
 from app.models.datasets import Dataset, Label
 from app.models.evidence import Finding, IssueKind
@@ -136,4 +137,4 @@ def list_found(
 
 def _check_scored(dataset: Dataset) -> None:
     if dataset.current_run_id is None:
-        raise InvalidInput(f"{dataset.name} has no scores yet: run `setright score`.")
+        raise InvalidInput(_("%(dataset)s has no scores yet: run `setright score`.", dataset=dataset.name))

@@ -8,20 +8,21 @@ from sqlalchemy.orm import Session
 
 from app.actor import Actor
 from app.errors import InvalidInput
+from app.languages import N_, _
 from app.services import preferences
 
 ACTIONS = {
-    "keep": "Keep the given label",
-    "accept": "Accept the suggested label",
-    "exclude": "Exclude the row from corrected exports",
-    "needs_review": "Set it aside: needs review",
-    "undo": "Undo your last verdict",
-    "next": "Next row",
-    "previous": "Previous row",
-    "pick": "Pick the row, for one verdict on several",
-    "labels": "Search the labels",
-    "search": "Search the texts",
-    "help": "Show the keys",
+    "keep": N_("Keep the given label"),
+    "accept": N_("Accept the suggested label"),
+    "exclude": N_("Exclude the row from corrected exports"),
+    "needs_review": N_("Set it aside: needs review"),
+    "undo": N_("Undo your last verdict"),
+    "next": N_("Next row"),
+    "previous": N_("Previous row"),
+    "pick": N_("Pick the row, for one verdict on several"),
+    "labels": N_("Search the labels"),
+    "search": N_("Search the texts"),
+    "help": N_("Show the keys"),
 }
 """What keys can do, and how it is called; the digits 1 to 9 always choose a label."""
 USUAL = {
@@ -46,7 +47,7 @@ KEYMAPS: dict[str, dict[str, str]] = {
 }
 """Keymaps to choose from: the same places on three keyboards, and Prodigy's keys."""
 NAMED = {
-    "space": "Space",
+    "space": N_("Space"),
     "backspace": "⌫",
     "delete": "Del",
     "arrowup": "↑",
@@ -68,7 +69,12 @@ class Keys:
     def shown(self, action: str) -> str:
         """Return an action's key as it is written on a button."""
         key = self.of[action]
-        return NAMED.get(key, key.upper())
+        return _(NAMED[key]) if key in NAMED else key.upper()
+
+
+def titles() -> dict[str, str]:
+    """Return what keys can do, in the language of the request."""
+    return {action: _(title) for action, title in ACTIONS.items()}
 
 
 def get(session: Session, *, actor: Actor) -> Keys:
@@ -89,7 +95,13 @@ def _named(keys: dict[str, str]) -> Keys:
 def choose(session: Session, keymap: str, *, actor: Actor) -> Keys:
     """Take one of the keymaps."""
     if keymap not in KEYMAPS:
-        raise InvalidInput(f"There is no keymap {keymap[:50]!r}; there are {', '.join(KEYMAPS)}.")
+        raise InvalidInput(
+            _(
+                "There is no keymap %(keymap)r; there are %(keymaps)s.",
+                keymap=keymap[:50],
+                keymaps=", ".join(KEYMAPS),
+            )
+        )
     return change(session, KEYMAPS[keymap], actor=actor)
 
 
@@ -98,7 +110,7 @@ def change(session: Session, wanted: Mapping[str, str], *, actor: Actor) -> Keys
     keys = {**get(session, actor=actor).of}
     for action, key in wanted.items():
         if action not in ACTIONS:
-            raise InvalidInput(f"No key can do {action[:50]!r}.")
+            raise InvalidInput(_("No key can do %(action)r.", action=action[:50]))
         keys[action] = _read(key, action)
     _refuse_conflicts(keys)
     changed = {action: key for action, key in keys.items() if USUAL[action] != key}
@@ -114,11 +126,21 @@ def _read(written: str, action: str) -> str:
         return key
     if len(key) != 1 or not key.isprintable() or key.isspace():
         raise InvalidInput(
-            f"{written[:20]!r} is no key for “{ACTIONS[action]}”: "
-            "write one character, Space, Backspace, Delete or the name of an arrow key."
+            _(
+                "%(written)r is no key for “%(title)s”: write one character, Space, Backspace, "
+                "Delete or the name of an arrow key.",
+                written=written[:20],
+                title=_(ACTIONS[action]),
+            )
         )
     if key.isdigit():
-        raise InvalidInput(f"The digits choose labels; “{ACTIONS[action]}” needs another key than {key}.")
+        raise InvalidInput(
+            _(
+                "The digits choose labels; “%(title)s” needs another key than %(key)s.",
+                title=_(ACTIONS[action]),
+                key=key,
+            )
+        )
     return key
 
 
@@ -126,9 +148,14 @@ def _refuse_conflicts(keys: Mapping[str, str]) -> None:
     first: dict[str, str] = {}
     for action, key in keys.items():
         if key in first:
-            shown = NAMED.get(key, key.upper())
+            shown = _(NAMED[key]) if key in NAMED else key.upper()
             raise InvalidInput(
-                f"The key {shown} cannot do both “{ACTIONS[first[key]]}” and “{ACTIONS[action]}”: "
-                "choose another for one of them."
+                _(
+                    "The key %(shown)s cannot do both “%(title)s” and “%(other)s”: choose another "
+                    "for one of them.",
+                    shown=shown,
+                    title=_(ACTIONS[first[key]]),
+                    other=_(ACTIONS[action]),
+                )
             )
         first[key] = action

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from app import events
 from app.actor import Actor, Role
 from app.errors import Conflict, InvalidInput, NotFound
+from app.languages import _
 from app.models.datasets import Colour, Dataset, Label, LabelRename
 from app.models.scoring import Score
 from app.models.versions import Version
@@ -38,7 +39,9 @@ def get(session: Session, dataset: Dataset, label_id: int) -> Label:
     """Return a label of the dataset, whether or not it is still in use."""
     label = session.get(Label, label_id)
     if label is None or label.dataset_id != dataset.id or label.import_seq > dataset.import_seq:
-        raise NotFound(f"There is no label {label_id} in {dataset.name}.")
+        raise NotFound(
+            _("There is no label %(label_id)s in %(dataset)s.", label_id=label_id, dataset=dataset.name)
+        )
     return label
 
 
@@ -48,8 +51,8 @@ def get_in_use(session: Session, dataset: Dataset, label_id: int) -> Label:
     if label.retired_after is None:
         return label
     into = session.get(Label, label.merged_into_id) if label.merged_into_id else None
-    became = f"merged into {into.name}" if into else "deleted"
-    raise Conflict(f"{label.name} was {became} in the meantime.")
+    became = _("merged into %(into)s", into=into.name) if into else _("deleted")
+    raise Conflict(_("%(label)s was %(became)s in the meantime.", label=label.name, became=became))
 
 
 def list_former(session: Session, dataset: Dataset) -> list[FormerLabel]:
@@ -82,7 +85,13 @@ def add(
     name = _free_name(session, dataset, name, but=known)
     in_use = session.scalar(sa.select(sa.func.count()).where(*datasets.visible_labels(dataset))) or 0
     if in_use >= max_classes:
-        raise Conflict(f"{dataset.name} has {in_use} labels, the most there may be. (SETRIGHT_MAX_CLASSES)")
+        raise Conflict(
+            _(
+                "%(dataset)s has %(in_use)s labels, the most there may be. (SETRIGHT_MAX_CLASSES)",
+                dataset=dataset.name,
+                in_use=in_use,
+            )
+        )
     label = known or Label(dataset_id=dataset_id, name=name, import_seq=dataset.import_seq)
     label.description, label.colour, label.retired_after = _valid_description(description), colour, None
     session.add(label)
@@ -121,7 +130,9 @@ def change(
     label = get_in_use(session, dataset, label_id)
     session.refresh(label)
     if label.name != was:
-        raise Conflict(f"Somebody has renamed {was} to {label.name} in the meantime.")
+        raise Conflict(
+            _("Somebody has renamed %(was)s to %(label)s in the meantime.", was=was, label=label.name)
+        )
     if name != label.name:
         _rename(session, dataset, label, name, actor=actor)
     looks = {"description": _valid_description(description), "colour": colour.value}
@@ -160,14 +171,21 @@ def delete(session: Session, dataset_id: int, label_id: int, *, actor: Actor) ->
     session.refresh(label)
     if label.given_count or label.current_count:
         raise Conflict(
-            f"{label.name} is not empty: {label.current_count} rows have it and {label.given_count} came "
-            "with it. Merge it into another label instead."
+            _(
+                "%(label)s is not empty: %(current_count)s rows have it and %(given_count)s came "
+                "with it. Merge it into another label instead.",
+                label=label.name,
+                current_count=label.current_count,
+                given_count=label.given_count,
+            )
         )
     suggested = sa.select(Score.example_id).where(
         Score.run_id == dataset.current_run_id, Score.suggested_label_id == label.id
     )
     if dataset.current_run_id and session.scalar(suggested.limit(1)):
-        raise Conflict(f"{label.name} is suggested for rows: merge it into another label instead.")
+        raise Conflict(
+            _("%(label)s is suggested for rows: merge it into another label instead.", label=label.name)
+        )
     label.retired_after = newest_version_id(session, dataset)
     events.record(
         session, "label.deleted", actor=actor, dataset_id=dataset_id, subject_id=label.id, old=label.name
@@ -189,7 +207,11 @@ def _valid_description(text: str) -> str:
     text = text.strip()
     if len(text) > MAX_DESCRIPTION_CHARS:
         raise InvalidInput(
-            f"A description has at most {MAX_DESCRIPTION_CHARS} characters; this one has {len(text)}."
+            _(
+                "A description has at most %(max_description_chars)s characters; this one has %(text)s.",
+                max_description_chars=MAX_DESCRIPTION_CHARS,
+                text=len(text),
+            )
         )
     return text
 
@@ -198,7 +220,12 @@ def _free_name(session: Session, dataset: Dataset, name: str, *, but: Label | No
     """Return a name that no other label has or had in the files."""
     name = name.strip()
     if not name or len(name) > MAX_NAME_CHARS or not name.isprintable():
-        raise InvalidInput(f"A label's name is one line of 1 to {MAX_NAME_CHARS} printable characters.")
+        raise InvalidInput(
+            _(
+                "A label's name is one line of 1 to %(max_name_chars)s printable characters.",
+                max_name_chars=MAX_NAME_CHARS,
+            )
+        )
     taken = session.scalar(
         sa.select(Label).where(
             Label.dataset_id == dataset.id,
@@ -215,7 +242,15 @@ def _why_taken(session: Session, dataset: Dataset, label: Label, name: str) -> s
     classes = datasets.class_ids(session, dataset.id)
     means = session.get_one(Label, classes.get(label.id, label.id)).name
     if label.retired_after is not None and label.merged_into_id is None:
-        return f"{dataset.name} had a label {name} that was deleted: add it again instead."
+        return _(
+            "%(dataset)s had a label %(name)s that was deleted: add it again instead.",
+            dataset=dataset.name,
+            name=name,
+        )
     if means == name:
-        return f"{dataset.name} already has a label called {name}."
-    return f"Files that say {name} mean {means} here, so no other label can take that name."
+        return _("%(dataset)s already has a label called %(name)s.", dataset=dataset.name, name=name)
+    return _(
+        "Files that say %(name)s mean %(means)s here, so no other label can take that name.",
+        name=name,
+        means=means,
+    )

@@ -10,11 +10,12 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app.errors import Conflict
+from app.languages import N_, _
 from app.models.datasets import Dataset
 from app.models.scoring import EVIDENCE_DUE, ScoringRun
 from app.services import findings
 
-SENTENCE = (
+SENTENCE = N_(
     "Similar rows are still being looked for: near duplicates, outliers and leaks show up when that is done."
 )
 
@@ -65,7 +66,10 @@ def refuse_while_due(session: Session, dataset: Dataset) -> None:
     run = session.get(ScoringRun, dataset.current_run_id) if dataset.current_run_id else None
     if run is not None and run.is_evidence_due:
         raise Conflict(
-            f"Similar rows are still being looked for in {dataset.name}: try again when that is done."
+            _(
+                "Similar rows are still being looked for in %(dataset)s: try again when that is done.",
+                dataset=dataset.name,
+            )
         )
 
 

@@ -14,6 +14,7 @@ from app import events
 from app.actor import LOCAL, Actor, Role
 from app.db import now
 from app.errors import Conflict, NotFound
+from app.languages import _
 from app.models.datasets import Dataset
 from app.models.examples import Example
 from app.models.people import User
@@ -92,11 +93,11 @@ def hand_out(
     """
     actor.require(Role.ANNOTATOR, dataset)
     session.execute(sa.delete(Lease).where(Lease.dataset_id == dataset.id, Lease.expires_at < now() - KEPT))
-    for _ in range(MOST_TRIES):
+    for _try in range(MOST_TRIES):
         row = find({*but, *held_by_others(session, dataset.id, actor=actor)})
         if row is None or try_take(session, dataset.id, row.example.id, minutes=minutes, actor=actor):
             return row
-    raise Conflict("Many people are taking rows at this moment: try again.")
+    raise Conflict(_("Many people are taking rows at this moment: try again."))
 
 
 def take(session: Session, dataset_id: int, example_id: int, *, minutes: float, actor: Actor) -> None:
@@ -109,15 +110,17 @@ def take(session: Session, dataset_id: int, example_id: int, *, minutes: float, 
         Example.import_seq <= dataset.import_seq,
     )
     if session.scalar(there) is None:
-        raise NotFound(f"There is no row {example_id} in {dataset.name}.")
+        raise NotFound(
+            _("There is no row %(example_id)s in %(dataset)s.", example_id=example_id, dataset=dataset.name)
+        )
     if not try_take(session, dataset.id, example_id, minutes=minutes, actor=actor):
         held = held_by_others(session, dataset.id, actor=actor)
-        raise Conflict(said(held.get(example_id, "Somebody")))
+        raise Conflict(said(held.get(example_id, _("Somebody"))))
 
 
 def said(name: str) -> str:
     """Return what to tell whoever comes to a row that somebody has open."""
-    return f"{name} has this row open: it is theirs until they decide or leave it."
+    return _("%(name)s has this row open: it is theirs until they decide or leave it.", name=name)
 
 
 def try_take(session: Session, dataset_id: int, example_id: int, *, minutes: float, actor: Actor) -> bool:
@@ -204,7 +207,13 @@ def end(session: Session, dataset_id: int, example_id: int, *, actor: Actor) -> 
     actor.require(Role.ANNOTATOR, dataset)
     lease = session.get(Lease, example_id)
     if lease is None or lease.dataset_id != dataset.id or lease.expires_at <= now():
-        raise NotFound(f"Nobody has row {example_id} of {dataset.name} open.")
+        raise NotFound(
+            _(
+                "Nobody has row %(example_id)s of %(dataset)s open.",
+                example_id=example_id,
+                dataset=dataset.name,
+            )
+        )
     if lease.user_id != actor.user_id:
         actor.require(Role.LEAD, dataset)
         name = session.get_one(User, lease.user_id).name

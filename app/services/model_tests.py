@@ -11,6 +11,7 @@ from app import events, queue
 from app.actor import Actor, Role
 from app.errors import Conflict, InvalidInput
 from app.files.writing import ExportRow, WriteOptions
+from app.languages import _
 from app.models.columns import RunState, Split
 from app.models.examples import Example
 from app.models.exports import Export, Variant
@@ -62,13 +63,24 @@ def request(
     actor.require(Role.LEAD, dataset)
     model, prompt = model.strip(), prompt.strip()
     if not model or len(model) > MAX_MODEL_CHARS or not model.isprintable():
-        raise InvalidInput(f"A model's name is one line of 1 to {MAX_MODEL_CHARS} printable characters.")
+        raise InvalidInput(
+            _(
+                "A model's name is one line of 1 to %(max_model_chars)s printable characters.",
+                max_model_chars=MAX_MODEL_CHARS,
+            )
+        )
     if len(prompt) > MAX_PROMPT_CHARS:
         raise InvalidInput(
-            f"The instruction has {len(prompt):,} characters; {MAX_PROMPT_CHARS:,} are the most."
+            _(
+                "The instruction has %(prompt)s characters; %(max_prompt_chars)s are the most.",
+                prompt=f"{len(prompt):,}",
+                max_prompt_chars=f"{MAX_PROMPT_CHARS:,}",
+            )
         )
     if not datasets.counts(session, dataset_id).test:
-        raise InvalidInput(f"{dataset.name} has no test rows: import a file with `--split test`.")
+        raise InvalidInput(
+            _("%(dataset)s has no test rows: import a file with `--split test`.", dataset=dataset.name)
+        )
     version = versions.create(session, dataset, reason="model test", actor=actor)
     labels = label_names.labels_at(session, version).values()
     asking = {
@@ -142,7 +154,7 @@ def again(session: Session, test_id: int, *, actor: Actor) -> ModelTest:
     actor.require(Role.LEAD, datasets.get(session, test.dataset_id))
     session.refresh(test, with_for_update=True)
     if test.state not in {RunState.FAILED, RunState.CANCELLED}:
-        raise Conflict("Only a test that failed or was stopped can go on.")
+        raise Conflict(_("Only a test that failed or was stopped can go on."))
     runs.reopen(test)
     queue.enqueue(session, queue.Job.MODEL_TEST, test.id, round_=test.attempt + 2)
     return test

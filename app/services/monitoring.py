@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.db import Database, now
+from app.languages import _
 from app.models.columns import OPEN_STATES
 from app.models.workers import Worker
 from app.resources import folder
@@ -32,7 +33,7 @@ def why_not_ready(database: Database) -> str | None:
             ready = is_up_to_date(session)
     except sa.exc.SQLAlchemyError as error:
         return f"The database cannot be reached: {type(error).__name__}."
-    return None if ready else "The database is older than this version: run `setright migrate`."
+    return None if ready else _("The database is older than this version: run `setright migrate`.")
 
 
 def is_up_to_date(session: Session) -> bool:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.errors import InvalidInput
+from app.languages import _
 from app.models.columns import Split
 from app.models.datasets import Dataset, Label
 from app.models.examples import Example, ExampleState
@@ -65,8 +66,12 @@ def _parts(session: Session, dataset: Dataset, wanted: QueueFilter) -> list[_Ids
     for name, value in wanted.metadata:
         if name not in columns:
             raise InvalidInput(
-                f"The rows of {dataset.name} cannot be filtered by {name!r}: "
-                "that is chosen when a file with this column is imported."
+                _(
+                    "The rows of %(dataset)s cannot be filtered by %(name)r: that is chosen when a file "
+                    "with this column is imported.",
+                    dataset=dataset.name,
+                    name=name,
+                )
             )
         of_value = (MetadataValue.column_id == columns[name], MetadataValue.value == value)
         parts.append(sa.select(MetadataValue.example_id.label("id")).where(*of_value))

@@ -15,6 +15,7 @@ from app import events
 from app.actor import LOCAL, Actor, Role
 from app.db import now
 from app.errors import Conflict, InvalidInput, NotFound, Unauthorized
+from app.languages import _
 from app.models.people import LoginSession, SignInLink, Token, TokenScope, User
 from app.services import access, datasets
 
@@ -41,7 +42,7 @@ def get_user(session: Session, name: str) -> User:
     """Return the person of that name."""
     user = session.scalar(sa.select(User).where(User.name == name, User.id != LOCAL.user_id))
     if user is None:
-        raise NotFound(f"There is no user {name!r}.")
+        raise NotFound(_("There is no user %(name)r.", name=name))
     return user
 
 
@@ -49,7 +50,7 @@ def get_by_id(session: Session, user_id: int) -> User:
     """Return the person of that number."""
     user = session.get(User, user_id)
     if user is None or user.id == LOCAL.user_id:
-        raise NotFound(f"There is no user {user_id}.")
+        raise NotFound(_("There is no user %(user_id)s.", user_id=user_id))
     return user
 
 
@@ -78,11 +79,11 @@ def create_user(
     actor.require(Role.ADMIN)
     name = valid_name(name)
     if session.scalar(sa.select(User.id).where(User.name == name)):
-        raise Conflict(f"There is already a user called {name}.")
+        raise Conflict(_("There is already a user called %(name)s.", name=name))
     if not has_admin(session):
         if role is not Role.ADMIN or is_guest:
             raise Conflict(
-                "The first login has to be an admin's: choose the role admin, or say --role admin."
+                _("The first login has to be an admin's: choose the role admin, or say --role admin.")
             )
         _end_local(session)
     hashed = _hashed(password) if password is not None else None
@@ -97,7 +98,12 @@ def valid_name(name: str) -> str:
     """Return a user's name without spaces around it, or say what is wrong with it."""
     name = name.strip()
     if not 1 <= len(name) <= MAX_NAME_CHARS or not name.isprintable():
-        raise InvalidInput(f"A user's name is one line of 1 to {MAX_NAME_CHARS} printable characters.")
+        raise InvalidInput(
+            _(
+                "A user's name is one line of 1 to %(max_name_chars)s printable characters.",
+                max_name_chars=MAX_NAME_CHARS,
+            )
+        )
     return name
 
 
@@ -141,7 +147,7 @@ def set_active(session: Session, user: User, *, is_active: bool, actor: Actor) -
 
 def _refuse_last_admin(session: Session, user: User) -> None:
     if session.scalars(_admins().limit(2)).all() == [user.id]:
-        raise Conflict(f"{user.name} is the only admin: make somebody else one first.")
+        raise Conflict(_("%(user)s is the only admin: make somebody else one first.", user=user.name))
 
 
 def set_password(session: Session, name: str, password: str, *, actor: Actor) -> User:
@@ -158,7 +164,13 @@ def set_password(session: Session, name: str, password: str, *, actor: Actor) ->
 
 def _hashed(password: str) -> str:
     if not MIN_PASSWORD_CHARS <= len(password) <= MAX_PASSWORD_CHARS:
-        raise InvalidInput(f"A password has {MIN_PASSWORD_CHARS} to {MAX_PASSWORD_CHARS} characters.")
+        raise InvalidInput(
+            _(
+                "A password has %(min_password_chars)s to %(max_password_chars)s characters.",
+                min_password_chars=MIN_PASSWORD_CHARS,
+                max_password_chars=MAX_PASSWORD_CHARS,
+            )
+        )
     with _hashing:
         return _hasher.hash(password)
 
@@ -175,7 +187,7 @@ def authenticate(session: Session, name: str, password: str) -> User:
     with _hashing:
         is_right = _hasher.verify(password[:MAX_PASSWORD_CHARS], stored)
     if user is None or not user.password_hash or not is_right or not user.is_active:
-        raise Unauthorized("That name and password do not belong together.")
+        raise Unauthorized(_("That name and password do not belong together."))
     return user
 
 
@@ -194,7 +206,7 @@ def create_token(
     if actor.user_id != user.id:
         actor.require(Role.ADMIN)
     if days is not None and days < 1:
-        raise InvalidInput("A token lasts at least 1 day; say nothing for one that does not end.")
+        raise InvalidInput(_("A token lasts at least 1 day; say nothing for one that does not end."))
     if dataset_id is not None:
         datasets.get(session, dataset_id)
     secret = f"setright_{secrets.token_urlsafe(32)}"
@@ -225,7 +237,7 @@ def revoke_token(session: Session, token_id: int, *, actor: Actor) -> Token:
     token = session.get(Token, token_id)
     is_hidden = token is not None and actor.user_id != token.user_id and not actor.may(Role.ADMIN)
     if token is None or token.revoked_at is not None or is_hidden:
-        raise NotFound(f"There is no token {token_id} that still works.")
+        raise NotFound(_("There is no token %(token_id)s that still works.", token_id=token_id))
     token.revoked_at = now()
     events.record(session, "token.revoked", actor=actor, subject_id=token.id, old=token.name)
     return token

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from app.actor import Actor, Role
 from app.errors import Conflict, InvalidInput
+from app.languages import _
 from app.models.datasets import Dataset
 from app.models.predictions import PredictionPart
 from app.services import datasets
@@ -63,7 +64,7 @@ def write_part(
             else:
                 writer.writerow([one.external_id, *found])
     if faults:
-        raise refusal(faults, "No probabilities were kept")
+        raise refusal(faults, _("No probabilities were kept"))
     return [label.id for label in labels]
 
 
@@ -86,7 +87,7 @@ def _checked(
     if len(values) != len(names):
         return f"{len(values)} probabilities for {len(names)} labels"
     if not all(0 <= value <= 1 for value in values):
-        return "a probability is a number from 0 to 1"
+        return _("a probability is a number from 0 to 1")
     total = math.fsum(values)
     return values if abs(total - 1) <= SUM_TOLERANCE else f"the probabilities sum to {total:.4g} and not to 1"
 
@@ -130,7 +131,9 @@ def join(session: Session, dataset_id: int, out: Path, *, actor: Actor) -> list[
     actor.require(Role.LEAD, dataset)
     parts = list_parts(session, dataset_id)
     if not parts:
-        raise InvalidInput(f"No probabilities have come for {dataset.name}: send them first.")
+        raise InvalidInput(
+            _("No probabilities have come for %(dataset)s: send them first.", dataset=dataset.name)
+        )
     for part in parts:
         _refuse_other_labels(session, dataset, part.label_ids)
     names = [label.name for label in datasets.labels(session, dataset)]
@@ -155,7 +158,7 @@ def take(session: Session, dataset_id: int, part_ids: Sequence[int], *, actor: A
     actor.require(Role.LEAD, datasets.get(session, dataset_id))
     parts = list_parts(session, dataset_id)
     if [part.id for part in parts] != list(part_ids):
-        raise Conflict("More probabilities have come, or others have taken them. Ask again.")
+        raise Conflict(_("More probabilities have come, or others have taken them. Ask again."))
     return _forget(session, parts)
 
 
@@ -180,6 +183,9 @@ def _forget(session: Session, parts: Sequence[PredictionPart]) -> list[Path]:
 def _refuse_other_labels(session: Session, dataset: Dataset, label_ids: Sequence[int]) -> None:
     if [label.id for label in datasets.labels(session, dataset)] != list(label_ids):
         raise Conflict(
-            f"The labels of {dataset.name} have changed since the probabilities came: "
-            "forget them, and send them for the labels as they are now."
+            _(
+                "The labels of %(dataset)s have changed since the probabilities came: forget them, "
+                "and send them for the labels as they are now.",
+                dataset=dataset.name,
+            )
         )

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from app.actor import Actor
 from app.errors import InvalidInput
+from app.languages import _
 from app.models.views import Preference
 
 COLUMNS = ("rank", "state", "given", "suggested", "corrected", "confidence")
@@ -44,5 +45,5 @@ def choose_columns(session: Session, names: list[str], *, actor: Actor) -> None:
     known = (*COLUMNS, *OTHER_COLUMNS)
     for name in names:
         if name not in known:
-            raise InvalidInput(f"The table has no column {name[:50]!r}.")
+            raise InvalidInput(_("The table has no column %(name)r.", name=name[:50]))
     put(session, _COLUMNS, [name for name in known if name in names], actor=actor)

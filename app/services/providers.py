@@ -12,6 +12,7 @@ from app import events
 from app.actor import Actor, Role
 from app.config import Settings
 from app.errors import Conflict, InvalidInput, NotFound, Unavailable
+from app.languages import _
 from app.models.providers import Provider
 from app.providers.addresses import Reach, check_url
 from app.services import vault
@@ -78,7 +79,7 @@ def get(session: Session, settings: Settings, name: str) -> Service:
         if service.name == name:
             return service
     known = ", ".join(service.name for service in found)
-    raise InvalidInput(f"{name!r} is no provider; there is {known}.")
+    raise InvalidInput(_("%(name)r is no provider; there is %(known)s.", name=name, known=known))
 
 
 def get_kept(session: Session, settings: Settings, provider_id: int) -> Service:
@@ -91,8 +92,13 @@ def key_of(session: Session, settings: Settings, name: str, *, base_url: str) ->
     service = get(session, settings, name)
     if service.base_url != base_url:
         raise Unavailable(
-            f"The provider {name} is at {service.base_url} now; this was started at {base_url}, "
-            "and its key is not sent there."
+            _(
+                "The provider %(name)s is at %(base_url)s now; this was started at %(base_url_2)s, "
+                "and its key is not sent there.",
+                name=name,
+                base_url=service.base_url,
+                base_url_2=base_url,
+            )
         )
     if service.key_from == "settings":
         key = settings.openai_api_key if name == OPENAI else settings.provider_keys.get(name)
@@ -107,8 +113,11 @@ def key_of(session: Session, settings: Settings, name: str, *, base_url: str) ->
 def no_key(name: str) -> str:
     """Return the sentence for a service without a key."""
     if name == OPENAI:
-        return "There is no key for the provider openai: set SETRIGHT_OPENAI_API_KEY."
-    return f"There is no key for the provider {name}: enter one, or say it in SETRIGHT_PROVIDER_KEYS."
+        return _("There is no key for the provider openai: set SETRIGHT_OPENAI_API_KEY.")
+    return _(
+        "There is no key for the provider %(name)s: enter one, or say it in SETRIGHT_PROVIDER_KEYS.",
+        name=name,
+    )
 
 
 def add(session: Session, settings: Settings, details: ServiceDetails, *, actor: Actor) -> Service:
@@ -116,7 +125,7 @@ def add(session: Session, settings: Settings, details: ServiceDetails, *, actor:
     actor.require(Role.ADMIN)
     checked = _checked(settings, details)
     if checked.name == OPENAI or session.scalar(sa.select(Provider.id).where(Provider.name == checked.name)):
-        raise Conflict(f"There is already a provider called {checked.name}.")
+        raise Conflict(_("There is already a provider called %(checked)s.", checked=checked.name))
     provider = Provider(name=checked.name, created_by_id=actor.user_id)
     _fill(settings, provider, checked)
     session.add(provider)
@@ -133,9 +142,11 @@ def change(
     provider = _row(session, provider_id)
     checked = _checked(settings, details)
     if checked.name != provider.name:
-        raise InvalidInput("A provider keeps its name; add another one instead.")
+        raise InvalidInput(_("A provider keeps its name; add another one instead."))
     if checked.base_url != provider.base_url and provider.sealed_key and checked.key is None:
-        raise InvalidInput("Another address needs the key again: the one kept is only for the old address.")
+        raise InvalidInput(
+            _("Another address needs the key again: the one kept is only for the old address.")
+        )
     _fill(settings, provider, checked)
     _record(session, "provider.changed", provider, actor=actor)
     return _service(settings, provider)
@@ -152,7 +163,7 @@ def remove(session: Session, provider_id: int, *, actor: Actor) -> None:
 def _row(session: Session, provider_id: int) -> Provider:
     provider = session.get(Provider, provider_id)
     if provider is None:
-        raise NotFound(f"There is no provider {provider_id}.")
+        raise NotFound(_("There is no provider %(provider_id)s.", provider_id=provider_id))
     return provider
 
 
@@ -195,19 +206,24 @@ def _checked(settings: Settings, details: ServiceDetails) -> ServiceDetails:
     name, base_url = details.name.strip().lower(), details.base_url.strip().rstrip("/")
     if not is_name(name):
         raise InvalidInput(
-            "A provider's name is 1 to 40 small letters, digits, dots, dashes and underscores."
+            _("A provider's name is 1 to 40 small letters, digits, dots, dashes and underscores.")
         )
     _check_address(settings, base_url)
     key = details.key.get_secret_value().strip() if details.key is not None else ""
     if len(key) > MAX_KEY_CHARS or not key.isascii() or not key.isprintable() or " " in key:
-        raise InvalidInput("The key is not one word of printable ASCII characters: copy it again.")
+        raise InvalidInput(_("The key is not one word of printable ASCII characters: copy it again."))
     if not 1 <= details.concurrency <= MAX_CONCURRENCY or details.requests_per_minute < 0:
-        raise InvalidInput(f"1 to {MAX_CONCURRENCY} requests at once, and no fewer than 0 a minute.")
+        raise InvalidInput(
+            _(
+                "1 to %(max_concurrency)s requests at once, and no fewer than 0 a minute.",
+                max_concurrency=MAX_CONCURRENCY,
+            )
+        )
     if any(
         price is not None and not 0 <= price < float("inf")
         for price in (details.input_price, details.output_price)
     ):
-        raise InvalidInput("A price is a number from 0 on.")
+        raise InvalidInput(_("A price is a number from 0 on."))
     return ServiceDetails(
         name,
         base_url,
@@ -221,5 +237,5 @@ def _checked(settings: Settings, details: ServiceDetails) -> ServiceDetails:
 
 def _check_address(settings: Settings, base_url: str) -> None:
     if len(base_url) > MAX_URL_CHARS or not base_url.isascii() or "\\" in base_url or "?" in base_url:
-        raise InvalidInput("The address of a provider is short plain ASCII, as https://host/v1.")
+        raise InvalidInput(_("The address of a provider is short plain ASCII, as https://host/v1."))
     check_url(base_url, Reach(settings.reach))

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from app import events
 from app.actor import Actor
 from app.errors import InvalidInput
+from app.languages import _
 from app.models.columns import Split
 from app.models.datasets import Dataset
 from app.models.examples import Example, ExampleState, text_hash
@@ -27,8 +28,12 @@ def check_has_rows(session: Session, import_: Import) -> None:
     first = session.scalar(
         sa.select(RejectedRow).where(RejectedRow.import_id == import_.id).order_by(RejectedRow.line).limit(1)
     )
-    why = f" The first problem is in line {first.line}: {first.reason}." if first else ""
-    raise InvalidInput(f"No row of {import_.file_name} can be used.{why}")
+    why = (
+        _(" The first problem is in line %(line)s: %(reason)s.", line=first.line, reason=first.reason)
+        if first
+        else ""
+    )
+    raise InvalidInput(_("No row of %(file_name)s can be used.%(why)s", file_name=import_.file_name, why=why))
 
 
 def sums_of_new_rows(session: Session, import_: Import) -> Sums:

@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.errors import InvalidInput
+from app.languages import _
 from app.models.columns import Split
 from app.models.evidence import IssueKind
 from app.models.examples import Example, ExampleState
@@ -118,7 +119,9 @@ def _read(name: str, text: str) -> Any:
     try:
         return _READERS[name](text)
     except ValueError:
-        raise InvalidInput(f"The filter {name}={text[:50]!r} makes no sense here.") from None
+        raise InvalidInput(
+            _("The filter %(name)s=%(text)r makes no sense here.", name=name, text=text[:50])
+        ) from None
 
 
 def _confidence(text: str) -> float:

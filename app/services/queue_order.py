@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.errors import InvalidInput
+from app.languages import _
 from app.models.columns import RunState
 from app.models.datasets import Dataset
 from app.models.evidence import Finding, IssueKind
@@ -45,14 +46,14 @@ class Place:
     @classmethod
     def read(cls, written: str, *, scored: bool) -> "Place":
         """Read a place from an address, or say that it is none."""
-        key, _, rest = written.partition(":")
-        example_id, _, order = rest.partition("@")
+        key, _colon, rest = written.partition(":")
+        example_id, _at, order = rest.partition("@")
         try:
             place = cls(float(key) if scored else None, int(example_id), int(order or 0))
         except ValueError:
             place = cls(None, 0)
         if not (0 < place.example_id < MAX_ID and 0 <= place.order < MAX_ID):
-            raise InvalidInput(f"{written[:50]!r} is not a place in the queue.")
+            raise InvalidInput(_("%(written)r is not a place in the queue.", written=written[:50]))
         return place
 
 

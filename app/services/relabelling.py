@@ -11,6 +11,7 @@ from app import events
 from app.actor import Actor, Role
 from app.db import now
 from app.errors import InvalidInput
+from app.languages import _
 from app.models.datasets import Dataset, Label
 from app.models.examples import Example, ExampleState
 from app.models.review import Batch, BatchKind, Decision, Verdict
@@ -94,7 +95,7 @@ def preview_merge(session: Session, dataset: Dataset, label_id: int, into_id: in
 
 def _pair(session: Session, dataset: Dataset, label_id: int, into_id: int) -> tuple[Label, Label]:
     if label_id == into_id:
-        raise InvalidInput("A label cannot be merged into itself: choose another one.")
+        raise InvalidInput(_("A label cannot be merged into itself: choose another one."))
     return labels.get_in_use(session, dataset, label_id), labels.get_in_use(session, dataset, into_id)
 
 
@@ -135,7 +136,7 @@ def request_split(
     into = labels.get_in_use(session, dataset, into_id)
     label = labels.get_in_use(session, dataset, choices.label_id) if choices.label_id else None
     if into.id == choices.label_id:
-        raise InvalidInput("The rows have that label already: choose another one.")
+        raise InvalidInput(_("The rows have that label already: choose another one."))
     rule = {
         "label_id": choices.label_id,
         "label": label.name if label else "",
@@ -146,7 +147,7 @@ def request_split(
     word_index.require_whole(session, dataset, choices.filter)
     total = _count(session, dataset, _splitting(dataset, choices))
     if not total:
-        raise InvalidInput("No row fits this filter: there is nothing to split off.")
+        raise InvalidInput(_("No row fits this filter: there is nothing to split off."))
     return _request(session, dataset, BatchKind.SPLIT, rule, choices.filter, total=total, actor=actor)
 
 

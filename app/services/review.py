@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
 
 from app.errors import NotFound
+from app.languages import _
 from app.models.columns import Split
 from app.models.datasets import Dataset, Label
 from app.models.examples import Example, ExampleState
@@ -235,7 +236,9 @@ def get_row(
     """Return one row, whether or not a filter shows it; `within` a tab of one kind, with its place there."""
     found = session.execute(rows_of(dataset).where(Example.id == example_id)).one_or_none()
     if found is None:
-        raise NotFound(f"There is no row {example_id} in {dataset.name}.")
+        raise NotFound(
+            _("There is no row %(example_id)s in %(dataset)s.", example_id=example_id, dataset=dataset.name)
+        )
     row = queue_row(None, *found)
     kind = within.preset.kind if within else None
     if kind is None or row.score is None:

@@ -6,6 +6,8 @@ import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from app.languages import _
+from app.languages.retelling import retold
 from app.models.datasets import Dataset
 from app.models.examples import Example
 from app.models.scoring import Score, ScoringRun
@@ -50,7 +52,7 @@ def fix(session: Session, dataset: Dataset, wanted: QueueFilter, rule: Rule) -> 
         return _fix_unlabelled(session, dataset)
     advice = sharpened(session, dataset)
     fixed = Fixed(keeps_recommended=advice.keeps_recommended, minimum=advice.minimum)
-    return Rule(rule.kind, fixed=fixed), advice.reason
+    return Rule(rule.kind, fixed=fixed), retold(advice.reason)
 
 
 def _fix_unlabelled(session: Session, dataset: Dataset) -> tuple[Rule, str]:
@@ -60,15 +62,23 @@ def _fix_unlabelled(session: Session, dataset: Dataset) -> tuple[Rule, str]:
     cut = cut_of(rows, agreeing)
     if cut is None:
         return Rule(RuleKind.RECOMMENDED, fixed=Fixed(keeps_recommended=False)), (
-            "On rows that have a label the model suggests it too seldom, however sure it is: decide by hand."
+            _(
+                "On rows that have a label the model suggests it too seldom, however sure it is: "
+                "decide by hand."
+            )
             if rows
-            else "The scores are of an older version of Setright: score again to get a recommendation."
+            else _("The scores are of an older version of Setright: score again to get a recommendation.")
         )
     fixed = Fixed(keeps_recommended=False, unlabelled=cut.minimum)
     return Rule(RuleKind.RECOMMENDED, fixed=fixed), (
-        f"Rows are labelled where the model gives a label at least {cut.minimum:.2f} probability. Of the "
-        f"{cut.rows:,} labelled rows about which it is as sure, {cut.agreement:.0%} carry the label that it "
-        "suggests; some of the others are themselves wrong."
+        _(
+            "Rows are labelled where the model gives a label at least %(minimum)s probability. "
+            "Of the %(rows)s labelled rows about which it is as sure, %(agreement)s carry the "
+            "label that it suggests; some of the others are themselves wrong.",
+            minimum=f"{cut.minimum:.2f}",
+            rows=f"{cut.rows:,}",
+            agreement=f"{cut.agreement:.0%}",
+        )
     )
 
 

@@ -10,6 +10,7 @@ from app import events
 from app.actor import Actor, Role
 from app.db import now
 from app.errors import Cancelled, Conflict, NotFound
+from app.languages import _
 from app.models import (
     Assignment,
     Batch,
@@ -72,7 +73,9 @@ def get(session: Session, kind: type[Run], run_id: int) -> Run:
     """Return a job's row."""
     run = session.get(kind, run_id)
     if run is None:
-        raise NotFound(f"There is no {NOUNS[kind].replace('_', '-')} {run_id}.")
+        raise NotFound(
+            _("There is no %(replace)s %(run_id)s.", replace=NOUNS[kind].replace("_", "-"), run_id=run_id)
+        )
     return run
 
 
@@ -167,7 +170,7 @@ def request_cancel(session: Session, run: AnyRun, *, actor: Actor) -> None:
     actor.require(Role.LEAD, session.get(Dataset, run.dataset_id) if run.dataset_id else None)
     session.refresh(run, with_for_update=True)  # it may have begun or ended since it was read
     if not run.state.is_open:
-        raise Conflict(f"This job has already ended: {run.state.value}.")
+        raise Conflict(_("This job has already ended: %(state)s.", state=run.state.value))
     run.cancel_requested = True
     if run.state is RunState.QUEUED:
         run.attempt += 1  # a later job on the same row gets a number of its own

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from app import events
 from app.actor import Actor, Role
 from app.errors import InvalidInput, NotFound
+from app.languages import _
 from app.models.datasets import Dataset
 from app.models.samples import Purpose, Sample, SampleRow
 from app.services import datasets
@@ -48,7 +49,7 @@ def create(
     actor.require(Role.ANNOTATOR, dataset)
     drawn = draw(session, ids, count=SIZE, seed=random.SystemRandom().randrange(2**31))
     if not drawn:
-        raise InvalidInput("The rule changes no row here, so there is none to review.")
+        raise InvalidInput(_("The rule changes no row here, so there is none to review."))
     sample = Sample(
         dataset_id=dataset.id,
         run_id=dataset.current_run_id or 0,
@@ -72,7 +73,7 @@ def get(session: Session, dataset_id: int, sample_id: int) -> Sample:
     datasets.get(session, dataset_id)
     sample = session.get(Sample, sample_id)
     if sample is None or sample.dataset_id != dataset_id:
-        raise NotFound(f"There is no sample {sample_id} in this dataset.")
+        raise NotFound(_("There is no sample %(sample_id)s in this dataset.", sample_id=sample_id))
     return sample
 
 

@@ -11,6 +11,7 @@ from app import events, queue
 from app.actor import Actor, Role
 from app.db import insert_rows
 from app.errors import Conflict, InvalidInput
+from app.languages import _
 from app.models.columns import OPEN_STATES, RunState, Split
 from app.models.datasets import CounterName, Dataset
 from app.models.examples import Example, ExampleState
@@ -62,9 +63,9 @@ def request(
         ScoringRun.dataset_id == dataset_id, ScoringRun.state.in_(OPEN_STATES)
     )
     if session.scalar(is_open):
-        raise Conflict(f"{dataset.name} is being scored already.")
+        raise Conflict(_("%(dataset)s is being scored already.", dataset=dataset.name))
     if not 0 <= seed < 2**31:
-        raise InvalidInput("A seed is a whole number from 0 to 2147483647.")
+        raise InvalidInput(_("A seed is a whole number from 0 to 2147483647."))
     run = ScoringRun(
         dataset_id=dataset_id,
         embedder=_embedder_of(embedder, embeddings_path),
@@ -86,7 +87,7 @@ def request(
 def _embedder_of(name: str, embeddings_path: str | None) -> str:
     check_name(name)
     if name == FILE and embeddings_path is None:
-        raise InvalidInput("The embedder file needs a file of embeddings: send one along.")
+        raise InvalidInput(_("The embedder file needs a file of embeddings: send one along."))
     return name if embeddings_path is None else FILE
 
 

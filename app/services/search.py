@@ -10,6 +10,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 from app.errors import InvalidInput
+from app.languages import _
 from app.services.search_words import Term, prepared, terms_of, tsvector
 
 MAX_SEARCH_CHARS = 200
@@ -55,9 +56,15 @@ def _is_sqlite(session: Session) -> bool:
 def read(text: str) -> str:
     """Return what somebody searches for, or say why nothing can be found by it."""
     if len(text) > MAX_SEARCH_CHARS:
-        raise InvalidInput(f"A search has at most {MAX_SEARCH_CHARS} characters; this one has {len(text):,}.")
+        raise InvalidInput(
+            _(
+                "A search has at most %(max_search_chars)s characters; this one has %(text)s.",
+                max_search_chars=MAX_SEARCH_CHARS,
+                text=f"{len(text):,}",
+            )
+        )
     if text and not has_words(text):
-        raise InvalidInput("There is no word in that search: write letters, digits or an emoji.")
+        raise InvalidInput(_("There is no word in that search: write letters, digits or an emoji."))
     return text
 
 

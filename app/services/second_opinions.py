@@ -11,6 +11,7 @@ from app import events
 from app.actor import Actor, Role
 from app.db import now
 from app.errors import Conflict, Forbidden, InvalidInput, NotFound
+from app.languages import _
 from app.models.datasets import Dataset
 from app.models.examples import Example, ExampleState
 from app.models.people import User
@@ -72,9 +73,11 @@ def plan(
     dataset = datasets.get(session, dataset_id)
     actor.require(Role.LEAD, dataset)
     if not 0 <= share <= 1:
-        raise InvalidInput("The share is from 0 to 100 percent.")
+        raise InvalidInput(_("The share is from 0 to 100 percent."))
     if not 0 <= already <= MOST_DRAWN:
-        raise InvalidInput(f"At most {MOST_DRAWN:,} decided rows are drawn at once.")
+        raise InvalidInput(
+            _("At most %(most_drawn)s decided rows are drawn at once.", most_drawn=f"{MOST_DRAWN:,}")
+        )
     seed = random.SystemRandom().randrange(2**31) if seed is None else seed
     old = {"share": dataset.second_share, "seed": dataset.second_seed}
     dataset.second_share, dataset.second_seed = share, seed
@@ -215,14 +218,18 @@ def give(
     datasets.hold(session, dataset_id)
     opinion = _get(session, dataset, example_id, lock=True)
     if opinion.state is not OpinionState.WAITING:
-        raise Conflict("This row needs no second opinion any more: somebody was faster, or it was changed.")
+        raise Conflict(
+            _("This row needs no second opinion any more: somebody was faster, or it was changed.")
+        )
     if opinion.first_user_id == actor.user_id:
-        raise Forbidden("The second opinion on a row is for somebody else than who gave the first.")
+        raise Forbidden(_("The second opinion on a row is for somebody else than who gave the first."))
     held = leases.held_by_others(session, dataset_id, actor=actor)
     if example_id in held:
         raise Conflict(leases.said(held[example_id]))
     if len(note) > decisions.MAX_NOTE_CHARS:
-        raise InvalidInput(f"A note has at most {decisions.MAX_NOTE_CHARS} characters.")
+        raise InvalidInput(
+            _("A note has at most %(max_note_chars)s characters.", max_note_chars=decisions.MAX_NOTE_CHARS)
+        )
     example = session.get_one(Example, example_id)
     score = session.get(Score, (dataset.current_run_id, example_id)) if dataset.current_run_id else None
     outcome = decisions.outcome_for(session, dataset, example, score, verdict, label_id)
@@ -244,7 +251,13 @@ def _get(session: Session, dataset: Dataset, example_id: int, *, lock: bool = Fa
     )
     found = session.scalar(query.with_for_update() if lock else query)
     if found is None:
-        raise NotFound(f"Row {example_id} of {dataset.name} has no second opinion.")
+        raise NotFound(
+            _(
+                "Row %(example_id)s of %(dataset)s has no second opinion.",
+                example_id=example_id,
+                dataset=dataset.name,
+            )
+        )
     return found
 
 
@@ -252,7 +265,7 @@ def disagreement(session: Session, dataset: Dataset, example_id: int) -> Disagre
     """Return a row on which two people differ, and what each of them said."""
     opinion = _get(session, dataset, example_id)
     if opinion.second_user_id is None or opinion.second_state is None:
-        raise Conflict("Nobody has given the second opinion on this row yet.")
+        raise Conflict(_("Nobody has given the second opinion on this row yet."))
     names = [session.get_one(User, one).name for one in (opinion.first_user_id, opinion.second_user_id)]
     decision = session.get_one(Decision, opinion.first_decision_id)
     labels = datasets.label_names(session, dataset.id)
@@ -286,7 +299,7 @@ def settle(
     actor.require(Role.ANNOTATOR, dataset)
     opinion = _get(session, dataset, example_id, lock=True)
     if opinion.state is not OpinionState.DISAGREED:
-        raise Conflict("There is nothing to settle on this row: somebody was faster, or it was changed.")
+        raise Conflict(_("There is nothing to settle on this row: somebody was faster, or it was changed."))
     if actor.user_id in {opinion.first_user_id, opinion.second_user_id}:
         actor.require(Role.LEAD, dataset)
     old = {"first": _said(opinion.first_state, opinion.first_label_id)}

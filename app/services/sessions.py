@@ -11,6 +11,7 @@ from app import events
 from app.actor import LOCAL, Actor, Role
 from app.db import now
 from app.errors import NotFound, Unauthorized
+from app.languages import _
 from app.models.people import LoginSession, SignInLink, SignInMethod, User
 from app.services import access, people
 
@@ -96,7 +97,7 @@ def end(session: Session, user_id: int, handle: str, *, actor: Actor) -> None:
     _require(user_id, actor)
     found = [login for login in list_open(session, user_id) if handle_of(login) == handle]
     if not found:
-        raise NotFound("That login has ended already.")
+        raise NotFound(_("That login has ended already."))
     for login in found:
         session.delete(login)
     events.record(session, "session.ended", actor=actor, subject_id=user_id, new=len(found))
@@ -141,6 +142,9 @@ def follow_link(session: Session, secret: str) -> User:
     is_over = user is None or (user.id == LOCAL.user_id and people.has_logins(session))
     if user is None or is_over or not user.is_active:
         raise Unauthorized(
-            "This link does not work any more: each works once, and a newer one takes the place of an older."
+            _(
+                "This link does not work any more: each works once, and a newer one takes the place "
+                "of an older."
+            )
         )
     return user

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from app import events
 from app.actor import Actor, Role
 from app.errors import InvalidInput
+from app.languages import _
 from app.models.columns import Split
 from app.models.datasets import Dataset
 from app.models.examples import Example, ExampleState
@@ -60,9 +61,9 @@ def draw(session: Session, dataset_id: int, *, size: int, actor: Actor) -> Sampl
     dataset = datasets.get(session, dataset_id)
     actor.require(Role.ANNOTATOR, dataset)
     if not LEAST <= size <= MOST:
-        raise InvalidInput(f"A sample has {LEAST} to {MOST} rows.")
+        raise InvalidInput(_("A sample has %(least)s to %(most)s rows.", least=LEAST, most=MOST))
     if dataset.current_run_id is None:
-        raise InvalidInput(f"{dataset.name} has no scores yet: find label issues first.")
+        raise InvalidInput(_("%(dataset)s has no scores yet: find label issues first.", dataset=dataset.name))
     # Rows without a label, and those the run has not seen, stand behind all others.
     ids = sa.select(Score.example_id.label("id")).where(
         Score.run_id == dataset.current_run_id,
@@ -72,7 +73,7 @@ def draw(session: Session, dataset_id: int, *, size: int, actor: Actor) -> Sampl
     )
     drawn = samples.draw(session, ids, count=size, seed=random.SystemRandom().randrange(2**31))
     if not drawn:
-        raise InvalidInput("Every train row is decided: there is none to draw.")
+        raise InvalidInput(_("Every train row is decided: there is none to draw."))
     sample = Sample(
         dataset_id=dataset.id,
         purpose=Purpose.SHARE,

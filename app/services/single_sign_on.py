@@ -11,6 +11,7 @@ from app import events
 from app.actor import LOCAL, Role
 from app.config import Settings
 from app.errors import AppError, Conflict, Forbidden, Unauthorized
+from app.languages import _
 from app.models.people import User
 from app.providers import openid
 from app.services import access, people
@@ -76,7 +77,7 @@ def user_of(session: Session, claims: Mapping[str, Any], *, settings: Settings) 
     if user is None:
         user = _linked(session, _name(claims, settings.oidc_name_claim), subject, role=settings.oidc_role)
     if not user.is_active:
-        raise Unauthorized(f"{user.name} is switched off: ask an admin.")
+        raise Unauthorized(_("%(user)s is switched off: ask an admin.", user=user.name))
     return user
 
 
@@ -85,7 +86,9 @@ def _linked(session: Session, name: str, subject: str, *, role: str) -> User:
     if user is None:
         return _new(session, name, subject, role=role)
     if user.id == LOCAL.user_id or user.password_hash is not None or user.subject is not None:
-        raise Conflict(f"There is already somebody called {name} here, who comes in another way.")
+        raise Conflict(
+            _("There is already somebody called %(name)s here, who comes in another way.", name=name)
+        )
     user.subject = subject
     actor = access.actor_of(session, user)
     events.record(session, "user.changed", actor=actor, subject_id=user.id, new="signs in by single sign-on")
@@ -94,9 +97,9 @@ def _linked(session: Session, name: str, subject: str, *, role: str) -> User:
 
 def _new(session: Session, name: str, subject: str, *, role: str) -> User:
     if not role:
-        raise Forbidden(f"{name} has no login here: ask an admin for one.")
+        raise Forbidden(_("%(name)s has no login here: ask an admin for one.", name=name))
     if not people.has_admin(session):
-        raise Forbidden("Nobody has a login here yet; the first one is an admin's, made by a command.")
+        raise Forbidden(_("Nobody has a login here yet; the first one is an admin's, made by a command."))
     user = User(name=name, role=Role(role), subject=subject)
     session.add(user)
     session.flush()
@@ -107,15 +110,17 @@ def _new(session: Session, name: str, subject: str, *, role: str) -> User:
 
 def _name(claims: Mapping[str, Any], name_claim: str) -> str:
     if name_claim == "email" and claims.get("email_verified") is not True:
-        raise Forbidden("The provider does not vouch for your e-mail address.")
+        raise Forbidden(_("The provider does not vouch for your e-mail address."))
     try:
         return people.valid_name(_text(claims, name_claim))
     except AppError:
-        raise Forbidden(f"The provider does not say your name: {name_claim} cannot be used.") from None
+        raise Forbidden(
+            _("The provider does not say your name: %(name_claim)s cannot be used.", name_claim=name_claim)
+        ) from None
 
 
 def _text(claims: Mapping[str, Any], name: str) -> str:
     value = claims.get(name)
     if not isinstance(value, str) or not value.strip():
-        raise Unauthorized(f"The provider's answer has no {name}.")
+        raise Unauthorized(_("The provider's answer has no %(name)s.", name=name))
     return value

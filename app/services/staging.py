@@ -16,13 +16,14 @@ from app.errors import InvalidInput
 from app.files.building import too_many_labels
 from app.files.decided import DECIDED
 from app.files.rows import Rejected, Row
+from app.languages import N_, _
 from app.models.columns import Split
 from app.models.datasets import Dataset, Label
 from app.models.examples import Example, text_hash
 from app.models.imports import Import, ImportMatch, MatchKind, RejectedRow
 from app.services import datasets, metadata, runs, search
 
-HOW_TO_UPDATE = "To change rows that exist, tick “Update rows that exist” (for the command: --update)."
+HOW_TO_UPDATE = N_("To change rows that exist, tick “Update rows that exist” (for the command: --update).")
 """The end of the sentence by which an import fails on a row that is there already."""
 STORED = (
     "dataset_id", "external_id", "import_seq", "position", "split", "text",
@@ -74,8 +75,14 @@ def store_chunk(
     fresh.rows_rejected += len(refused)
     if fresh.rows_rejected > bounds.max_rejected:
         raise InvalidInput(
-            f"More than {bounds.max_rejected} rows of {fresh.file_name} cannot be used; the last is line "
-            f"{refused[-1].line}: {refused[-1].reason}. (SETRIGHT_MAX_REJECTED)"
+            _(
+                "More than %(max_rejected)s rows of %(file_name)s cannot be used; the last is line "
+                "%(line)s: %(reason)s. (SETRIGHT_MAX_REJECTED)",
+                max_rejected=bounds.max_rejected,
+                file_name=fresh.file_name,
+                line=refused[-1].line,
+                reason=refused[-1].reason,
+            )
         )
 
 
@@ -134,14 +141,22 @@ class _Chunk:
             self.matches.append((found, item))
 
     def _refuse_twice(self, item: NumberedRow) -> None:
-        reason = f"the id {self.external_id(item)!r} was used before in this file"
+        reason = _("the id %(external_id)r was used before in this file", external_id=self.external_id(item))
         self.refused.append(Rejected(item.row.line, reason, item.row.text[:500]))
 
     def _refuse_known(self, item: NumberedRow) -> None:
-        made = "" if self.import_.columns.get("id") else " (the file has no id column, so rows are numbered)"
+        made = (
+            "" if self.import_.columns.get("id") else _(" (the file has no id column, so rows are numbered)")
+        )
         raise InvalidInput(
-            f"Line {item.row.line}: the id {self.external_id(item)!r}{made} is already in "
-            f"{self.dataset.name}. {HOW_TO_UPDATE}"
+            _(
+                "Line %(line)s: the id %(external_id)r%(made)s is already in %(dataset)s. %(how_to_update)s",
+                line=item.row.line,
+                external_id=self.external_id(item),
+                made=made,
+                dataset=self.dataset.name,
+                how_to_update=_(HOW_TO_UPDATE),
+            )
         )
 
     def _drop_twins(self) -> None:

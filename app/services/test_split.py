@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session, aliased
 from app import events, queue
 from app.actor import Actor, Role
 from app.errors import Conflict, InvalidInput
+from app.languages import _
 from app.models.columns import OPEN_STATES, RunState, Split
 from app.models.datasets import Dataset
 from app.models.evidence import Finding, IssueKind
@@ -129,10 +130,15 @@ def draw(session: Session, dataset_id: int, *, share: float, seed: int, actor: A
     actor.require(Role.LEAD, dataset)
     if not LEAST_SHARE <= share <= MOST_SHARE:
         raise InvalidInput(
-            f"The test split takes from {LEAST_SHARE:.0%} to {MOST_SHARE:.0%} of the rows, not {share:.3g}."
+            _(
+                "The test split takes from %(least_share)s to %(most_share)s of the rows, not %(share)s.",
+                least_share=f"{LEAST_SHARE:.0%}",
+                most_share=f"{MOST_SHARE:.0%}",
+                share=f"{share:.3g}",
+            )
         )
     if not 0 <= seed < 2**31:
-        raise InvalidInput("The seed is a whole number from 0 to 2147483647.")
+        raise InvalidInput(_("The seed is a whole number from 0 to 2147483647."))
     dataset = datasets.lock(session, dataset.id)
     _check_drawable(session, dataset)
     asked = Import(
@@ -162,11 +168,22 @@ def draw(session: Session, dataset_id: int, *, share: float, seed: int, actor: A
 def _check_drawable(session: Session, dataset: Dataset) -> None:
     counts = datasets.counts(session, dataset.id)
     if counts.test:
-        raise Conflict(f"{dataset.name} has a test split of {counts.test} rows already: it stays as it is.")
+        raise Conflict(
+            _(
+                "%(dataset)s has a test split of %(test)s rows already: it stays as it is.",
+                dataset=dataset.name,
+                test=counts.test,
+            )
+        )
     if counts.auto_fixed:
         raise Conflict(
-            f"{counts.auto_fixed} rows of {dataset.name} carry labels that auto-fix has chosen, and a test "
-            "split must not be judged by those: undo these batches first, draw, then auto-fix again."
+            _(
+                "%(auto_fixed)s rows of %(dataset)s carry labels that auto-fix has chosen, and a "
+                "test split must not be judged by those: undo these batches first, draw, then "
+                "auto-fix again.",
+                auto_fixed=counts.auto_fixed,
+                dataset=dataset.name,
+            )
         )
     batches.require_quiet(session, dataset)
 

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from app.config import Settings
 from app.errors import Unavailable
+from app.languages import _
 
 KEY_FILE = "secret.key"
 KEY_BYTES = 32
@@ -27,8 +28,12 @@ def unseal(settings: Settings, sealed: str) -> str:
         return _cipher(_secret_key(settings, make=False)).decrypt(sealed.encode()).decode()
     except InvalidToken:
         raise Unavailable(
-            "The kept key cannot be decrypted: it was encrypted with another SETRIGHT_SECRET_KEY, or with "
-            f"another {KEY_FILE} in SETRIGHT_HOME. Bring that back, or enter the key again."
+            _(
+                "The kept key cannot be decrypted: it was encrypted with another "
+                "SETRIGHT_SECRET_KEY, or with another %(key_file)s in SETRIGHT_HOME. Bring that "
+                "back, or enter the key again.",
+                key_file=KEY_FILE,
+            )
         ) from None
 
 
@@ -47,7 +52,11 @@ def _secret_key(settings: Settings, *, make: bool) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise Unavailable(
-            f"The kept key cannot be decrypted: {path} cannot be read ({error.strerror})."
+            _(
+                "The kept key cannot be decrypted: %(path)s cannot be read (%(strerror)s).",
+                path=path,
+                strerror=error.strerror,
+            )
         ) from None
 
 

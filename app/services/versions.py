@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from app import events
 from app.actor import Actor, Role
 from app.errors import Conflict, InvalidInput, NotFound
+from app.languages import _
 from app.models.columns import Split
 from app.models.datasets import Dataset
 from app.models.examples import Example, ExampleState
@@ -76,9 +77,16 @@ def _valid_name(session: Session, dataset: Dataset, name: str | None) -> str:
         return f"v{(taken or 0) + 1}"
     name = name.strip()
     if not name or len(name) > MAX_NAME_CHARS or not name.isprintable():
-        raise InvalidInput(f"A version's name is one line of 1 to {MAX_NAME_CHARS} printable characters.")
+        raise InvalidInput(
+            _(
+                "A version's name is one line of 1 to %(max_name_chars)s printable characters.",
+                max_name_chars=MAX_NAME_CHARS,
+            )
+        )
     if find(session, dataset.id, name) is not None:
-        raise Conflict(f"{dataset.name} already has a version called {name}.")
+        raise Conflict(
+            _("%(dataset)s already has a version called %(name)s.", dataset=dataset.name, name=name)
+        )
     return name
 
 
@@ -91,7 +99,7 @@ def get(session: Session, version_id: int) -> Version:
     """Return a version."""
     version = session.get(Version, version_id)
     if version is None:
-        raise NotFound(f"There is no version {version_id}.")
+        raise NotFound(_("There is no version %(version_id)s.", version_id=version_id))
     return version
 
 
@@ -99,7 +107,13 @@ def of_dataset(session: Session, dataset: Dataset, version_id: int) -> Version:
     """Return a version of this dataset."""
     version = get(session, version_id)
     if version.dataset_id != dataset.id:
-        raise NotFound(f"There is no version {version_id} of {dataset.name}.")
+        raise NotFound(
+            _(
+                "There is no version %(version_id)s of %(dataset)s.",
+                version_id=version_id,
+                dataset=dataset.name,
+            )
+        )
     return version
 
 
@@ -107,8 +121,8 @@ def get_by_name(session: Session, dataset_id: int, name: str) -> Version:
     """Return the version of that name, or say which ones there are."""
     version = find(session, dataset_id, name)
     if version is None:
-        known = ", ".join(one.name for one in list_versions(session, dataset_id)) or "none yet"
-        raise NotFound(f"There is no version {name!r}. Versions: {known}.")
+        known = ", ".join(one.name for one in list_versions(session, dataset_id)) or _("none yet")
+        raise NotFound(_("There is no version %(name)r. Versions: %(known)s.", name=name, known=known))
     return version
 
 

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from app.actor import Actor, Role
 from app.errors import Conflict, Forbidden, InvalidInput, NotFound
+from app.languages import _
 from app.models.datasets import Dataset
 from app.models.people import User
 from app.models.views import SavedView
@@ -52,7 +53,9 @@ def save(
         return known
     of_actor = (SavedView.dataset_id == dataset.id, SavedView.user_id == actor.user_id)
     if (session.scalar(sa.select(sa.func.count()).where(*of_actor)) or 0) >= MOST:
-        raise InvalidInput(f"You have {MOST} views of {dataset.name}: delete one first.")
+        raise InvalidInput(
+            _("You have %(most)s views of %(dataset)s: delete one first.", most=MOST, dataset=dataset.name)
+        )
     view = SavedView(
         dataset_id=dataset.id,
         user_id=actor.user_id,
@@ -73,7 +76,7 @@ def change(
     name = _valid(name)
     other = _find(session, dataset.id, name, actor=actor)
     if other is not None and other.id != view.id:
-        raise Conflict(f"You have another view called {name}.")
+        raise Conflict(_("You have another view called %(name)s.", name=name))
     if is_shared:
         actor.require(Role.ANNOTATOR, dataset)
     view.name, view.is_shared = name, is_shared
@@ -92,7 +95,12 @@ def delete(session: Session, dataset: Dataset, view_id: int, *, actor: Actor) ->
 def _valid(name: str) -> str:
     name = name.strip()
     if not 1 <= len(name) <= MAX_NAME_CHARS or not name.isprintable():
-        raise InvalidInput(f"A view's name is one line of 1 to {MAX_NAME_CHARS} printable characters.")
+        raise InvalidInput(
+            _(
+                "A view's name is one line of 1 to %(max_name_chars)s printable characters.",
+                max_name_chars=MAX_NAME_CHARS,
+            )
+        )
     return name
 
 
@@ -108,12 +116,16 @@ def _visible(session: Session, dataset: Dataset, view_id: int, *, actor: Actor) 
     view = session.get(SavedView, view_id)
     is_there = view is not None and view.dataset_id == dataset.id
     if view is None or not is_there or not (view.is_shared or view.user_id == actor.user_id):
-        raise NotFound(f"There is no view {view_id} of {dataset.name}.")
+        raise NotFound(
+            _("There is no view %(view_id)s of %(dataset)s.", view_id=view_id, dataset=dataset.name)
+        )
     return view
 
 
 def _own(session: Session, dataset: Dataset, view_id: int, *, actor: Actor) -> SavedView:
     view = _visible(session, dataset, view_id, actor=actor)
     if view.user_id != actor.user_id:
-        raise Forbidden(f"The view {view.name} is somebody else's; save it under a name of your own.")
+        raise Forbidden(
+            _("The view %(view)s is somebody else's; save it under a name of your own.", view=view.name)
+        )
     return view

@@ -21,6 +21,7 @@ from app.actor import LOCAL, Actor, Role
 from app.config import Settings
 from app.db import now
 from app.errors import Conflict, InvalidInput, NotFound
+from app.languages import _
 from app.models.datasets import Dataset
 from app.models.events import Event
 from app.models.people import User
@@ -50,7 +51,7 @@ def get(session: Session, webhook_id: int, *, actor: Actor) -> Webhook:
     """Return a webhook, to those who may change it."""
     webhook = session.get(Webhook, webhook_id)
     if webhook is None:
-        raise NotFound(f"There is no webhook {webhook_id}.")
+        raise NotFound(_("There is no webhook %(webhook_id)s.", webhook_id=webhook_id))
     _require(session, webhook.dataset_id, actor=actor)
     return webhook
 
@@ -67,7 +68,12 @@ def add(
     """Tell an address of what happens from now on, in one dataset or in all."""
     _require(session, dataset_id, actor=actor)
     if len(list_webhooks(session, dataset_id, actor=actor)) >= MAX_WEBHOOKS:
-        raise Conflict(f"There are {MAX_WEBHOOKS} webhooks here already: remove one first.")
+        raise Conflict(
+            _(
+                "There are %(max_webhooks)s webhooks here already: remove one first.",
+                max_webhooks=MAX_WEBHOOKS,
+            )
+        )
     last = session.scalar(sa.select(sa.func.max(Event.id))) or 0
     webhook = Webhook(
         dataset_id=dataset_id,
@@ -139,10 +145,10 @@ def redeliver(session: Session, delivery_id: int, *, actor: Actor) -> Delivery:
     """Tell an event once more, at once; should that fail it is tried as often as the first time."""
     delivery = session.get(Delivery, delivery_id, with_for_update=True)
     if delivery is None:
-        raise NotFound(f"There is no delivery {delivery_id}.")
+        raise NotFound(_("There is no delivery %(delivery_id)s.", delivery_id=delivery_id))
     get(session, delivery.webhook_id, actor=actor)
     if delivery.state is DeliveryState.QUEUED:
-        raise Conflict("This delivery is on its way already.")
+        raise Conflict(_("This delivery is on its way already."))
     delivery.attempts, delivery.ended_at = 0, None
     _enqueue(session, delivery)
     return delivery
@@ -272,14 +278,16 @@ def _require(session: Session, dataset_id: int | None, *, actor: Actor) -> None:
 
 def _checked(settings: Settings, url: str) -> str:
     if len(url) > MAX_URL_CHARS or not url.isascii() or "\\" in url:
-        raise InvalidInput("The address of a webhook is plain ASCII, as https://host/path.")
+        raise InvalidInput(_("The address of a webhook is plain ASCII, as https://host/path."))
     return check_url(url, Reach(settings.reach))
 
 
 def _known(names: Sequence[str]) -> list[str]:
     strange = next((name for name in names if name not in events.NAMES), None)
     if strange is not None:
-        raise InvalidInput(f"There is no event {strange[:80]!r}; docs/events.md lists them.")
+        raise InvalidInput(
+            _("There is no event %(strange)r; docs/events.md lists them.", strange=strange[:80])
+        )
     return sorted(set(names))
 
 

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from app import queue
 from app.errors import Unavailable
+from app.languages import _
 from app.models.columns import RunState
 from app.models.datasets import Dataset
 from app.models.examples import Example
@@ -66,6 +67,10 @@ def require_whole(session: Session, dataset: Dataset, *wanted: QueueFilter) -> N
     left = rows_left(session, dataset) if any(one.search for one in wanted) else 0
     if left:
         raise Unavailable(
-            f"The word index of {dataset.name} is being made: a search misses {left:,} rows yet. "
-            "Try again when it is there."
+            _(
+                "The word index of %(dataset)s is being made: a search misses %(left)s rows yet. Try "
+                "again when it is there.",
+                dataset=dataset.name,
+                left=f"{left:,}",
+            )
         )

@@ -2,24 +2,25 @@
 
 import re
 
-from app.actor import Role
+from app.actor import Role, role_name
+from app.languages import N_, _
 from app.models.people import SignInMethod, TokenScope
 
 ROLES = {
-    Role.VIEWER: "Looks at everything and downloads files; changes nothing.",
-    Role.ANNOTATOR: "Decides rows, freezes versions and writes exports.",
-    Role.LEAD: "Brings data, scores it, changes many rows at once, edits labels, compares and trains.",
-    Role.ADMIN: "May do everything: deletes datasets and manages people, too.",
+    Role.VIEWER: N_("Looks at everything and downloads files; changes nothing."),
+    Role.ANNOTATOR: N_("Decides rows, freezes versions and writes exports."),
+    Role.LEAD: N_("Brings data, scores it, changes many rows at once, edits labels, compares and trains."),
+    Role.ADMIN: N_("May do everything: deletes datasets and manages people, too."),
 }
 SCOPES = {
-    TokenScope.READ: "read only",
-    TokenScope.DECIDE: "read and decide rows",
-    TokenScope.ALL: "all that you may",
+    TokenScope.READ: N_("read only"),
+    TokenScope.DECIDE: N_("read and decide rows"),
+    TokenScope.ALL: N_("all that you may"),
 }
 METHODS = {
-    SignInMethod.PASSWORD: "by password",
-    SignInMethod.LINK: "by a link",
-    SignInMethod.SINGLE_SIGN_ON: "by single sign-on",
+    SignInMethod.PASSWORD: N_("by password"),
+    SignInMethod.LINK: N_("by a link"),
+    SignInMethod.SINGLE_SIGN_ON: N_("by single sign-on"),
 }
 # The first that fits: Edge and Opera call themselves Chrome as well, and Chrome calls itself Safari.
 _BROWSERS = (
@@ -40,17 +41,17 @@ _SYSTEMS = (
 
 def role_meaning(role: Role) -> str:
     """Say what a role may do; each may do what the ones before it may."""
-    return ROLES[role]
+    return _(ROLES[role])
 
 
 def scope_name(scope: TokenScope) -> str:
     """Write how far a token reaches."""
-    return SCOPES[scope]
+    return _(SCOPES[scope])
 
 
 def method_name(method: SignInMethod) -> str:
     """Write how somebody has signed in."""
-    return METHODS[method]
+    return _(METHODS[method])
 
 
 def browser_name(agent: str) -> str:
@@ -59,7 +60,7 @@ def browser_name(agent: str) -> str:
     system = _first(_SYSTEMS, agent)
     if browser and system:
         return f"{browser}, {system}"
-    return browser or system or agent.split("/", maxsplit=1)[0][:40].strip() or "unknown"
+    return browser or system or agent.split("/", maxsplit=1)[0][:40].strip() or _("unknown")
 
 
 def _first(names: tuple[tuple[str, str], ...], agent: str) -> str:
@@ -67,6 +68,7 @@ def _first(names: tuple[tuple[str, str], ...], agent: str) -> str:
 
 
 FILTERS = {
+    "role_name": role_name,
     "role_meaning": role_meaning,
     "scope_name": scope_name,
     "method_name": method_name,

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from app.actor import LOCAL, Actor
 from app.errors import Forbidden, InvalidInput, Unauthorized
+from app.languages import _
 from app.models.people import SignInMethod, TokenScope
 from app.services import datasets, people, sessions
 from app.web.attempts import PASSWORD, attempts_of
@@ -89,10 +90,10 @@ def set_password(
 ) -> Response:
     """Change the password; every other browser is signed out."""
     if actor.user_id == LOCAL.user_id:
-        raise Forbidden("Nobody has a login here yet: add yourself under People.")
+        raise Forbidden(_("Nobody has a login here yet: add yourself under People."))
     new = form.password.get_secret_value()
     if new != form.again.get_secret_value():
-        raise InvalidInput("The two new passwords differ.")
+        raise InvalidInput(_("The two new passwords differ."))
     if _asks_for_password(request):
         attempts = attempts_of(request)
         attempts.check(request, PASSWORD, actor.name)
@@ -101,7 +102,7 @@ def set_password(
                 people.authenticate(session, actor.name, form.current.get_secret_value())
         except Unauthorized:
             attempts.note_failure(request, PASSWORD, actor.name)
-            raise Forbidden("The current password is not right.") from None
+            raise Forbidden(_("The current password is not right.")) from None
     with database.write() as session:
         user = people.set_password(session, actor.name, new, actor=actor)
         secret = sessions.open_session(
@@ -111,7 +112,7 @@ def set_password(
             browser=request.headers.get("user-agent", ""),
             hours=settings.session_hours,
         )
-    response = go_to(request, url(request, "account.show"), flash="Your password is changed.")
+    response = go_to(request, url(request, "account.show"), flash=_("Your password is changed."))
     set_cookie(request, response, settings, secret)
     return response
 
@@ -120,7 +121,7 @@ def set_password(
 def end_session(request: Request, handle: str, session: WriteSession, actor: CurrentActor) -> Response:
     """Sign another browser out."""
     sessions.end(session, actor.user_id, handle, actor=actor)
-    return go_to(request, url(request, "account.show"), flash="That browser is signed out.")
+    return go_to(request, url(request, "account.show"), flash=_("That browser is signed out."))
 
 
 @router.post("/sessions/end", name="account.end_others")
@@ -128,7 +129,7 @@ def end_others(request: Request, session: WriteSession, actor: CurrentActor) -> 
     """Sign every other browser out."""
     login = request.state.login
     sessions.end_all(session, actor.user_id, but=login.handle if login else "", actor=actor)
-    return go_to(request, url(request, "account.show"), flash="Every other browser is signed out.")
+    return go_to(request, url(request, "account.show"), flash=_("Every other browser is signed out."))
 
 
 @router.post("/tokens", name="account.create_token")
@@ -156,4 +157,4 @@ def revoke_token(request: Request, token_id: Id, session: WriteSession, actor: C
     there = url(request, "account.show")
     if token.user_id != actor.user_id:
         there = url(request, "people.show", user_id=token.user_id)
-    return go_to(request, there, flash=f"The token {token.name} no longer works.")
+    return go_to(request, there, flash=_("The token %(token)s no longer works.", token=token.name))

@@ -28,6 +28,7 @@ from app.web import (
     imports,
     keys,
     labels,
+    languages,
     live,
     model_tests,
     monitoring,
@@ -102,6 +103,7 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
         # Nobody sees or changes anything without being someone, whatever a route asks for.
         app.include_router(noun.router, include_in_schema=False, dependencies=[Depends(current_actor)])
     app.include_router(signing_in.router, include_in_schema=False)
+    app.include_router(languages.router, include_in_schema=False)
     app.include_router(single_sign_on.router, include_in_schema=False)
     app.include_router(api.router)
     app.include_router(monitoring.router, include_in_schema=False)
@@ -110,6 +112,7 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
     errors.add_handlers(app)
     app.add_middleware(BodyLimit, max_bytes=MAX_FORM_BYTES)
     app.add_middleware(Guard, allowed_hosts=settings.hosts)
+    app.add_middleware(languages.Spoken)
     app.state.requests = monitoring.Requests()
     app.add_middleware(monitoring.Measured, requests=app.state.requests)
     app.add_middleware(monitoring.Traced)

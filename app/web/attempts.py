@@ -12,6 +12,7 @@ from limits.strategies import MovingWindowRateLimiter
 from starlette.requests import Request
 
 from app.errors import TooMany
+from app.languages import _, n_
 
 PASSWORD, LINK, TOKEN = "password", "link", "token"
 MINUTES = 15
@@ -68,8 +69,13 @@ def _address(request: Request) -> str:
 
 def _too_many(kind: str, seconds: int) -> TooMany:
     minutes = math.ceil(seconds / 60)
-    wait = "a minute" if minutes == 1 else f"{minutes} minutes"
-    return TooMany(f"Too many wrong {kind}s came from here: try again in {wait}.", seconds=seconds)
+    wait = n_("a minute", "%(n)s minutes", minutes)
+    said = {
+        PASSWORD: _("Too many wrong passwords came from here: try again in %(wait)s.", wait=wait),
+        LINK: _("Too many wrong links came from here: try again in %(wait)s.", wait=wait),
+        TOKEN: _("Too many wrong tokens came from here: try again in %(wait)s.", wait=wait),
+    }
+    return TooMany(said[kind], seconds=seconds)
 
 
 def make_attempts(most: int) -> Attempts:

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from app.errors import InvalidInput
+from app.languages import _
 from app.models.columns import Split
 from app.models.examples import ExampleState
 from app.models.samples import Purpose
@@ -42,7 +43,7 @@ class RuleForm(BaseModel):
                 case _:
                     return Rule(self.rule)
         except ValueError:
-            raise InvalidInput("The rule needs a number.") from None
+            raise InvalidInput(_("The rule needs a number.")) from None
 
     def to_query(self) -> dict[str, str]:
         """Return the fields as they stand in the address bar."""

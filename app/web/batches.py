@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from app.errors import NotFound
+from app.languages import _
 from app.models.review import Batch, BatchKind
 from app.services import batches, datasets, history, leftovers, runs
 from app.services.queue_filter import QueueFilter
@@ -105,5 +106,5 @@ def undo(
 def _get(session: Session, dataset_id: int, batch_id: int) -> Batch:
     batch = batches.get(session, batch_id)
     if batch.dataset_id != dataset_id:
-        raise NotFound(f"There is no batch {batch_id} in this dataset.")
+        raise NotFound(_("There is no batch %(batch_id)s in this dataset.", batch_id=batch_id))
     return batch

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from app.errors import InvalidInput
+from app.languages import _
 from app.services import datasets, imports
 from app.web.deps import CurrentActor, Id, ReadSession, WriteSession
 from app.web.render import go_to, html, url
@@ -47,7 +48,7 @@ def rename(
 ) -> Response:
     """Give a dataset another name."""
     dataset = datasets.rename(session, dataset_id, form.name, actor=actor)
-    return go_to(request, url(request, "overview.show", dataset_id=dataset.id), flash="Renamed.")
+    return go_to(request, url(request, "overview.show", dataset_id=dataset.id), flash=_("Renamed."))
 
 
 @router.post("/datasets/{dataset_id:int}/delete", name="datasets.delete")
@@ -61,6 +62,6 @@ def delete(
     """Delete a dataset, once its name was typed."""
     name = datasets.get(session, dataset_id).name
     if form.name.strip() != name:
-        raise InvalidInput(f"Type {name} to delete it.")
+        raise InvalidInput(_("Type %(name)s to delete it.", name=name))
     datasets.request_delete(session, dataset_id, actor=actor)
-    return go_to(request, url(request, "datasets.index"), flash=f"{name} is deleted.")
+    return go_to(request, url(request, "datasets.index"), flash=_("%(name)s is deleted.", name=name))

@@ -15,6 +15,7 @@ from app.config import Settings
 from app.db import Database
 from app.errors import Forbidden, Unauthorized
 from app.files.rows import Limits
+from app.languages import _
 from app.services import access, datasets, limits, people, sessions
 from app.services.idempotency import CLAIM
 
@@ -102,14 +103,18 @@ def visitor(request: Request, after_the_answer: BackgroundTasks) -> Actor | None
 
 def _without_login(request: Request, *, has_logins: bool) -> Actor:
     if has_logins:
-        raise Unauthorized("Sign in first.")
+        raise Unauthorized(_("Sign in first."))
     if not is_this_machine(request):
         raise Forbidden(
-            "Nobody has a login here yet, so only this machine itself may look. "
-            "Make one with `setright user add NAME --role admin`."
+            _(
+                "Nobody has a login here yet, so only this machine itself may look. Make one with "
+                "`setright user add NAME --role admin`."
+            )
         )
     if settings_of(request).local_access == "link":
-        raise Unauthorized("Open the link that `setright serve` has printed: it shows that you started it.")
+        raise Unauthorized(
+            _("Open the link that `setright serve` has printed: it shows that you started it.")
+        )
     return LOCAL
 
 

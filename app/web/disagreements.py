@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from app.actor import Actor
 from app.config import Settings
+from app.languages import _
 from app.models.datasets import Dataset
 from app.models.review import Verdict
 from app.services import datasets, review, second_opinions
@@ -70,7 +71,7 @@ def settle(
         actor=actor,
     )
     dataset = datasets.get(session, dataset_id)
-    return _next(request, session, dataset, settings, flash="Settled.", actor=actor)
+    return _next(request, session, dataset, settings, flash=_("Settled."), actor=actor)
 
 
 def _next(

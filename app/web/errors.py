@@ -14,22 +14,24 @@ from starlette.responses import RedirectResponse, Response
 from app.api.problems import http_problem, invalid_problem
 from app.api.problems import problem as api_problem
 from app.errors import AppError, InvalidInput, NotFound, RowsRefused, TooMany, Unauthorized
+from app.languages import N_, _
+from app.languages.retelling import retold
 from app.web.render import html, is_fragment, url
 from app.web.signing_in import sign_in_page
 
 API = "/api/"
 CONFLICT = 409
 _TITLES = {
-    401: "Sign in first",
-    403: "Not allowed",
-    404: "Not found",
-    405: "Not possible",
-    409: "Somebody was first",
-    413: "Too large",
-    422: "That cannot be used",
-    429: "Too many attempts",
-    503: "Not available now",
-    507: "The disk is full",
+    401: N_("Sign in first"),
+    403: N_("Not allowed"),
+    404: N_("Not found"),
+    405: N_("Not possible"),
+    409: N_("Somebody was first"),
+    413: N_("Too large"),
+    422: N_("That cannot be used"),
+    429: N_("Too many attempts"),
+    503: N_("Not available now"),
+    507: N_("The disk is full"),
 }
 
 
@@ -46,7 +48,8 @@ def answer_error(request: Request, error: AppError) -> Response:
         return _to_sign_in(request, error)
     if isinstance(error, RowsRefused) and request.url.path.startswith(API):
         return api_problem(request, error.status, str(error), faults=error.faults)
-    response = _answer(request, error.status, str(error))
+    # What another process has said is English.
+    response = _answer(request, error.status, retold(str(error)))
     if isinstance(error, TooMany):
         response.headers["Retry-After"] = str(error.seconds)
     return response
@@ -54,7 +57,10 @@ def answer_error(request: Request, error: AppError) -> Response:
 
 def answer_unknown(request: Request) -> Response:
     """Answer a failure nobody expected, with the id under which it is in the log."""
-    sentence = f"Something went wrong here. The log has the details under the request id {request.state.id}."
+    sentence = _(
+        "Something went wrong here. The log has the details under the request id %(id)s.",
+        id=request.state.id,
+    )
     return _answer(request, 500, sentence)
 
 
@@ -65,7 +71,7 @@ def _expected(request: Request, error: Exception) -> Response:
 def _invalid(request: Request, error: Exception) -> Response:
     problems = error.errors() if isinstance(error, RequestValidationError) else []
     if any(problem["loc"][0] == "path" for problem in problems):
-        return answer_error(request, NotFound("There is no such page."))
+        return answer_error(request, NotFound(_("There is no such page.")))
     if get_route_path(request.scope).startswith(API):
         return invalid_problem(request, problems)
     return answer_error(request, InvalidInput(_sentence(problems)))
@@ -76,15 +82,15 @@ def _sentence(problems: Sequence[Any]) -> str:
     for problem in problems:
         field = str(problem["loc"][-1]).replace("_", " ")
         said.append(f"{field}: {str(problem['msg']).removeprefix('Value error, ')}")
-    return "; ".join(said) + "." if said else "The form cannot be read."
+    return "; ".join(said) + "." if said else _("The form cannot be read.")
 
 
 def _http(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     sentences = {
-        404: "There is no such page.",
-        405: "This address does not take that kind of request.",
-        413: "What was sent is larger than this address takes.",
+        404: _("There is no such page."),
+        405: _("This address does not take that kind of request."),
+        413: _("What was sent is larger than this address takes."),
     }
     detail = str(error.detail) if isinstance(error, HTTPException) else ""
     if get_route_path(request.scope).startswith(API) and isinstance(error, HTTPException):
@@ -114,7 +120,7 @@ def _answer(request: Request, status: int, sentence: str) -> Response:
     again = _again(request) if status == CONFLICT else ""
     if is_fragment(request):
         return html(request, "_error.html", status_code=status, sentence=sentence, again=again)
-    title = _TITLES.get(status, "Something went wrong")
+    title = _(_TITLES.get(status, N_("Something went wrong")))
     return html(request, "error.html", status_code=status, title=title, sentence=sentence, again=again)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from app.charts import Bar, Chart, Heat, Point, Series, heat_map, line_chart
 from app.charts.intervals import interval_chart
+from app.languages import _
 from app.services.experiment_words import name_of
 from app.web.words import percent
 
@@ -28,8 +29,8 @@ def accuracy_chart(results: Mapping[str, Any]) -> Chart | None:
         )
         for variant, found in variants.items()
     ]
-    heads = ("Trained on", "Accuracy", "From", "To")
-    return interval_chart("accuracy", "Test accuracy with 95 % intervals", bars, heads=heads)
+    heads = (_("Trained on"), _("Accuracy"), _("From"), _("To"))
+    return interval_chart("accuracy", _("Test accuracy with 95 % intervals"), bars, heads=heads)
 
 
 def curve_chart(results: Mapping[str, Any]) -> Chart | None:
@@ -41,11 +42,11 @@ def curve_chart(results: Mapping[str, Any]) -> Chart | None:
     low = max(0.0, math.floor((min(one["low"] for one in points) - 0.01) * 20) / 20)
     return line_chart(
         "curve",
-        "Test accuracy against rows reviewed",
+        _("Test accuracy against rows reviewed"),
         [Series("accuracy", drawn)],
-        heads=("Line", "Rows reviewed", "Accuracy"),
+        heads=(_("Line"), _("Rows reviewed"), _("Accuracy")),
         ticks=[(one["reviewed"], f"{one['reviewed']:,}") for one in points],
-        x_title="rows that people have reviewed",
+        x_title=_("rows that people have reviewed"),
         width=640,
         low=low,
         is_share=True,
@@ -65,6 +66,8 @@ def confusion_chart(results: Mapping[str, Any], variant: str) -> Chart | None:
         for column, times in enumerate(counts[: len(labels)])
         if times
     }
-    heads = ("Label", "Predicted", "Rows")
-    title = f"{name_of(variant)}: label (rows) and prediction (columns), mean over the seeds"
+    heads = (_("Label"), _("Predicted"), _("Rows"))
+    title = _(
+        "%(name_of)s: label (rows) and prediction (columns), mean over the seeds", name_of=name_of(variant)
+    )
     return heat_map("confusion", title, labels, labels, cells, heads=heads, width=560)

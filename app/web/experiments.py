@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from app.charts import Chart
 from app.errors import InvalidInput, NotFound
+from app.languages import _
 from app.models.columns import RunState
 from app.models.datasets import Dataset
 from app.models.experiments import Experiment
@@ -92,7 +93,7 @@ class ExperimentForm(BaseModel):
         try:
             return [int(one) for one in self.seeds.replace(",", " ").split()]
         except ValueError:
-            raise InvalidInput("Seeds are whole numbers with commas between them.") from None
+            raise InvalidInput(_("Seeds are whole numbers with commas between them.")) from None
 
 
 class DrawForm(BaseModel):
@@ -228,7 +229,7 @@ def chart_of(
     results = _done(session, datasets.get(session, dataset_id), experiment_id).results
     found = _chart(results, chart)
     if found is None:
-        raise NotFound(f"Experiment {experiment_id} has no such picture.")
+        raise NotFound(_("Experiment %(experiment_id)s has no such picture.", experiment_id=experiment_id))
     return chart_file(request, database, found, ending)
 
 
@@ -245,7 +246,13 @@ def _chart(results: Mapping[str, Any], name: str) -> Chart | None:
 def _done(session: Session, dataset: Dataset, experiment_id: int) -> Experiment:
     experiment = experiments.of_dataset(session, dataset, experiment_id)
     if experiment.state is not RunState.DONE:
-        raise NotFound(f"Experiment {experiment_id} has no results: it is {experiment.state.value}.")
+        raise NotFound(
+            _(
+                "Experiment %(experiment_id)s has no results: it is %(state)s.",
+                experiment_id=experiment_id,
+                state=experiment.state.value,
+            )
+        )
     return experiment
 
 
@@ -310,7 +317,7 @@ def _classes(results: Mapping[str, Any]) -> list[ClassLine]:
 
 def _confused(results: Mapping[str, Any], main: str) -> list[Confused]:
     """Return the confusions that the variant shown makes most often, in rows: the mean over the seeds."""
-    labels = [*results.get("labels", []), "no answer"]
+    labels = [*results.get("labels", []), _("no answer")]
     shown = results.get("variants", {}).get(main, {})
     base = results.get("variants", {}).get(results.get("baseline") or "", {})
     before = {(one, other): times for one, other, times in base.get("confused", [])}

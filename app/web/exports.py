@@ -13,8 +13,9 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 from app.config import Settings
 from app.db import Database
 from app.errors import InvalidInput, NotFound
-from app.files.faults import TITLES
+from app.files.faults import fault_titles
 from app.files.writing import EXPORT_FORMATS, extension, media_type
+from app.languages import _
 from app.models.columns import RunState
 from app.models.datasets import Dataset
 from app.models.exports import Export, Variant
@@ -80,7 +81,9 @@ def _codes(typed: str) -> dict[str, str]:
     for line in filter(None, map(str.strip, typed.splitlines())):
         label, sign, code = line.rpartition("=")
         if not sign or not label.strip():
-            raise InvalidInput(f"Write a code as label = code, one a line; {line[:100]!r} is none.")
+            raise InvalidInput(
+                _("Write a code as label = code, one a line; %(line)r is none.", line=line[:100])
+            )
         found[label.strip()] = code.strip()
     return found
 
@@ -122,7 +125,7 @@ def _sample(session: Session, dataset: Dataset, form: ExportForm, settings: Sett
         "check": None,
         "estimates": (),
         "prices": table,
-        "fault_titles": TITLES,
+        "fault_titles": fault_titles(),
     }
     try:
         choices = form.choices()
@@ -190,7 +193,7 @@ def show(request: Request, export_id: Id, session: ReadSession, settings: Curren
         services=providers.list_services(session, settings),
         check=check,
         faults=checks.list_faults(export, limit=SHOWN_FAULTS) if check else [],
-        fault_titles=TITLES,
+        fault_titles=fault_titles(),
         prices=table,
         estimates=checks.estimates(table, tokens=check["tokens"]) if check else (),
         epochs=checks.USUAL_EPOCHS,
@@ -211,7 +214,7 @@ def validation(export_id: Id, session: ReadSession) -> Response:
     export = _written(session, export_id)
     path = checks.validation_path(export)
     if path is None:
-        raise NotFound(f"No rows of export {export_id} were drawn for validation.")
+        raise NotFound(_("No rows of export %(export_id)s were drawn for validation.", export_id=export_id))
     return _download(session, export, path, ".validation.jsonl")
 
 
@@ -221,7 +224,12 @@ def faults(export_id: Id, session: ReadSession) -> Response:
     export = _written(session, export_id)
     path = checks.faults_path(export)
     if not path.is_file():
-        raise NotFound(f"The file of export {export_id} was not checked: it is not one for fine-tuning.")
+        raise NotFound(
+            _(
+                "The file of export %(export_id)s was not checked: it is not one for fine-tuning.",
+                export_id=export_id,
+            )
+        )
     return FileResponse(path, media_type="text/csv; charset=utf-8", filename=f"export-{export_id}-faults.csv")
 
 
@@ -230,7 +238,7 @@ def manifest(export_id: Id, session: ReadSession) -> Response:
     """Give the manifest that says where the file's rows come from."""
     export = exports.get(session, export_id)
     if export.state is not RunState.DONE:
-        raise NotFound(f"Export {export_id} is not written yet.")
+        raise NotFound(_("Export %(export_id)s is not written yet.", export_id=export_id))
     return Response(
         json.dumps(export.manifest, indent=2),
         media_type="application/json",
@@ -241,13 +249,13 @@ def manifest(export_id: Id, session: ReadSession) -> Response:
 def _written(session: Session, export_id: int) -> Export:
     export = exports.get(session, export_id)
     if export.state is not RunState.DONE or not export.path:
-        raise NotFound(f"The file of export {export_id} is not there.")
+        raise NotFound(_("The file of export %(export_id)s is not there.", export_id=export_id))
     return export
 
 
 def _download(session: Session, export: Export, path: Path, ending: str) -> Response:
     if not path.is_file():
-        raise NotFound(f"The file of export {export.id} is not there.")
+        raise NotFound(_("The file of export %(export)s is not there.", export=export.id))
     dataset = datasets.get(session, export.dataset_id)
     name = f"{_plain(dataset.name)}-{export.variant}-{export.split}{ending}"
     return FileResponse(path, media_type=media_type(export.format), filename=name)

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from app.charts import Chart, Point, Series, line_chart
 from app.config import Settings
 from app.errors import NotFound, Unavailable
+from app.languages import N_, _
 from app.models.columns import RunState
 from app.models.fine_tunes import FineTune
 from app.services import comparing_models, datasets, exports, fine_tunes, model_tests, providers, runs
@@ -18,7 +19,7 @@ from app.web.deps import CurrentActor, CurrentDatabase, CurrentSettings, Id, Rea
 from app.web.render import after_write, go_to, html, url
 
 router = APIRouter()
-CURVES = {"train_loss": "Training", "valid_loss": "Validation"}
+CURVES = {"train_loss": N_("Training"), "valid_loss": N_("Validation")}
 LEAST_POINTS = 2
 SHOWN_LINES = 60
 
@@ -107,7 +108,7 @@ def loss(
     """Give the loss curve as a file."""
     chart = _curve(fine_tunes.get(session, fine_tune_id))
     if chart is None:
-        raise NotFound(f"Fine-tune {fine_tune_id} has no curve yet.")
+        raise NotFound(_("Fine-tune %(fine_tune_id)s has no curve yet.", fine_tune_id=fine_tune_id))
     return chart_file(request, database, chart, ending)
 
 
@@ -132,16 +133,16 @@ def change(
         request,
         "fine_tunes/_live.html",
         to=url(request, "fine_tunes.show", fine_tune_id=fine_tune_id),
-        flash=SAID[what],
+        flash=_(SAID[what]),
         **_standing(session, settings, fine_tune),
     )
 
 
 SAID = {
-    "cancel": "It stops at its next step, here and at the provider.",
-    "pause": "The provider is asked to pause the job.",
-    "resume": "The provider is asked to go on with the job.",
-    "again": "It is tried again; what the provider has already is used.",
+    "cancel": N_("It stops at its next step, here and at the provider."),
+    "pause": N_("The provider is asked to pause the job."),
+    "resume": N_("The provider is asked to go on with the job."),
+    "again": N_("It is tried again; what the provider has already is used."),
 }
 
 
@@ -173,7 +174,7 @@ def _steps(fine_tune: FineTune) -> list[tuple[str, str]]:
         bool(fine_tune.remote_job_id),
         bool(fine_tune.fine_tuned_model),
     ]
-    names = ["Asked for", "File uploaded", "Job created", "Model trained"]
+    names = [_("Asked for"), _("File uploaded"), _("Job created"), _("Model trained")]
     now = reached.index(False) if False in reached else len(names)
     marks = [
         "done" if at < now else "now" if at == now and fine_tune.state.is_open else "todo"
@@ -184,7 +185,7 @@ def _steps(fine_tune: FineTune) -> list[tuple[str, str]]:
 
 def _curve(fine_tune: FineTune) -> Chart | None:
     series = [
-        Series(title, [Point(one["step"], one[name]) for one in fine_tune.curve if name in one])
+        Series(_(title), [Point(one["step"], one[name]) for one in fine_tune.curve if name in one])
         for name, title in CURVES.items()
     ]
     drawn = [one for one in series if len(one.points) >= LEAST_POINTS]
@@ -192,9 +193,9 @@ def _curve(fine_tune: FineTune) -> Chart | None:
         return None
     return line_chart(
         f"loss-{fine_tune.id}",
-        "Loss by step",
+        _("Loss by step"),
         drawn,
-        heads=("Rows", "Step", "Loss"),
-        x_title="Step",
+        heads=(_("Rows"), _("Step"), _("Loss")),
+        x_title=_("Step"),
         width=1000,
     )

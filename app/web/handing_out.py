@@ -6,6 +6,7 @@ from fastapi import APIRouter, Form, Query, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
+from app.languages import _
 from app.services import datasets, handing_out, leases, presence, review
 from app.services.queue_filter import QueueFilter
 from app.web.deps import CurrentActor, CurrentPage, CurrentSettings, Id, RowId, WriteSession
@@ -146,4 +147,4 @@ def end(
     """End a lease: one's own, or as a lead somebody else's."""
     leases.end(session, dataset_id, example_id, actor=actor)
     there = url(request, "together.show", dataset_id=dataset_id)
-    return go_to(request, there, flash="The row is free again.")
+    return go_to(request, there, flash=_("The row is free again."))

@@ -11,11 +11,14 @@ from starlette.responses import Response
 
 from app import events
 from app.errors import InvalidInput
+from app.languages import _
+from app.languages.retelling import retold
 from app.models.events import Event
 from app.services import datasets, history, review
 from app.services.history import EventFilter
 from app.web import paging
 from app.web.deps import ChosenId, Id, ReadSession
+from app.web.kept_sentences import NOUNS
 from app.web.render import html, url
 
 router = APIRouter(prefix="/datasets/{dataset_id:int}/history")
@@ -60,7 +63,9 @@ def _number(name: str, text: str) -> int | None:
     if not text.strip():
         return None
     if not text.strip().isascii() or not text.strip().isdigit() or not 0 < int(text[:20]) < 2**63:
-        raise InvalidInput(f"The filter {name}={text[:50]!r} is no number of anything.")
+        raise InvalidInput(
+            _("The filter %(name)s=%(text)r is no number of anything.", name=name, text=text[:50])
+        )
     return int(text)
 
 
@@ -68,7 +73,9 @@ def _day(name: str, text: str) -> dt.date | None:
     try:
         return dt.date.fromisoformat(text.strip()) if text.strip() else None
     except ValueError:
-        raise InvalidInput(f"The filter {name}={text[:50]!r} is no day; write it as 2026-01-31.") from None
+        raise InvalidInput(
+            _("The filter %(name)s=%(text)r is no day; write it as 2026-01-31.", name=name, text=text[:50])
+        ) from None
 
 
 @router.get("", name="history.index")
@@ -89,7 +96,7 @@ def index(
         "history/index.html",
         dataset=dataset,
         lines=[_line(request, event, names) for event in shown],
-        meanings=events.NAMES,
+        meanings=events.meanings(),
         nouns=[noun for noun in history.NOUNS if noun not in HIDDEN_NOUNS],
         names=_names_of(wanted.noun),
         people=history.people(session),
@@ -132,13 +139,13 @@ def _line(request: Request, event: Event, names: Mapping[int, str]) -> Line:
 
 
 PLACES = {
-    "review": ("row", "history.row", "example_id", True),
-    "batch": ("batch", "batches.show", "batch_id", True),
-    "import": ("import", "imports.show", "import_id", False),
-    "export": ("export", "exports.show", "export_id", False),
-    "fine_tune": ("fine-tune", "fine_tunes.show", "fine_tune_id", False),
+    "review": ("history.row", "example_id", True),
+    "batch": ("batches.show", "batch_id", True),
+    "import": ("imports.show", "import_id", False),
+    "export": ("exports.show", "export_id", False),
+    "fine_tune": ("fine_tunes.show", "fine_tune_id", False),
 }
-"""Events about things that have a page: the word for one, its route, and what the route is told."""
+"""Events about things that have a page: its route, and what the route is told."""
 
 
 def _subject(request: Request, event: Event) -> tuple[str, str]:
@@ -146,9 +153,10 @@ def _subject(request: Request, event: Event) -> tuple[str, str]:
     noun, number = event.name.partition(".")[0], event.subject_id
     if number is None:
         return "", ""
+    word = _(NOUNS[noun]) if noun in NOUNS else noun.replace("_", "-")
     if noun not in PLACES:
-        return f"{noun.replace('_', '-')} {number}", ""
-    word, route, parameter, of_dataset = PLACES[noun]
+        return f"{word} {number}", ""
+    route, parameter, of_dataset = PLACES[noun]
     told: dict[str, Any] = {"dataset_id": event.dataset_id} if of_dataset else {}
     told[parameter] = number
     return f"{word} {number}", url(request, route, **told)
@@ -164,8 +172,8 @@ def _shown(event: Event, labels: Mapping[int, str]) -> str:
 
 def _verdict(event: Event, labels: Mapping[int, str]) -> str:
     before, after = event.old or {}, event.new or {}
-    old, new = (labels.get(kept.get("label_id") or 0, "no label") for kept in (before, after))
-    verdict = str(after.get("verdict", "")).replace("_", " ")
+    old, new = (labels.get(kept.get("label_id") or 0, _("no label")) for kept in (before, after))
+    verdict = retold(str(after.get("verdict", "")).replace("_", " "))
     return f"{verdict}: {new}" if old == new else f"{verdict}: {old} → {new}"
 
 
@@ -174,9 +182,9 @@ def _words(value: Any) -> str:
         kept = {key: _words(one) for key, one in value.items() if not key.endswith("_id")}
         return ", ".join(f"{key.replace('_', ' ')}: {one}" for key, one in kept.items() if one)
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return _("yes") if value else _("no")
     if isinstance(value, list):
         return ", ".join(_words(one) for one in value)
     if isinstance(value, float):
         return f"{value:.4g}"
-    return "" if value is None else str(value)
+    return "" if value is None else retold(str(value))

@@ -19,6 +19,7 @@ from app.errors import InvalidInput, TooLarge
 from app.files.guess import names_test_rows
 from app.files.origins import ORIGINS
 from app.files.rows import ENCODINGS, FORMATS, SINGLE_ROLES, Columns, Layout, Limits, Preview
+from app.languages import _
 from app.models.columns import RunState, Split
 from app.models.imports import Import
 from app.services import adopting, datasets, imports, runs
@@ -75,14 +76,20 @@ class ConfirmForm(BaseModel):
     def columns(self) -> Columns:
         """Return which column is what, or say that a role was given twice."""
         if len(self.column) != len(self.role):
-            raise InvalidInput("Every column needs a role: show the file again.")
+            raise InvalidInput(_("Every column needs a role: show the file again."))
         chosen = list(zip(self.column, self.role, strict=True))
         single: dict[str, str | None] = {}
         for role in SINGLE_ROLES:
             names = [name for name, of in chosen if of == role]
             if len(names) > 1:
                 said = role.replace("_", " ")
-                raise InvalidInput(f"Only one column can be the {said}: {' and '.join(names)} are.")
+                raise InvalidInput(
+                    _(
+                        "Only one column can be the %(said)s: %(names)s are.",
+                        said=said,
+                        names=" and ".join(names),
+                    )
+                )
             single[role] = names[0] if names else None
         metadata = tuple(name for name, role in chosen if role in {"metadata", "filter"})
         filterable = tuple(name for name, role in chosen if role == "filter")
@@ -284,7 +291,7 @@ def discard(request: Request, import_id: Id, actor: CurrentActor, database: Curr
     with database.write() as session:
         path = imports.discard(session, import_id, actor=actor)
     path.unlink(missing_ok=True)
-    return go_to(request, url(request, "imports.new"), flash="The file was discarded.")
+    return go_to(request, url(request, "imports.new"), flash=_("The file was discarded."))
 
 
 @router.post("/imports/{import_id:int}/decisions", name="imports.adopt")

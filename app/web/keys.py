@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from app.errors import InvalidInput
+from app.languages import N_, _
 from app.services import keys
 from app.services.keys import Keys
 from app.web.deps import CurrentActor, CurrentDatabase, ReadSession, WriteSession
@@ -15,10 +16,10 @@ from app.web.render import form_again, go_to, html, url
 router = APIRouter(prefix="/keys")
 
 KEYMAP_TITLES = {
-    "qwerty": "QWERTY: Q keeps, W accepts, Z undoes",
-    "azerty": "AZERTY: the same places, A keeps, Z accepts, W undoes",
-    "qwertz": "QWERTZ: the same places, Y undoes",
-    "prodigy": "Prodigy: A accepts, X keeps, Space sets aside, Backspace undoes",
+    "qwerty": N_("QWERTY: Q keeps, W accepts, Z undoes"),
+    "azerty": N_("AZERTY: the same places, A keeps, Z accepts, W undoes"),
+    "qwertz": N_("QWERTZ: the same places, Y undoes"),
+    "prodigy": N_("Prodigy: A accepts, X keeps, Space sets aside, Backspace undoes"),
 }
 
 
@@ -45,9 +46,9 @@ def _values(chosen: Keys, written: dict[str, str] | None = None, error: str = ""
     shown = {action: chosen.shown(action) for action in keys.ACTIONS}
     return {
         "chosen": chosen,
-        "actions": keys.ACTIONS,
+        "actions": keys.titles(),
         "written": shown | (written or {}),
-        "keymaps": KEYMAP_TITLES,
+        "keymaps": {name: _(title) for name, title in KEYMAP_TITLES.items()},
         "error": error,
     }
 
@@ -58,7 +59,7 @@ def choose(
 ) -> Response:
     """Take one of the keymaps."""
     keys.choose(session, form.keymap, actor=actor)
-    return go_to(request, url(request, "keys.show"), flash="These are your keys now.")
+    return go_to(request, url(request, "keys.show"), flash=_("These are your keys now."))
 
 
 @router.post("", name="keys.change")
@@ -74,4 +75,4 @@ def change(
         with database.read() as session:
             values = _values(keys.get(session, actor=actor), written, str(error))
         return form_again(request, "keys/page.html", "keys/_form.html", target="#keys-form", **values)
-    return go_to(request, url(request, "keys.show"), flash="These are your keys now.")
+    return go_to(request, url(request, "keys.show"), flash=_("These are your keys now."))

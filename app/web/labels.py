@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from app.errors import InvalidInput
+from app.languages import _
 from app.models.datasets import Colour, Dataset, Label
 from app.models.examples import ExampleState
 from app.services import datasets, labels, overview, relabelling, scoring
@@ -51,7 +52,7 @@ def _number(text: str) -> int | None:
     except ValueError:
         value = 0
     if not 0 < value < 2**63:
-        raise InvalidInput(f"{text[:50]!r} is no label: choose one of the list.")
+        raise InvalidInput(_("%(text)r is no label: choose one of the list.", text=text[:50]))
     return value
 
 
@@ -91,7 +92,11 @@ def add(
         max_classes=settings.max_classes,
         actor=actor,
     )
-    return go_to(request, url(request, "labels.index", dataset_id=dataset_id), flash=f"Added {label.name}.")
+    return go_to(
+        request,
+        url(request, "labels.index", dataset_id=dataset_id),
+        flash=_("Added %(label)s.", label=label.name),
+    )
 
 
 @router.get("/split", name="labels.split")
@@ -173,7 +178,7 @@ def change(
         colour=form.colour,
         actor=actor,
     )
-    flash = f"Renamed to {label.name}." if label.name != form.was else "Saved."
+    flash = _("Renamed to %(label)s.", label=label.name) if label.name != form.was else _("Saved.")
     return go_to(request, url(request, "labels.index", dataset_id=dataset_id), flash=flash)
 
 
@@ -183,7 +188,7 @@ def delete(
 ) -> Response:
     """Take an empty label out of use."""
     labels.delete(session, dataset_id, label_id, actor=actor)
-    return go_to(request, url(request, "labels.index", dataset_id=dataset_id), flash="Deleted.")
+    return go_to(request, url(request, "labels.index", dataset_id=dataset_id), flash=_("Deleted."))
 
 
 @router.get("/{label_id:int}/merge", name="labels.merge")

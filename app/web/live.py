@@ -13,6 +13,7 @@ from starlette.responses import Response, StreamingResponse
 
 from app.db import Database
 from app.errors import NotFound, Unavailable
+from app.languages import _
 from app.models.columns import Split
 from app.services import datasets, presence
 from app.web.deps import CurrentActor, Id, ReadSession, seen_database
@@ -106,7 +107,7 @@ class Live:
     def require_room(self) -> None:
         """Raise where as many pages listen as may."""
         if self._is_closed or self.watching >= self._most:
-            raise Unavailable("Too many pages are being kept up to date at this moment.")
+            raise Unavailable(_("Too many pages are being kept up to date at this moment."))
 
 
 def _look(database: Database, dataset_id: int) -> str | None:
@@ -131,7 +132,7 @@ async def stream(request: Request, dataset_id: Id, actor: CurrentActor) -> Respo
     live: Live = request.app.state.live
     first = await run_in_threadpool(_look, seen_database(request), dataset_id)
     if first is None:
-        raise NotFound(f"There is no dataset {dataset_id}.")
+        raise NotFound(_("There is no dataset %(dataset_id)s.", dataset_id=dataset_id))
     live.require_room()
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(live.listen(dataset_id, first), media_type="text/event-stream", headers=headers)

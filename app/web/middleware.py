@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import AppError, DiskFull, Forbidden, InvalidInput, is_disk_full
+from app.languages import _
 from app.web.errors import answer_error, answer_unknown
 from app.web.signing_in import is_https
 
@@ -77,15 +78,17 @@ class Guard:
         name = _split(f"//{host}").hostname or ""
         if name not in self.allowed_hosts and "*" not in self.allowed_hosts:
             return InvalidInput(
-                f"This server does not answer to the name {name!r}: see SETRIGHT_ALLOWED_HOSTS."
+                _("This server does not answer to the name %(name)r: see SETRIGHT_ALLOWED_HOSTS.", name=name)
             )
         if _SECRET.search(request.url.path) or _SECRET.search(unquote_plus(request.url.query)):
             return InvalidInput(
-                "A token stands in this address, and addresses are kept in logs and histories: revoke it, "
-                "make a new one, and send that as `Authorization: Bearer …`."
+                _(
+                    "A token stands in this address, and addresses are kept in logs and histories: "
+                    "revoke it, make a new one, and send that as `Authorization: Bearer …`."
+                )
             )
         if request.method not in SAFE_METHODS and not _is_same_origin(request.headers, host):
-            return Forbidden("This change was asked for by a page of another site, so it was refused.")
+            return Forbidden(_("This change was asked for by a page of another site, so it was refused."))
         return None
 
 

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from app.config import Settings
 from app.errors import Unavailable
+from app.languages import _
 from app.models.model_tests import ModelTest
 from app.services import datasets, model_tests, providers, runs
 from app.web.deps import CurrentActor, CurrentSettings, Id, ReadSession, WriteSession
@@ -78,7 +79,7 @@ def change(
         request,
         "model_tests/_live.html",
         to=url(request, "model_tests.show", test_id=test_id),
-        flash="It stops soon." if what == "cancel" else "It goes on with the rows that have no answer.",
+        flash=_("It stops soon.") if what == "cancel" else _("It goes on with the rows that have no answer."),
         **_standing(session, settings, test),
     )
 

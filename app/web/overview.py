@@ -12,6 +12,7 @@ from starlette.responses import Response
 from app.charts import Chart
 from app.config import Settings
 from app.errors import NotFound
+from app.languages import _
 from app.models.columns import Split
 from app.models.datasets import Dataset, Label
 from app.models.examples import ExampleState
@@ -173,7 +174,13 @@ def chart(
     }
     found = makers[chart_name]() if chart_name in makers and run else None
     if found is None:
-        raise NotFound(f"{dataset.name} has no chart called {chart_name[:50]!r} now.")
+        raise NotFound(
+            _(
+                "%(dataset)s has no chart called %(chart_name)r now.",
+                dataset=dataset.name,
+                chart_name=chart_name[:50],
+            )
+        )
     return charts.chart_file(request, database, found, ending)
 
 

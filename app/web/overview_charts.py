@@ -17,11 +17,12 @@ from app.charts import (
     heat_map,
     line_chart,
 )
+from app.languages import _, n_
 from app.models.datasets import Dataset, Label
 from app.services.overview import ClassRow, Histogram, KindRow, PairRow
 from app.services.progress import Course
 from app.web.render import url
-from app.web.words import kind_name, number, percent, plural
+from app.web.words import day, hour, kind_name, number, percent
 
 WHOLE, HALF = 1096, 540
 MOST_IN_MATRIX = 14
@@ -42,14 +43,22 @@ def confidence_chart(found: Histogram, queue: Address) -> Chart:
     for at, (rows, flagged) in enumerate(zip(found.rows, found.flagged, strict=True)):
         start, end = at / bins, (at + 1) / bins
         query = {"preset": "all", "min_confidence": f"{start:g}", "max_confidence": f"{end:g}"}
-        title = f"{start:.2f} to {end:.2f}: {plural(rows, 'row')}, {number(flagged)} of them flagged"
+        title = n_(
+            "%(start)s to %(end)s: %(rows)s row, %(flagged)s of them flagged",
+            "%(start)s to %(end)s: %(rows)s rows, %(flagged)s of them flagged",
+            rows,
+            start=f"{start:.2f}",
+            end=f"{end:.2f}",
+            rows=number(rows),
+            flagged=number(flagged),
+        )
         columns.append(Column(start, end, rows, flagged, title, queue(query) if rows else ""))
     return column_chart(
         "self-confidence",
-        "Self-confidence of the train rows",
+        _("Self-confidence of the train rows"),
         columns,
         heads=("from", "to", "rows", "flagged"),
-        x_title="probability of the given label",
+        x_title=_("probability of the given label"),
         width=HALF,
         cut=found.cut,
     )
@@ -73,7 +82,14 @@ def matrix_chart(pairs: Sequence[PairRow], labels: Sequence[Label], queue: Addre
     cells = {
         (place[pair.given.id], place[pair.suggested.id]): Heat(
             pair.rows,
-            f"{plural(pair.rows, 'row')} given {pair.given.name}, suggested {pair.suggested.name}",
+            n_(
+                "%(rows)s row given %(given)s, suggested %(suggested)s",
+                "%(rows)s rows given %(given)s, suggested %(suggested)s",
+                pair.rows,
+                rows=number(pair.rows),
+                given=pair.given.name,
+                suggested=pair.suggested.name,
+            ),
             queue({"given": pair.given.id, "suggested": pair.suggested.id}),
         )
         for pair in pairs
@@ -82,7 +98,7 @@ def matrix_chart(pairs: Sequence[PairRow], labels: Sequence[Label], queue: Addre
     names = [label.name for label in labels]
     return heat_map(
         "given-suggested",
-        "Open label issues: given label (left) and suggested label (top)",
+        _("Open label issues: given label (left) and suggested label (top)"),
         names,
         names,
         cells,
@@ -95,12 +111,12 @@ def matrix_chart(pairs: Sequence[PairRow], labels: Sequence[Label], queue: Addre
 
 def kinds_chart(kinds: Sequence[KindRow], issues: int, queue: Address) -> Chart:
     """Draw the open train rows of each kind of issue."""
-    bars = [Bar("label issue", issues, number(issues), link=queue({}) if issues else "")]
+    bars = [Bar(_("label issue"), issues, number(issues), link=queue({}) if issues else "")]
     for row in kinds:
         link = queue({"preset": row.kind.value}) if row.open_train else ""
         bars.append(Bar(kind_name(row.kind), row.open_train, number(row.open_train), link=link))
-    heads = ("kind", "open train rows")
-    return bar_chart("kinds", "Open train rows by kind of issue", bars, heads=heads, width=HALF)
+    heads = (_("kind"), _("open train rows"))
+    return bar_chart("kinds", _("Open train rows by kind of issue"), bars, heads=heads, width=HALF)
 
 
 def classes_chart(classes: Sequence[ClassRow], queue: Address) -> Chart:
@@ -116,16 +132,23 @@ def classes_chart(classes: Sequence[ClassRow], queue: Address) -> Chart:
             percent(noise.share, 1),
             noise.low,
             noise.high,
-            f"{row.label.name}: {percent(noise.share, 1)} of {plural(row.rows, 'row')} flagged",
+            n_(
+                "%(label)s: %(share)s of %(rows)s row flagged",
+                "%(label)s: %(share)s of %(rows)s rows flagged",
+                row.rows,
+                label=row.label.name,
+                share=percent(noise.share, 1),
+                rows=number(row.rows),
+            ),
             queue({"preset": "all", "given": row.label.id}),
         )
         for row, noise in judged
     ]
     return bar_chart(
         "classes",
-        "Flagged share of each class, with its 95 % interval",
+        _("Flagged share of each class, with its 95 % interval"),
         bars[:MOST_NOISY],
-        heads=("class", "flagged share", "from", "to"),
+        heads=(_("class"), _("flagged share"), _("from"), _("to")),
         width=WHOLE,
         is_share=True,
     )
@@ -135,17 +158,15 @@ def progress_chart(course: Course) -> Chart:
     """Draw the resolved rows over time, by hand and in bulk."""
     begins = [moment.begins_at for moment in course.moments]
     places = [begins_at.timestamp() for begins_at in begins]
-    written = [
-        f"{begins_at:%d %b %H:00}" if course.is_hourly else f"{begins_at:%d %b %Y}" for begins_at in begins
-    ]
+    written = [hour(begins_at) if course.is_hourly else day(begins_at) for begins_at in begins]
     by_hand = [Point(at, one.by_hand) for at, one in zip(places, course.moments, strict=True)]
     in_bulk = [Point(at, one.in_bulk) for at, one in zip(places, course.moments, strict=True)]
-    series = [Series("by hand", by_hand)]
+    series = [Series(_("by hand"), by_hand)]
     if any(point.y for point in in_bulk):
-        series.append(Series("in bulk", in_bulk))
+        series.append(Series(_("in bulk"), in_bulk))
     return line_chart(
         "progress",
-        "Rows resolved since the review began (times in UTC)",
+        _("Rows resolved since the review began (times in UTC)"),
         series,
         heads=("how", "until", "rows"),
         ticks=list(zip(places, written, strict=True)),

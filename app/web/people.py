@@ -7,8 +7,9 @@ from pydantic import BaseModel, SecretStr
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
-from app.actor import Actor, Role
-from app.events import NAMES
+from app import events
+from app.actor import Actor, Role, role_name
+from app.languages import _
 from app.models.people import User
 from app.services import access, access_log, datasets, people, sessions
 from app.web.deps import CurrentActor, CurrentSettings, Id, ReadSession, RowId, WriteSession
@@ -61,7 +62,7 @@ def index(request: Request, session: ReadSession, actor: CurrentActor) -> Respon
         standings=access_log.standings(session),
         roles=list(Role),
         lines=access_log.newest(session, actor=actor),
-        meanings=NAMES,
+        meanings=events.meanings(),
     )
 
 
@@ -73,7 +74,7 @@ def create(
     password = form.password.get_secret_value() or None
     user = people.create_user(session, form.name, form.role, password, is_guest=form.guest, actor=actor)
     there = url(request, "people.show", user_id=user.id)
-    return go_to(request, there, flash=f"{user.name} has a login now.")
+    return go_to(request, there, flash=_("%(user)s has a login now.", user=user.name))
 
 
 @router.get("/{user_id:int}", name="people.show")
@@ -111,7 +112,11 @@ def set_role(
     """Give somebody another role."""
     name = people.get_by_id(session, user_id).name
     people.set_role(session, name, form.role, is_guest=form.guest, actor=actor)
-    return _back(request, user_id, f"{name} is {form.role} now.")
+    return _back(
+        request,
+        user_id,
+        _("%(name)s is %(role)s now.", name=name, role=role_name(access.role_named(form.role))),
+    )
 
 
 @router.post("/{user_id:int}/state", name="people.set_state")
@@ -125,7 +130,11 @@ def set_state(
     """Switch somebody off or on."""
     user = people.get_by_id(session, user_id)
     people.set_active(session, user, is_active=form.active, actor=actor)
-    said = f"{user.name} can come in again." if form.active else f"{user.name} is switched off."
+    said = (
+        _("%(user)s can come in again.", user=user.name)
+        if form.active
+        else _("%(user)s is switched off.", user=user.name)
+    )
     return _back(request, user_id, said)
 
 
@@ -146,7 +155,7 @@ def end_sessions(request: Request, user_id: Id, session: WriteSession, actor: Cu
     """Sign somebody out everywhere."""
     user = people.get_by_id(session, user_id)
     sessions.end_all(session, user.id, actor=actor)
-    return _back(request, user_id, f"{user.name} is signed out everywhere.")
+    return _back(request, user_id, _("%(user)s is signed out everywhere.", user=user.name))
 
 
 @router.post("/{user_id:int}/datasets", name="people.set_dataset_role")
@@ -168,12 +177,19 @@ def change_role(session: Session, user: User, dataset_id: int, role: str, *, act
     dataset = datasets.get(session, dataset_id)
     if role == ELSEWHERE:
         access.forget_role_in(session, dataset, user, actor=actor)
-        return f"{user.name} has the same role in {dataset.name} as elsewhere."
+        return _(
+            "%(user)s has the same role in %(dataset)s as elsewhere.", user=user.name, dataset=dataset.name
+        )
     if role == HIDDEN:
         access.set_role_in(session, dataset, user, None, actor=actor)
-        return f"{dataset.name} is not there for {user.name} any more."
+        return _("%(dataset)s is not there for %(user)s any more.", dataset=dataset.name, user=user.name)
     access.set_role_in(session, dataset, user, access.role_named(role), actor=actor)
-    return f"{user.name} is {role} in {dataset.name} now."
+    return _(
+        "%(user)s is %(role)s in %(dataset)s now.",
+        user=user.name,
+        role=role_name(access.role_named(role)),
+        dataset=dataset.name,
+    )
 
 
 def _back(request: Request, user_id: int, flash: str) -> Response:

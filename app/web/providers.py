@@ -11,6 +11,7 @@ from app.actor import Role
 from app.db import now
 from app.errors import AppError
 from app.helper import Helper
+from app.languages import _
 from app.services import providers
 from app.services.providers import ServiceDetails
 from app.web.deps import CurrentActor, CurrentDatabase, CurrentSettings, Id, ReadSession, WriteSession
@@ -61,7 +62,7 @@ def add(
 ) -> Response:
     """Keep a service."""
     added = providers.add(session, settings, form.details(), actor=actor)
-    return go_to(request, url(request, "providers.index"), flash=f"{added.name} was added.")
+    return go_to(request, url(request, "providers.index"), flash=_("%(added)s was added.", added=added.name))
 
 
 @router.get("/providers/{provider_id:int}", name="providers.edit")
@@ -82,14 +83,14 @@ def change(
 ) -> Response:
     """Change a service."""
     providers.change(session, settings, provider_id, form.details(), actor=actor)
-    return go_to(request, url(request, "providers.index"), flash="Changed.")
+    return go_to(request, url(request, "providers.index"), flash=_("Changed."))
 
 
 @router.post("/providers/{provider_id:int}/remove", name="providers.remove")
 def remove(request: Request, provider_id: Id, actor: CurrentActor, session: WriteSession) -> Response:
     """Forget a service and its key."""
     providers.remove(session, provider_id, actor=actor)
-    return go_to(request, url(request, "providers.index"), flash="It was removed with its key.")
+    return go_to(request, url(request, "providers.index"), flash=_("It was removed with its key."))
 
 
 @router.get("/providers/models", name="providers.models")

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from app.actor import Actor, Role
-from app.languages import catalogue, chosen
+from app.languages import LANGUAGES, catalogue, chosen, direction
 from app.resources import folder
 from app.web import access_words, words
 
@@ -22,6 +22,8 @@ FLASH = "setright_flash"
 _UNSENDABLE = re.compile("[\x00\ud800-\udfff]")
 _FIRST_TAG = re.compile(r"\s*<([a-z0-9]+)")
 MOST_OUT_OF_BAND = 3
+ERROR = 400
+"""The first status that says so."""
 _PLACE = 2**62
 """Numbers from here on stand for parameters in the pattern of a path; no row has one of these."""
 
@@ -29,7 +31,9 @@ _PLACE = 2**62
 def html(request: Request, template: str, *, status_code: int = 200, **values: Any) -> Response:
     """Answer with a page or a partial; a page also shows and forgets what the last write left to say."""
     flash = _read_flash(request)
-    body = _render(request, template, flash=flash, **values)
+    # The address of a page that is refused is not repeated: it may hold a secret.
+    back_here = _back_here(request) if status_code < ERROR else "/"
+    body = _render(request, template, flash=flash, back_here=back_here, **values)
     response = Response(body, status_code=status_code, media_type="text/html")
     if flash and not is_fragment(request):
         response.delete_cookie(FLASH, path=cookie_path(request), httponly=True, samesite="lax")
@@ -159,9 +163,20 @@ def _render(request: Request, template: str, **values: Any) -> str:
         "static": static,
         "may": may,
         "here": request.url.path,
+        "language": chosen(),
+        "direction": direction(chosen()),
+        "languages": LANGUAGES,
     }
     shared["may_manage"] = actor is not None and actor.may(Role.ADMIN)
     return _UNSENDABLE.sub("\ufffd", _environment().get_template(template).render(**shared, **values))
+
+
+def _back_here(request: Request) -> str:
+    """Return the address of a page that can be asked for again."""
+    if request.method != "GET":
+        return "/"
+    query = f"?{request.url.query}" if request.url.query else ""
+    return f"{request.url.path}{query}"
 
 
 def _dataset_id(values: Mapping[str, Any]) -> int | None:
@@ -188,6 +203,7 @@ def _environment() -> jinja2.Environment:
         lambda one, many, n: catalogue(chosen()).ngettext(one, many, n),
         newstyle=True,
         pgettext=lambda context, sentence: catalogue(chosen()).pgettext(context, sentence),
+        npgettext=lambda context, one, many, n: catalogue(chosen()).npgettext(context, one, many, n),
     )
     made.filters.update({**words.FILTERS, **access_words.FILTERS})
     return made

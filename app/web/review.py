@@ -12,6 +12,7 @@ from starlette.responses import Response
 from app.actor import Actor
 from app.config import Settings
 from app.errors import InvalidInput
+from app.languages import _, n_
 from app.models.datasets import Dataset
 from app.models.review import Decision, Verdict
 from app.services import datasets, decisions, handing_out, queue_order, review
@@ -160,10 +161,19 @@ def undo(
     handing_out.take_back(session, dataset, row, minutes=settings.lease_minutes, actor=actor)
     if decision.selection_id is not None:
         return _table_again(
-            request, session, dataset, wanted, place, settings, opened=row, flash="Undone.", actor=actor
+            request, session, dataset, wanted, place, settings, opened=row, flash=_("Undone."), actor=actor
         )
     return _after(
-        request, session, dataset, wanted, place, settings, row=row, opened=row, flash="Undone.", actor=actor
+        request,
+        session,
+        dataset,
+        wanted,
+        place,
+        settings,
+        row=row,
+        opened=row,
+        flash=_("Undone."),
+        actor=actor,
     )
 
 
@@ -180,7 +190,7 @@ def decide_selection(
     """Write one verdict on the ticked rows, and open the row after the last of them."""
     wanted = QueueFilter.from_query(request.query_params)
     if not form.picked:
-        raise InvalidInput("Tick the rows that the verdict is for.")
+        raise InvalidInput(_("Tick the rows that the verdict is for."))
     made = decisions.decide_selection(
         session,
         dataset_id,
@@ -196,8 +206,12 @@ def decide_selection(
     opened = handing_out.next_row(
         session, dataset, wanted, after=last, order=place.order or 0, minutes=minutes, actor=actor
     )
-    rows = "One row" if len(made) == 1 else f"{len(made):,} rows"
-    flash = f"{rows} decided. One undo takes all of it back."
+    flash = n_(
+        "One row decided. One undo takes all of it back.",
+        "%(rows)s rows decided. One undo takes all of it back.",
+        len(made),
+        rows=f"{len(made):,}",
+    )
     return _table_again(
         request, session, dataset, wanted, place, settings, opened=opened, flash=flash, actor=actor
     )
@@ -237,7 +251,7 @@ def decide(
         session, dataset, wanted, place, row, minutes=settings.lease_minutes, actor=actor
     )
     if there.order != (place.order or 0):
-        flash = f"{flash} Order renewed from what was decided."
+        flash = _("%(flash)s Order renewed from what was decided.", flash=flash)
         anew = Page(cursor=None, backwards=False)
         return _table_again(
             request, session, dataset, wanted, anew, settings, opened=opened, flash=flash, actor=actor
@@ -250,13 +264,13 @@ def decide(
 def _said(decision: Decision, row: QueueRow) -> str:
     match decision.verdict:
         case Verdict.EXCLUDE:
-            return "Excluded."
+            return _("Excluded.")
         case Verdict.NEEDS_REVIEW:
-            return "Set aside for review."
+            return _("Set aside for review.")
         case Verdict.KEEP:
-            return f"Kept {row.current}."
+            return _("Kept %(current)s.", current=row.current)
         case _:
-            return f"Now {row.current}."
+            return _("Now %(current)s.", current=row.current)
 
 
 def _sent(

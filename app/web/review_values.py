@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.actor import Actor, Role
 from app.config import Settings
+from app.languages import N_, _
 from app.models.columns import Split
 from app.models.datasets import Dataset
 from app.models.examples import ExampleState
@@ -39,17 +40,17 @@ from app.web.deps import Page
 from app.web.render import url
 
 _TITLES = {
-    Preset.ISSUES: "Label issues",
-    Preset.NEEDS_REVIEW: "Needs review",
-    Preset.RESOLVED: "Resolved",
-    Preset.UNLABELLED: "Unlabelled",
-    Preset.CONFLICT: "Conflicts",
-    Preset.NEAR_DUPLICATE: "Near duplicates",
-    Preset.OUTLIER: "Outliers",
-    Preset.AMBIGUOUS: "Ambiguous",
-    Preset.LEAK: "Leaks",
-    Preset.BROKEN: "Broken",
-    Preset.ALL: "All rows",
+    Preset.ISSUES: N_("Label issues"),
+    Preset.NEEDS_REVIEW: N_("Needs review"),
+    Preset.RESOLVED: N_("Resolved"),
+    Preset.UNLABELLED: N_("Unlabelled"),
+    Preset.CONFLICT: N_("Conflicts"),
+    Preset.NEAR_DUPLICATE: N_("Near duplicates"),
+    Preset.OUTLIER: N_("Outliers"),
+    Preset.AMBIGUOUS: N_("Ambiguous"),
+    Preset.LEAK: N_("Leaks"),
+    Preset.BROKEN: N_("Broken"),
+    Preset.ALL: N_("All rows"),
 }
 LONGEST_BEAT = 20.0
 """Most seconds between two signs of a page that has rows open."""
@@ -173,7 +174,7 @@ def workbench(
         "people": people.list_deciders(session),
         "metadata": _metadata(session, dataset, wanted),
         "views": views.list_views(session, dataset, actor=actor),
-        "actions": keys.ACTIONS,
+        "actions": keys.titles(),
     }
 
 
@@ -221,9 +222,9 @@ def _tabs_of_others(
     waiting = second_opinions.count_waiting(session, dataset, actor=actor)
     disagreed = second_opinions.count_disagreed(session, dataset, actor=actor)
     found = [
-        ("My rows", mine, "review.queue", own.to_query()),
-        ("Second opinions", waiting, "second_opinions.index", {}),
-        ("Disagreements", disagreed, "disagreements.index", {}),
+        (_("My rows"), mine, "review.queue", own.to_query()),
+        (_("Second opinions"), waiting, "second_opinions.index", {}),
+        (_("Disagreements"), disagreed, "disagreements.index", {}),
     ]
     is_mine = wanted.assigned == actor.user_id
     return [
@@ -247,7 +248,7 @@ def _tabs_of_rows(
     is_mine = wanted.assigned == actor.user_id
     return [
         PresetTab(
-            title=_TITLES[preset],
+            title=_(_TITLES[preset]),
             count=count,
             url=url(
                 request,

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from app.config import Settings
+from app.languages import N_, _
 from app.models import Assignment, Batch, Experiment, Export, FineTune, Import, ScoringRun
 from app.services import estimating, runs
 from app.services.estimating import Estimate
@@ -31,13 +32,13 @@ class RunKind(StrEnum):
 
 
 TITLES = {
-    RunKind.IMPORT: "Import",
-    RunKind.SCORING: "Finding label issues",
-    RunKind.BATCH: "Auto-fix",
-    RunKind.EXPORT: "Writing the file",
-    RunKind.EXPERIMENT: "Experiment",
-    RunKind.FINE_TUNE: "Fine-tune",
-    RunKind.ASSIGNMENT: "Assigning rows",
+    RunKind.IMPORT: N_("Import"),
+    RunKind.SCORING: N_("Finding label issues"),
+    RunKind.BATCH: N_("Auto-fix"),
+    RunKind.EXPORT: N_("Writing the file"),
+    RunKind.EXPERIMENT: N_("Experiment"),
+    RunKind.FINE_TUNE: N_("Fine-tune"),
+    RunKind.ASSIGNMENT: N_("Assigning rows"),
 }
 KINDS: dict[RunKind, type[AnyRun]] = {
     RunKind.IMPORT: Import,
@@ -74,7 +75,7 @@ def progress(
         "runs/_progress.html",
         run=run,
         kind=kind.value,
-        title=TITLES[kind],
+        title=_(TITLES[kind]),
         worker_alive=alive,
         refresh=refresh,
         spending=spending(session, run, settings) if isinstance(run, ScoringRun) else None,
@@ -113,10 +114,12 @@ def cancel(
         request,
         "runs/_progress.html",
         to=_page_of(request, kind, run),
-        flash="It stops at its next step." if run.state.is_open else "It was cancelled before it began.",
+        flash=_("It stops at its next step.")
+        if run.state.is_open
+        else _("It was cancelled before it began."),
         run=run,
         kind=kind.value,
-        title=TITLES[kind],
+        title=_(TITLES[kind]),
         worker_alive=runs.is_worker_alive(session, stale_seconds=settings.worker_stale_seconds),
         refresh=True,
     )

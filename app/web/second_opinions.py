@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from app.actor import Actor
 from app.config import Settings
+from app.languages import _
 from app.models.datasets import Dataset
 from app.models.review import Verdict
 from app.services import datasets, second_opinions
@@ -68,7 +69,7 @@ def give(
         actor=actor,
     )
     dataset = datasets.get(session, dataset_id)
-    return _next(request, session, dataset, settings, flash="Your opinion is kept.", actor=actor)
+    return _next(request, session, dataset, settings, flash=_("Your opinion is kept."), actor=actor)
 
 
 def _next(

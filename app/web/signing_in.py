@@ -10,6 +10,7 @@ from app.actor import LOCAL
 from app.config import Settings
 from app.db import Database
 from app.errors import Forbidden, Unauthorized
+from app.languages import _
 from app.models.people import SignInMethod, User
 from app.services import people, sessions
 from app.web.attempts import LINK, PASSWORD, attempts_of
@@ -127,7 +128,7 @@ def open_link(
         with database.write() as session:
             user = sessions.follow_link(session, key)
             if user.id == LOCAL.user_id and not is_this_machine(request):
-                raise Forbidden("This link is for the machine that Setright runs on.")
+                raise Forbidden(_("This link is for the machine that Setright runs on."))
     except Unauthorized as error:
         if visitor is not None:  # opened a second time in the same browser
             return go_to(request, own_path(to))

@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 
 from app.config import Settings
 from app.errors import NotFound, Unauthorized
+from app.languages import _
 from app.models.people import SignInMethod
 from app.services import single_sign_on
 from app.services.single_sign_on import Attempt, Visit
@@ -57,9 +58,11 @@ def back(
     """
     attempt = _attempt(request)
     if attempt is None or not secrets.compare_digest(attempt.state.encode(), state.encode()):
-        raise Unauthorized("This browser did not ask to sign in, or too long ago: try again.")
+        raise Unauthorized(_("This browser did not ask to sign in, or too long ago: try again."))
     if error or not code:
-        raise Unauthorized(f"The provider did not sign you in: {error or 'it gave no reason'}.")
+        raise Unauthorized(
+            _("The provider did not sign you in: %(error)s.", error=error or _("it gave no reason"))
+        )
     claims = _visit(request, settings).claims(attempt, code)
     with database.write() as session:
         user = single_sign_on.user_of(session, claims, settings=settings)
@@ -81,7 +84,7 @@ def _attempt(request: Request) -> Attempt | None:
 def _visit(request: Request, settings: Settings) -> Visit:
     """Return the way to the provider, which is asked about itself every ten minutes."""
     if not settings.has_oidc:
-        raise NotFound("There is no single sign-on here.")
+        raise NotFound(_("There is no single sign-on here."))
     redirect_uri = absolute(request, settings, url(request, "account.signed_on"))
     kept: Visit | None = getattr(request.app.state, "single_sign_on", None)
     visit = single_sign_on.visit(settings, redirect_uri, known=kept)

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
+from app.languages import _, n_
 from app.models.columns import RunState
 from app.models.together import Assignment
 from app.services import (
@@ -32,7 +33,7 @@ from app.web.deps import (
     WriteSession,
 )
 from app.web.render import go_to, html, url
-from app.web.words import plural
+from app.web.words import number
 
 router = APIRouter(prefix="/datasets/{dataset_id:int}/together")
 
@@ -88,7 +89,8 @@ def assign(
     wanted = QueueFilter.from_query(request.query_params)
     shares = dict(zip(form.person, form.share, strict=False))
     made = assignments.request(session, dataset_id, wanted, shares, actor=actor)
-    return _there(request, made, "Assigned")
+    said = n_("Assigned: %(rows)s row.", "Assigned: %(rows)s rows.", made.rows, rows=number(made.rows))
+    return _there(request, made, said)
 
 
 @router.post("/people/{user_id:int}/take-back", name="together.take_back")
@@ -97,12 +99,13 @@ def take_back(
 ) -> Response:
     """Take back the rows of a person that nobody has decided."""
     made = assignments.request_return(session, dataset_id, user_id, actor=actor)
-    return _there(request, made, "Taken back")
+    said = n_("Taken back: %(rows)s row.", "Taken back: %(rows)s rows.", made.rows, rows=number(made.rows))
+    return _there(request, made, said)
 
 
-def _there(request: Request, made: Assignment, what: str) -> Response:
-    said = f"{what}: {plural(made.rows, 'row')}." if made.state is RunState.DONE else ""
-    return go_to(request, url(request, "together.show", dataset_id=made.dataset_id), flash=said)
+def _there(request: Request, made: Assignment, said: str) -> Response:
+    flash = said if made.state is RunState.DONE else ""
+    return go_to(request, url(request, "together.show", dataset_id=made.dataset_id), flash=flash)
 
 
 @router.post("/second-opinions", name="together.plan")
@@ -117,7 +120,10 @@ def plan(
     drawn = second_opinions.plan(
         session, dataset_id, share=form.percent / MOST_PERCENT, already=form.already, actor=actor
     )
-    said = f"Kept. {plural(drawn, 'decided row')} drawn." if form.already else "Kept."
+    drawn_rows = n_(
+        "Kept. %(rows)s decided row drawn.", "Kept. %(rows)s decided rows drawn.", drawn, rows=number(drawn)
+    )
+    said = drawn_rows if form.already else _("Kept.")
     return go_to(request, url(request, "together.show", dataset_id=dataset_id), flash=said)
 
 

@@ -16,6 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 
 from app.errors import InvalidInput, TooLarge
+from app.languages import N_, _
 from app.services import brought
 from app.web import words
 from app.web.middleware import lift_body_limit
@@ -26,7 +27,7 @@ MAX_HEADER_BYTES = 16 * 1024
 MAX_FIELD_BYTES = 64 * 1024
 MAX_PARTS = 100
 BLOCK = 1024 * 1024
-NOT_WHOLE = "The upload did not arrive whole. Try again."
+NOT_WHOLE = N_("The upload did not arrive whole. Try again.")
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ async def receive(request: Request, folder: Path, *, max_bytes: int) -> Upload:
 
         await _read(request, take, max_bytes=max_bytes)
         if not part.size:
-            raise InvalidInput("Choose a file or paste some rows: nothing was sent.")
+            raise InvalidInput(_("Choose a file or paste some rows: nothing was sent."))
         return _upload(part)
 
 
@@ -100,15 +101,20 @@ async def receive_raw(request: Request, folder: Path, *, file_name: str, max_byt
             async for chunk in request.stream():
                 part.size += len(chunk)
                 if part.size > max_bytes:
-                    raise TooLarge(f"This address takes at most {words.size(max_bytes)}; send it in parts.")
+                    raise TooLarge(
+                        _(
+                            "This address takes at most %(size)s; send it in parts.",
+                            size=words.size(max_bytes),
+                        )
+                    )
                 waiting += chunk
                 if len(waiting) >= BLOCK:
                     await run_in_threadpool(_write, part, waiting)
         except ClientDisconnect as error:
-            raise InvalidInput(NOT_WHOLE) from error
+            raise InvalidInput(_(NOT_WHOLE)) from error
         await run_in_threadpool(_write, part, waiting)
         if not part.size:
-            raise InvalidInput("Nothing was sent.")
+            raise InvalidInput(_("Nothing was sent."))
         return _upload(part)
 
 
@@ -129,7 +135,7 @@ async def receive_form(request: Request, folder: Path, *, files: Collection[str]
 
         def take(name: str, file_name: str) -> _Part | None:
             if len(parts) == MAX_PARTS:
-                raise InvalidInput(f"A form has at most {MAX_PARTS} fields.")
+                raise InvalidInput(_("A form has at most %(max_parts)s fields.", max_parts=MAX_PARTS))
             if name in files and not file_name:  # a file that nobody chose
                 return None
             part = _new_file(folder, kept) if name in files else _Part(io.BytesIO())
@@ -145,7 +151,7 @@ async def receive_form(request: Request, folder: Path, *, files: Collection[str]
         }
         for part in parts:
             if part.path is not None and not part.size:
-                raise InvalidInput(f"The file {part.file_name} is empty.")
+                raise InvalidInput(_("The file %(file_name)s is empty.", file_name=part.file_name))
         return Filled(fields, {part.name: _upload(part) for part in parts if part.path is not None})
 
 
@@ -169,9 +175,9 @@ async def _read_fields(request: Request) -> dict[str, str]:
         async for chunk in request.stream():
             body += chunk
             if len(body) > MAX_FIELD_BYTES:
-                raise InvalidInput("The form is too long.")
+                raise InvalidInput(_("The form is too long."))
     except ClientDisconnect as error:
-        raise InvalidInput(NOT_WHOLE) from error
+        raise InvalidInput(_(NOT_WHOLE)) from error
     return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
 
 
@@ -229,9 +235,9 @@ async def _read(request: Request, take: "Take", *, max_bytes: int) -> None:
             if len(body.waiting) >= BLOCK:
                 await run_in_threadpool(body.flush)
     except (MultipartParseError, ClientDisconnect) as error:
-        raise InvalidInput(NOT_WHOLE) from error
+        raise InvalidInput(_(NOT_WHOLE)) from error
     if not body.is_whole:
-        raise InvalidInput(NOT_WHOLE)
+        raise InvalidInput(_(NOT_WHOLE))
     await run_in_threadpool(body.flush)
 
 
@@ -239,7 +245,7 @@ def _boundary(request: Request) -> bytes:
     kind, options = parse_options_header(request.headers.get("content-type"))
     boundary = options.get(b"boundary")
     if kind != b"multipart/form-data" or not boundary:
-        raise InvalidInput("A file is sent as a multipart form.")
+        raise InvalidInput(_("A file is sent as a multipart form."))
     return boundary
 
 
@@ -251,7 +257,9 @@ def _refuse_announced(request: Request, max_bytes: int) -> None:
 
 def _too_large(max_bytes: int) -> TooLarge:
     limit = words.size(max_bytes)
-    return TooLarge(f"The file is larger than {limit}, the limit set by SETRIGHT_MAX_FILE_BYTES.")
+    return TooLarge(
+        _("The file is larger than %(limit)s, the limit set by SETRIGHT_MAX_FILE_BYTES.", limit=limit)
+    )
 
 
 Take = Callable[[str, str], _Part | None]
@@ -307,7 +315,7 @@ class _Body:
     def _add_value(self, data: bytes, start: int, end: int) -> None:
         self.value += data[start:end]
         if len(self.value) > MAX_HEADER_BYTES:
-            raise InvalidInput("The file's name is too long: give the file a shorter one.")
+            raise InvalidInput(_("The file's name is too long: give the file a shorter one."))
 
     def _end_header(self) -> None:
         if self.header.lower() == b"content-disposition":
@@ -325,7 +333,7 @@ class _Body:
         self.part.size += end - start
         if self.part.path is None:
             if self.part.size > MAX_FIELD_BYTES:
-                raise InvalidInput(f'The field "{self.part.name}" is too long.')
+                raise InvalidInput(_('The field "%(part)s" is too long.', part=self.part.name))
         else:
             self.file_bytes += end - start
             if self.file_bytes > self.max_bytes:

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from app.errors import InvalidInput
+from app.languages import _
 from app.models.datasets import Dataset
 from app.models.versions import Version
 from app.services import comparing, datasets, history, label_names, restoring, versions
@@ -58,7 +59,7 @@ def create(
     dataset = datasets.get(session, dataset_id)
     version = versions.create(session, dataset, name=name.strip() or None, actor=actor)
     there = url(request, "versions.index", dataset_id=dataset_id)
-    return go_to(request, there, flash=f"Frozen as {version.name}.")
+    return go_to(request, there, flash=_("Frozen as %(version)s.", version=version.name))
 
 
 @router.get("/compare", name="versions.compare")
@@ -160,7 +161,7 @@ def _number(text: str) -> int | None:
     except ValueError:
         value = 0
     if not 0 < value < 2**63:
-        raise InvalidInput(f"{text[:50]!r} is no version: choose one of the list.")
+        raise InvalidInput(_("%(text)r is no version: choose one of the list.", text=text[:50]))
     return value
 
 
@@ -169,7 +170,7 @@ def _label(text: str) -> int | None:
     if not text:
         return None
     if not text.isascii() or not text.isdigit() or int(text[:20]) >= 2**63:
-        raise InvalidInput(f"{text[:50]!r} is no label.")
+        raise InvalidInput(_("%(text)r is no label.", text=text[:50]))
     return int(text)
 
 

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Form, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
+from app.languages import _
 from app.services import datasets, preferences, views
 from app.services.queue_filter import QueueFilter
 from app.web.deps import CurrentActor, Id, ReadSession, WriteSession
@@ -49,7 +50,7 @@ def save(
         session, dataset, form.name, request.query_params, is_shared=form.is_shared, actor=actor
     )
     to = url(request, "review.queue", view.query, dataset_id=dataset_id)
-    return go_to(request, to, flash=f"Saved as {view.name}.")
+    return go_to(request, to, flash=_("Saved as %(view)s.", view=view.name))
 
 
 @router.post("/columns", name="views.columns")
@@ -80,7 +81,7 @@ def change(
     dataset = datasets.get(session, dataset_id)
     view = views.change(session, dataset, view_id, form.name, is_shared=form.is_shared, actor=actor)
     to = url(request, "views.index", dataset_id=dataset_id)
-    return go_to(request, to, flash=f"{view.name} is changed.")
+    return go_to(request, to, flash=_("%(view)s is changed.", view=view.name))
 
 
 @router.post("/{view_id:int}/delete", name="views.delete")
@@ -89,4 +90,8 @@ def delete(
 ) -> Response:
     """Delete a view; the rows it shows are not touched."""
     name = views.delete(session, datasets.get(session, dataset_id), view_id, actor=actor)
-    return go_to(request, url(request, "views.index", dataset_id=dataset_id), flash=f"{name} is deleted.")
+    return go_to(
+        request,
+        url(request, "views.index", dataset_id=dataset_id),
+        flash=_("%(name)s is deleted.", name=name),
+    )

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from app import events
+from app.languages import _
 from app.models.webhooks import Webhook
 from app.services import datasets, webhooks
 from app.web.deps import CurrentActor, CurrentSettings, Id, ReadSession, WriteSession
@@ -52,7 +53,7 @@ def add(
 ) -> Response:
     """Tell an address of everything from now on."""
     made = webhooks.add(session, settings, None, url=form.url.strip(), names=form.names(), actor=actor)
-    return _to(request, made, "The webhook was added. Take its secret along.")
+    return _to(request, made, _("The webhook was added. Take its secret along."))
 
 
 @router.get("/datasets/{dataset_id:int}/webhooks", name="webhooks.of_dataset")
@@ -74,7 +75,7 @@ def add_to_dataset(
 ) -> Response:
     """Tell an address of what happens in a dataset from now on."""
     made = webhooks.add(session, settings, dataset_id, url=form.url.strip(), names=form.names(), actor=actor)
-    return _to(request, made, "The webhook was added. Take its secret along.")
+    return _to(request, made, _("The webhook was added. Take its secret along."))
 
 
 @router.get("/webhooks/{webhook_id:int}", name="webhooks.show")
@@ -105,7 +106,7 @@ def set_state(
 ) -> Response:
     """Pause a webhook, or let it go on."""
     changed = webhooks.change(session, settings, webhook_id, is_active=form.active, actor=actor)
-    return _to(request, changed, "It is told of events again." if form.active else "It is paused.")
+    return _to(request, changed, _("It is told of events again.") if form.active else _("It is paused."))
 
 
 @router.post("/webhooks/{webhook_id:int}/secret", name="webhooks.renew_secret")
@@ -114,21 +115,21 @@ def renew_secret(
 ) -> Response:
     """Make another secret."""
     changed = webhooks.change(session, settings, webhook_id, renew_secret=True, actor=actor)
-    return _to(request, changed, "There is another secret; the old one signs nothing any more.")
+    return _to(request, changed, _("There is another secret; the old one signs nothing any more."))
 
 
 @router.post("/webhooks/{webhook_id:int}/remove", name="webhooks.remove")
 def remove(request: Request, webhook_id: Id, session: WriteSession, actor: CurrentActor) -> Response:
     """Forget a webhook."""
     gone = webhooks.remove(session, webhook_id, actor=actor)
-    return go_to(request, _index(request, gone.dataset_id), flash="The webhook was removed.")
+    return go_to(request, _index(request, gone.dataset_id), flash=_("The webhook was removed."))
 
 
 @router.post("/webhook-deliveries/{delivery_id:int}/redeliver", name="webhooks.redeliver")
 def redeliver(request: Request, delivery_id: Id, session: WriteSession, actor: CurrentActor) -> Response:
     """Tell an event once more."""
     again = webhooks.redeliver(session, delivery_id, actor=actor)
-    return _to(request, _webhook(session, again.webhook_id), "It is on its way once more.")
+    return _to(request, _webhook(session, again.webhook_id), _("It is on its way once more."))
 
 
 def _webhook(session: Session, webhook_id: int) -> Webhook:

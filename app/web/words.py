@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.db import now
+from app.languages import ENGLISH, N_, _, chosen, n_, pgettext
+from app.languages.retelling import retold
 from app.models.columns import RunState
 from app.models.evidence import IssueKind, kinds_of
 from app.models.examples import ExampleState
@@ -12,65 +14,64 @@ from app.models.review import Batch, BatchKind
 from app.services.search_words import marked
 
 STATES = {
-    ExampleState.OPEN: "open",
-    ExampleState.KEPT: "kept",
-    ExampleState.ACCEPTED: "accepted",
-    ExampleState.OVERRIDDEN: "relabelled",
-    ExampleState.EXCLUDED: "excluded",
-    ExampleState.NEEDS_REVIEW: "needs review",
-    ExampleState.AUTO_FIXED: "auto-fixed",
+    ExampleState.KEPT: N_("kept"),
+    ExampleState.ACCEPTED: N_("accepted"),
+    ExampleState.OVERRIDDEN: N_("relabelled"),
+    ExampleState.EXCLUDED: N_("excluded"),
+    ExampleState.NEEDS_REVIEW: N_("needs review"),
+    ExampleState.AUTO_FIXED: N_("auto-fixed"),
 }
 RUN_STATES = {
-    RunState.DRAFT: "to be confirmed",
-    RunState.QUEUED: "waiting",
-    RunState.RUNNING: "running",
-    RunState.DONE: "done",
-    RunState.FAILED: "failed",
-    RunState.CANCELLED: "cancelled",
+    RunState.DRAFT: N_("to be confirmed"),
+    RunState.QUEUED: N_("waiting"),
+    RunState.RUNNING: N_("running"),
+    RunState.DONE: N_("done"),
+    RunState.FAILED: N_("failed"),
+    RunState.CANCELLED: N_("cancelled"),
 }
 KINDS = {
-    IssueKind.CONFLICT: "conflict",
-    IssueKind.NEAR_DUPLICATE: "near duplicate",
-    IssueKind.OUTLIER: "outlier",
-    IssueKind.AMBIGUOUS: "ambiguous",
-    IssueKind.LEAK: "leak",
-    IssueKind.BROKEN: "broken",
+    IssueKind.CONFLICT: N_("conflict"),
+    IssueKind.NEAR_DUPLICATE: N_("near duplicate"),
+    IssueKind.OUTLIER: N_("outlier"),
+    IssueKind.AMBIGUOUS: N_("ambiguous"),
+    IssueKind.LEAK: N_("leak"),
+    IssueKind.BROKEN: N_("broken"),
 }
 KIND_MEANINGS = {
-    IssueKind.CONFLICT: "the same text has different labels",
-    IssueKind.NEAR_DUPLICATE: "the split has the same or nearly the same text again",
-    IssueKind.OUTLIER: "unlike all other rows",
-    IssueKind.AMBIGUOUS: "the model wavers between two labels",
-    IssueKind.LEAK: "the text stands in train and in test",
-    IssueKind.BROKEN: "empty, garbled or far too long",
+    IssueKind.CONFLICT: N_("the same text has different labels"),
+    IssueKind.NEAR_DUPLICATE: N_("the split has the same or nearly the same text again"),
+    IssueKind.OUTLIER: N_("unlike all other rows"),
+    IssueKind.AMBIGUOUS: N_("the model wavers between two labels"),
+    IssueKind.LEAK: N_("the text stands in train and in test"),
+    IssueKind.BROKEN: N_("empty, garbled or far too long"),
 }
 PHASES = {
-    "embed": "Reading the texts",
-    "predict": "Predicting rows from the others",
-    "issues": "Finding label issues",
-    "save": "Saving the scores",
-    "asked_to_wait": "The provider asks to wait",
-    "validating_files": "The provider looks at the file",
-    "asking": "Asking for the test rows",
-    "neighbours": "Finding similar rows",
-    "save_evidence": "Saving the evidence",
-    "drawing": "Drawing rows",
-    "applying": "Changing rows",
-    "undoing": "Putting rows back",
-    "scoring": "Adding up the scores",
-    "assigning": "Assigning rows",
-    "taking_back": "Taking rows back",
-    "train": "Training models",
+    "embed": N_("Reading the texts"),
+    "predict": N_("Predicting rows from the others"),
+    "issues": N_("Finding label issues"),
+    "save": N_("Saving the scores"),
+    "asked_to_wait": N_("The provider asks to wait"),
+    "validating_files": N_("The provider looks at the file"),
+    "asking": N_("Asking for the test rows"),
+    "neighbours": N_("Finding similar rows"),
+    "save_evidence": N_("Saving the evidence"),
+    "drawing": N_("Drawing rows"),
+    "applying": N_("Changing rows"),
+    "undoing": N_("Putting rows back"),
+    "scoring": N_("Adding up the scores"),
+    "assigning": N_("Assigning rows"),
+    "taking_back": N_("Taking rows back"),
+    "train": N_("Training models"),
 }
 SCORING_STEPS = {
-    "embed": "Read the texts",
-    "predict": "Predict each row from the others",
-    "issues": "Find label issues",
-    "save": "Save the scores",
-    "neighbours": "Find similar rows",
-    "save_evidence": "Save the evidence",
+    "embed": N_("Read the texts"),
+    "predict": N_("Predict each row from the others"),
+    "issues": N_("Find label issues"),
+    "save": N_("Save the scores"),
+    "neighbours": N_("Find similar rows"),
+    "save_evidence": N_("Save the evidence"),
 }
-EMBEDDERS = {"use": "multilingual sentence encoder", "tfidf": "words and their weights"}
+EMBEDDERS = {"use": N_("multilingual sentence encoder"), "tfidf": N_("words and their weights")}
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _NEARLY_NOW = 10
 _KIB = 1024
@@ -130,11 +131,11 @@ def ago(moment: dt.datetime) -> str:
     """Say how long ago something was."""
     seconds = (now() - moment).total_seconds()
     if seconds < _NEARLY_NOW:
-        return "just now"
+        return _("just now")
     if seconds < _DAY:
-        return f"{duration(seconds)} ago"
+        return _("%(duration)s ago", duration=duration(seconds))
     days = int(seconds / _DAY)
-    return "yesterday" if days == 1 else f"{days} days ago"
+    return n_("yesterday", "%(n)s days ago", days)
 
 
 def excerpt(text: str, search: str) -> list[tuple[str, bool]]:
@@ -165,7 +166,13 @@ def epoch(seconds: int) -> str:
 
 def day(value: dt.datetime) -> str:
     """Write a point in time as its day."""
-    return f"{value:%d %b %Y}"
+    # Python's names of months are English.
+    return f"{value:%d %b %Y}" if chosen() == ENGLISH else f"{value:%Y-%m-%d}"
+
+
+def hour(value: dt.datetime) -> str:
+    """Write a point in time as its day and hour."""
+    return f"{value:%d %b %H:00}" if chosen() == ENGLISH else f"{value:%m-%d %H:00}"
 
 
 def plural(count: int, one: str, many: str = "") -> str:
@@ -175,32 +182,32 @@ def plural(count: int, one: str, many: str = "") -> str:
 
 def state_name(state: ExampleState) -> str:
     """Write what was decided about a row."""
-    return STATES[state]
+    return pgettext("state", "open") if state is ExampleState.OPEN else _(STATES[state])
 
 
 def kind_name(kind: IssueKind) -> str:
     """Write what kind of issue a row has."""
-    return KINDS[kind]
+    return _(KINDS[kind])
 
 
 def kind_meaning(kind: IssueKind) -> str:
     """Write what a kind of issue means."""
-    return KIND_MEANINGS[kind]
+    return _(KIND_MEANINGS[kind])
 
 
 def run_state(state: RunState) -> str:
     """Write where a job stands."""
-    return RUN_STATES[state]
+    return _(RUN_STATES[state])
 
 
 def embedder_name(name: str) -> str:
     """Write what turned texts into vectors."""
-    return f"{EMBEDDERS[name]} ({name})" if name in EMBEDDERS else name
+    return f"{_(EMBEDDERS[name])} ({name})" if name in EMBEDDERS else name
 
 
 def phase_name(phase: str) -> str:
     """Write what a job is at."""
-    return PHASES.get(phase, phase.replace("_", " ").capitalize())
+    return _(PHASES[phase]) if phase in PHASES else phase.replace("_", " ").capitalize()
 
 
 @dataclass(frozen=True)
@@ -216,21 +223,21 @@ def scoring_steps(phase: str) -> list[Step]:
     names = list(SCORING_STEPS)
     at = names.index(phase) if phase in names else 0 if phase else -1
     places = ["done" if place < at else "now" if place == at else "next" for place in range(len(names))]
-    return [Step(*both) for both in zip(SCORING_STEPS.values(), places, strict=True)]
+    return [Step(_(name), place) for name, place in zip(SCORING_STEPS.values(), places, strict=True)]
 
 
 BATCH_KINDS = {
     BatchKind.AUTO_FIX: "Auto-fix",
-    BatchKind.MERGE: "Merge",
-    BatchKind.SPLIT: "Split",
-    BatchKind.RESTORE: "Restore",
-    BatchKind.ADOPT: "Take over",
+    BatchKind.MERGE: N_("Merge"),
+    BatchKind.SPLIT: N_("Split"),
+    BatchKind.RESTORE: N_("Restore"),
+    BatchKind.ADOPT: N_("Take over"),
 }
 
 
 def batch_title(batch: Batch) -> str:
     """Name a batch by what it does."""
-    return f"{BATCH_KINDS[batch.kind]} {batch.id}"
+    return f"{_(BATCH_KINDS[batch.kind])} {batch.id}"
 
 
 def batch_rule(batch: Batch) -> str:
@@ -238,13 +245,17 @@ def batch_rule(batch: Batch) -> str:
     rule = batch.rule
     match batch.kind:
         case BatchKind.MERGE:
-            return f"{rule['label']} into {rule['into']}"
+            return _("%(label)s into %(into)s", label=rule["label"], into=rule["into"])
         case BatchKind.SPLIT:
-            return f"rows of {rule['label'] or 'no label'} to {rule['into']}"
+            return _("rows of %(label)s to %(into)s", label=rule["label"] or _("no label"), into=rule["into"])
         case BatchKind.RESTORE:
-            return f"back to {rule['version']}"
+            return _("back to %(version)s", version=rule["version"])
         case BatchKind.ADOPT:
-            return f"decisions of {rule['file']}, made in {rule['origin'] or 'another tool'}"
+            return _(
+                "decisions of %(file)s, made in %(origin)s",
+                file=rule["file"],
+                origin=rule["origin"] or "another tool",
+            )
         case BatchKind.AUTO_FIX:
             return _autofix_rule(rule)
 
@@ -252,12 +263,12 @@ def batch_rule(batch: Batch) -> str:
 def _autofix_rule(rule: dict[str, Any]) -> str:
     value = rule.get("value") or 0
     said = {
-        "recommended": "recommended rows",
-        "min_confidence": f"suggestions of at least {value}",
-        "top": f"the {int(value)} worst rows",
-        "all": "every flagged row",
+        "recommended": _("recommended rows"),
+        "min_confidence": _("suggestions of at least %(value)s", value=value),
+        "top": _("the %(value)s worst rows", value=int(value)),
+        "all": _("every flagged row"),
     }
-    return said.get(rule.get("kind", "recommended"), "rows by a rule")
+    return said.get(rule.get("kind", "recommended"), _("rows by a rule"))
 
 
 FILTERS = {
@@ -276,6 +287,7 @@ FILTERS = {
     "day": day,
     "excerpt": excerpt,
     "marked": marked,
+    "retold": retold,
     "plural": plural,
     "epoch": epoch,
     "state_name": state_name,

@@ -110,7 +110,7 @@ def test_a_viewer_may_look(web: FastAPI, database: Database, dataset_id: int, pa
         if button.attributes.get("formmethod", form.method) == "post" and not button.is_disabled
     }
     views = f"/datasets/{dataset_id}/views"
-    own = {"/sign-out", "/hints/close", views, f"{views}/columns"}  # what one keeps for oneself
+    own = {"/sign-out", "/language", "/hints/close", views, f"{views}/columns"}  # what one keeps for oneself
     assert offered <= own, "a viewer is offered nothing that would be refused"
 
 
@@ -139,7 +139,7 @@ def test_a_viewer_may_change_nothing(
 def test_every_page_wants_somebody(web: FastAPI, database: Database, dataset_id: int) -> None:
     factories.make_user(database, "ann", Role.ADMIN)
     stranger = client_of(web)
-    open_to_all = {"/sign-in", "/sign-out", "/open", "/sign-in/sso", "/sign-in/sso/back"}
+    open_to_all = {"/sign-in", "/sign-out", "/open", "/sign-in/sso", "/sign-in/sso/back", "/language"}
     open_to_all |= {"/healthz", "/readyz", "/metrics"}
     seen = 0
     for route in routes(web):

@@ -3,7 +3,7 @@
 The list is `tests/access_matrix.py`; the routes come from the router, so a new one fails until it is listed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +59,10 @@ from tests.access_matrix import (
     WORKSPACE,
     Needs,
 )
+from tests.web.reading import english_in
 
+NOT_TRANSLATED = ("Where is my parcel", "The three surest are worth it", "openai, other, own")
+"""Examples of what to type, the advice of a made-up run, and names of services."""
 PERSONS = ("nobody", *Role, "raised", "lowered", "guest")
 
 
@@ -263,7 +266,7 @@ def filled(value: Any, ids: dict[str, Any]) -> Any:
     return value.format(**ids)
 
 
-def ask(world: World, name: str, person: str, place: str) -> Any:
+def ask(world: World, name: str, person: str, place: str, headers: Mapping[str, str] | None = None) -> Any:
     """Send a route's valid request about one dataset, as one of the people."""
     method, path = world.routes[name]
     needs = ROUTES[name]
@@ -273,7 +276,7 @@ def ask(world: World, name: str, person: str, place: str) -> Any:
         plain = plain.replace("{import}", "{draft}")
         ids["waiting"].write_bytes(CSV)  # discarding is the one thing that lasts
     address = plain.format(**ids) + (f"?{filled(needs.query, ids)}" if needs.query else "")
-    arguments: dict[str, Any] = {}
+    arguments: dict[str, Any] = {"headers": dict(headers or {})}
     if needs.file:
         arguments["files"] = {needs.file: ("x.csv", CSV)}
     if needs.form:
@@ -338,3 +341,24 @@ def test_who_gets_in(world: World, name: str) -> None:
         if came != should and not (should == "in" and answer.status_code in needs.also):
             wrong[person, place] = f"{came}, not {should}"
     assert wrong == {}
+
+
+def test_every_page_speaks_chinese_to_whoever_reads_it(world: World) -> None:
+    """But for data: the texts of rows, names that people gave, examples of what to type."""
+    with world.database.read() as session:
+        texts = [text for (text,) in session.query(Example.text).all()]
+    english: dict[str, set[str]] = {}
+    pages = 0
+    for name, (method, _path) in world.routes.items():
+        if method != "GET" or name.startswith("api."):
+            continue
+        answer = ask(world, name, "admin", "own", {"Accept-Language": "zh-CN,zh;q=0.9,en;q=0.8"})
+        if not answer.headers.get("content-type", "").startswith("text/html"):
+            continue
+        pages += 1
+        assert answer.headers["content-language"] == "zh-Hans", name
+        assert 'lang="zh-Hans" dir="ltr"' in answer.text or "<html" not in answer.text, name
+        if found := english_in(answer.text, data=[*texts, *NOT_TRANSLATED]):
+            english[name] = found
+    assert pages > 40
+    assert english == {}

@@ -216,4 +216,7 @@ def test_an_annotator_looks(web: FastAPI, database: Database, dataset_id: int) -
     annotator = signed_in(web, database, Role.ANNOTATOR)
     for path in ("labels", "labels/1", "labels/1/merge?into=2", "labels/split?label=1"):
         page = annotator.open(f"/datasets/{dataset_id}/{path}")
-        assert {form.action for form in page.read.forms.values() if form.method == "post"} == {"/sign-out"}
+        assert {form.action for form in page.read.forms.values() if form.method == "post"} == {
+            "/sign-out",
+            "/language",
+        }

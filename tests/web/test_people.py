@@ -100,7 +100,7 @@ def test_a_lead_sees_who_may_what_and_changes_nothing(
 ) -> None:
     page = signed_in(web, database, Role.LEAD).open(f"/datasets/{dataset_id}/people")
     assert "An admin can change it" in page.text
-    assert [form.action for form in page.read.forms.values()] == ["/sign-out"]
+    assert [form.action for form in page.read.forms.values()] == ["/sign-out", "/language"]
 
 
 def test_a_hidden_dataset_is_nowhere(web: FastAPI, database: Database, dataset_id: int) -> None:
