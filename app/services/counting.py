@@ -4,7 +4,7 @@ from collections import Counter as Tally
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -94,6 +94,24 @@ class Sums:
         self.add(old, -1)
         self.add(new)
 
+    def merge(self, other: "Sums") -> None:
+        """Add what another has collected."""
+        for name in ("counters", "given", "current", "resolved"):
+            mine: Tally[Any] = getattr(self, name)
+            for key, times in getattr(other, name).items():
+                mine[key] += times
+
+    def save_last(self, session: Session, dataset_id: int) -> None:
+        """Add everything as the last thing of the transaction, with whatever else waits for that.
+
+        All who decide in a dataset change the same few rows of counters: whoever has changed them keeps the
+        others waiting until it commits, which should be at once. Within the transaction they are as before.
+        """
+        waiting: dict[_For, Sums] = session.info.setdefault(_WAITING, {})
+        waiting.setdefault((dataset_id, self.by, self.in_bulk), Sums(by=self.by, in_bulk=self.in_bulk)).merge(
+            self
+        )
+
     def save(self, session: Session, dataset_id: int) -> None:
         """Add everything to the database, in one fixed order so that two writers never wait in a ring."""
         add_counters(session, dataset_id, self.counters)
@@ -123,6 +141,19 @@ class Sums:
                 set_={"resolved": Progress.resolved + row.excluded.resolved},
             )
         )
+
+
+_WAITING = "setright_sums"
+_For: TypeAlias = tuple[int, int | None, bool]
+
+
+@sa.event.listens_for(Session, "before_commit")
+def _save_waiting(session: Session) -> None:
+    waiting: dict[_For, Sums] = session.info.pop(_WAITING, {})
+    if waiting:
+        session.flush()  # what it is about comes first
+    for (dataset_id, *_), sums in sorted(waiting.items(), key=lambda one: one[0][0]):
+        sums.save(session, dataset_id)
 
 
 def insert_of(session: Session) -> Any:

@@ -306,7 +306,7 @@ def _write(
         findings.follow(session, [score])
     sums = Sums(by=actor.user_id)
     sums.move(before, after)
-    sums.save(session, dataset.id)
+    sums.save_last(session, dataset.id)
 
 
 def _who_was_first(session: Session, example: Example) -> str:

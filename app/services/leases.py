@@ -91,12 +91,23 @@ def hand_out(
     Of two people who ask at the same moment the database lets one have the row; the other looks again.
     """
     actor.require(Role.ANNOTATOR, dataset)
-    session.execute(sa.delete(Lease).where(Lease.dataset_id == dataset.id, Lease.expires_at < now() - KEPT))
     for _ in range(MOST_TRIES):
         row = find({*but, *held_by_others(session, dataset.id, actor=actor)})
         if row is None or try_take(session, dataset.id, row.example.id, minutes=minutes, actor=actor):
             return row
     raise Conflict("Many people are taking rows at this moment: try again.")
+
+
+def take_found(session: Session, dataset: Dataset, row: QueueRow, *, minutes: float, actor: Actor) -> bool:
+    """Take a row that was found in an earlier transaction; false if it was taken or changed since."""
+    actor.require(Role.ANNOTATOR, dataset)
+    as_found = sa.exists().where(Example.id == row.example.id, Example.version == row.example.version)
+    return try_take(session, dataset.id, row.example.id, only_if=as_found, minutes=minutes, actor=actor)
+
+
+def forget_ended(session: Session) -> None:
+    """Forget leases that ended so long ago that no page comes back to them."""
+    session.execute(sa.delete(Lease).where(Lease.expires_at < now() - KEPT))
 
 
 def take(session: Session, dataset_id: int, example_id: int, *, minutes: float, actor: Actor) -> None:
@@ -120,16 +131,28 @@ def said(name: str) -> str:
     return f"{name} has this row open: it is theirs until they decide or leave it."
 
 
-def try_take(session: Session, dataset_id: int, example_id: int, *, minutes: float, actor: Actor) -> bool:
+def try_take(
+    session: Session,
+    dataset_id: int,
+    example_id: int,
+    *,
+    only_if: sa.ColumnElement[bool] | None = None,
+    minutes: float,
+    actor: Actor,
+) -> bool:
     """Take a row of a dataset and say whether it is the actor's now; whose lease lasts keeps it."""
     moment = now()
     ends = moment + dt.timedelta(minutes=minutes)
-    row = insert_of(session)(Lease).values(
-        example_id=example_id,
-        dataset_id=dataset_id,
-        user_id=actor.user_id,
-        taken_at=moment,
-        expires_at=ends,
+    made = {
+        "example_id": example_id,
+        "dataset_id": dataset_id,
+        "user_id": actor.user_id,
+        "taken_at": moment,
+        "expires_at": ends,
+    }
+    values = [sa.literal(value, Lease.__table__.c[name].type) for name, value in made.items()]
+    row = insert_of(session)(Lease).from_select(
+        list(made), sa.select(*values).where(sa.true() if only_if is None else only_if)
     )
     is_own = Lease.user_id == actor.user_id
     statement = row.on_conflict_do_update(
@@ -173,6 +196,12 @@ def release(session: Session, dataset_id: int, example_ids: Collection[int], *, 
             Lease.user_id == actor.user_id,
         )
     )
+
+
+def give_back(session: Session, dataset: Dataset, example_ids: Collection[int], *, actor: Actor) -> None:
+    """Give back rows of a page that goes on with others."""
+    actor.require(Role.ANNOTATOR, dataset)
+    release(session, dataset.id, example_ids, actor=actor)
 
 
 def keep(

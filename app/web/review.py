@@ -21,15 +21,16 @@ from app.services.queue_rows import QueueRow
 from app.web.deps import (
     ChosenId,
     CurrentActor,
+    CurrentDatabase,
     CurrentPage,
     CurrentSettings,
     Id,
     Page,
     ReadSession,
-    WriteSession,
 )
+from app.web.handed import handed_out
 from app.web.render import after_write, html, target, url
-from app.web.review_values import address, presets, resolver, row_after, shared, workbench
+from app.web.review_values import address, is_renewed, place_of, presets, resolver, shared, workbench
 
 router = APIRouter(prefix="/datasets/{dataset_id:int}/review")
 
@@ -135,9 +136,11 @@ def following(
 ) -> Response:
     """Give the row that follows once this one is decided, and those whose verdicts are on their way."""
     dataset, wanted = datasets.get(session, dataset_id), QueueFilter.from_query(request.query_params)
-    row = review.get_row(session, dataset, example_id, within=wanted)
-    but = {example_id, *(decided or [])}
-    following, place = row_after(session, dataset, wanted, place, row, but=but, minutes=0, actor=actor)
+    find = handing_out.row_after(
+        wanted, example_id, order=place.order or 0, but={example_id, *(decided or [])}
+    )
+    following = find(session, dataset, ())
+    place = place_of(place, following)
     base = shared(session, dataset, wanted, place, settings, actor=actor)
     opened = resolver(session, following, settings, base, actor=actor)
     return html(request, "review/_resolver.html", **base, **opened)
@@ -148,23 +151,35 @@ def undo(
     request: Request,
     dataset_id: Id,
     actor: CurrentActor,
-    session: WriteSession,
+    database: CurrentDatabase,
     settings: CurrentSettings,
     place: CurrentPage,
 ) -> Response:
     """Take back the last verdict and open its row again."""
     wanted = QueueFilter.from_query(request.query_params)
-    decision = decisions.undo(session, dataset_id, actor=actor)
-    dataset = datasets.get(session, dataset_id)
-    row = review.get_row(session, dataset, decision.example_id, within=wanted)
-    handing_out.take_back(session, dataset, row, minutes=settings.lease_minutes, actor=actor)
-    if decision.selection_id is not None:
-        return _table_again(
-            request, session, dataset, wanted, place, settings, opened=row, flash="Undone.", actor=actor
+    with database.write() as session:
+        decision = decisions.undo(session, dataset_id, actor=actor)
+        dataset, example_id = datasets.get(session, dataset_id), decision.example_id
+        handing_out.take_back(session, dataset, example_id, minutes=settings.lease_minutes, actor=actor)
+    with database.read() as session:
+        dataset = datasets.get(session, dataset_id)
+        row = review.get_row(session, dataset, example_id, within=wanted)
+        if decision.selection_id is not None:
+            return _table_again(
+                request, session, dataset, wanted, place, settings, opened=row, flash="Undone.", actor=actor
+            )
+        return _after(
+            request,
+            session,
+            dataset,
+            wanted,
+            place,
+            settings,
+            row=row,
+            opened=row,
+            flash="Undone.",
+            actor=actor,
         )
-    return _after(
-        request, session, dataset, wanted, place, settings, row=row, opened=row, flash="Undone.", actor=actor
-    )
 
 
 @router.post("/selection", name="review.decide_selection")
@@ -173,7 +188,7 @@ def decide_selection(
     dataset_id: Id,
     form: Annotated[SelectionForm, Form()],
     actor: CurrentActor,
-    session: WriteSession,
+    database: CurrentDatabase,
     settings: CurrentSettings,
     place: CurrentPage,
 ) -> Response:
@@ -181,26 +196,25 @@ def decide_selection(
     wanted = QueueFilter.from_query(request.query_params)
     if not form.picked:
         raise InvalidInput("Tick the rows that the verdict is for.")
-    made = decisions.decide_selection(
-        session,
-        dataset_id,
-        form.rows(),
-        form.verdict,
-        label_id=form.label_id,
-        idempotency_key=form.idempotency_key,
-        actor=actor,
-    )
-    dataset = datasets.get(session, dataset_id)
-    last = review.get_row(session, dataset, made[-1].example_id, within=wanted)
-    minutes = settings.lease_minutes
-    opened = handing_out.next_row(
-        session, dataset, wanted, after=last, order=place.order or 0, minutes=minutes, actor=actor
-    )
+    with database.write() as session:
+        made = decisions.decide_selection(
+            session,
+            dataset_id,
+            form.rows(),
+            form.verdict,
+            label_id=form.label_id,
+            idempotency_key=form.idempotency_key,
+            actor=actor,
+        )
+    find = handing_out.next_row(wanted, made[-1].example_id, order=place.order or 0)
+    opened = handed_out(database, dataset_id, find, minutes=settings.lease_minutes, actor=actor)
     rows = "One row" if len(made) == 1 else f"{len(made):,} rows"
     flash = f"{rows} decided. One undo takes all of it back."
-    return _table_again(
-        request, session, dataset, wanted, place, settings, opened=opened, flash=flash, actor=actor
-    )
+    with database.read() as session:
+        dataset = datasets.get(session, dataset_id)
+        return _table_again(
+            request, session, dataset, wanted, place, settings, opened=opened, flash=flash, actor=actor
+        )
 
 
 @router.post("/{example_id:int}", name="review.decide")
@@ -210,41 +224,53 @@ def decide(
     example_id: Id,
     form: Annotated[DecisionForm, Form()],
     actor: CurrentActor,
-    session: WriteSession,
+    database: CurrentDatabase,
     settings: CurrentSettings,
     place: CurrentPage,
 ) -> Response:
-    """Write a verdict and open the next row."""
-    wanted, dataset = QueueFilter.from_query(request.query_params), datasets.get(session, dataset_id)
-    decision = decisions.decide(
-        session,
-        dataset_id,
-        example_id,
-        form.verdict,
-        version=form.version,
-        label_id=form.label_id,
-        note=form.note.strip(),
-        idempotency_key=form.idempotency_key,
-        actor=actor,
-    )
-    row = review.get_row(session, dataset, example_id, within=wanted)
-    flash = _said(decision, row)
-    if form.ahead:
-        return _sent(
-            request, session, dataset, wanted, place, row=row, flash=flash, settings=settings, actor=actor
+    """Write a verdict, and open the next row once nobody has to wait for what was written."""
+    wanted, opened = QueueFilter.from_query(request.query_params), None
+    with database.write() as session:
+        decision = decisions.decide(
+            session,
+            dataset_id,
+            example_id,
+            form.verdict,
+            version=form.version,
+            label_id=form.label_id,
+            note=form.note.strip(),
+            idempotency_key=form.idempotency_key,
+            actor=actor,
         )
-    opened, there = row_after(
-        session, dataset, wanted, place, row, minutes=settings.lease_minutes, actor=actor
-    )
-    if there.order != (place.order or 0):
-        flash = f"{flash} Order renewed from what was decided."
-        anew = Page(cursor=None, backwards=False)
-        return _table_again(
-            request, session, dataset, wanted, anew, settings, opened=opened, flash=flash, actor=actor
+    if not form.ahead:
+        find = handing_out.row_after(wanted, example_id, order=place.order or 0)
+        opened = handed_out(database, dataset_id, find, minutes=settings.lease_minutes, actor=actor)
+    with database.read() as session:
+        dataset = datasets.get(session, dataset_id)
+        row = review.get_row(session, dataset, example_id, within=wanted)
+        flash = _said(decision, row)
+        if form.ahead:
+            return _sent(
+                request, session, dataset, wanted, place, row=row, flash=flash, settings=settings, actor=actor
+            )
+        if is_renewed(place, opened):
+            flash = f"{flash} Order renewed from what was decided."
+            anew = Page(cursor=None, backwards=False)
+            return _table_again(
+                request, session, dataset, wanted, anew, settings, opened=opened, flash=flash, actor=actor
+            )
+        return _after(
+            request,
+            session,
+            dataset,
+            wanted,
+            place,
+            settings,
+            row=row,
+            opened=opened,
+            flash=flash,
+            actor=actor,
         )
-    return _after(
-        request, session, dataset, wanted, place, settings, row=row, opened=opened, flash=flash, actor=actor
-    )
 
 
 def _said(decision: Decision, row: QueueRow) -> str:

@@ -13,7 +13,7 @@ from app.db import Database, now
 from app.errors import Conflict, Forbidden, NotFound
 from app.models import Event, Example, Lease
 from app.models.review import Verdict
-from app.services import datasets, decisions, handing_out, leases, review
+from app.services import datasets, decisions, handing_out, leases
 from app.services.queue_filter import Preset, QueueFilter
 from tests import factories
 
@@ -29,9 +29,8 @@ def dataset_id(any_database: Database) -> int:
 def open_first(database: Database, dataset_id: int, actor: Actor, *, minutes: float = 5) -> str | None:
     with database.write() as session:
         dataset = datasets.get(session, dataset_id)
-        row = handing_out.first_row(
-            session, dataset, ISSUES, cursor=None, order=None, minutes=minutes, actor=actor
-        )
+        find = handing_out.first_row(ISSUES, cursor=None, order=None)
+        row = handing_out.hand_out(session, dataset, find, minutes=minutes, actor=actor)
         return row.example.external_id if row else None
 
 
@@ -57,12 +56,12 @@ def test_two_people_are_never_handed_the_same_row(
         while True:
             with any_database.write() as session:
                 dataset = datasets.get(session, dataset_id)
-                row = handing_out.first_row(
-                    session, dataset, EVERY, cursor=None, order=None, minutes=5, actor=actor
-                ) if not seen else handing_out.next_row(
-                    session, dataset, EVERY, after=review.get_row(session, dataset, seen[-1]), order=0,
-                    but=seen, minutes=5, actor=actor,
-                )  # fmt: skip
+                find = (
+                    handing_out.next_row(EVERY, seen[-1], order=0, but=seen)
+                    if seen
+                    else handing_out.first_row(EVERY, cursor=None, order=None)
+                )
+                row = handing_out.hand_out(session, dataset, find, minutes=5, actor=actor)
             if row is None:
                 return seen
             seen.append(row.example.id)
@@ -84,9 +83,8 @@ def test_two_people_decide_a_queue_between_them(
         while True:
             with any_database.write() as session:
                 dataset = datasets.get(session, dataset_id)
-                row = handing_out.first_row(
-                    session, dataset, ISSUES, cursor=None, order=None, minutes=5, actor=actor
-                )
+                find = handing_out.first_row(ISSUES, cursor=None, order=None)
+                row = handing_out.hand_out(session, dataset, find, minutes=5, actor=actor)
             if row is None:
                 return done
             with any_database.write() as session:
@@ -123,7 +121,8 @@ def test_a_row_is_passed_over_in_every_direction(
     with any_database.write() as session:
         dataset = datasets.get(session, dataset_id)
         for sort_by in (ISSUES, replace(ISSUES, split=None), QueueFilter(preset=Preset.ALL, search="parcel")):
-            row = handing_out.first_open(session, dataset, sort_by, minutes=5, actor=bob)
+            find = handing_out.first_row(sort_by, cursor=None, order=None)
+            row = handing_out.hand_out(session, dataset, find, minutes=5, actor=bob)
             assert row is None or row.example.external_id != "r1"
 
 
