@@ -3,6 +3,7 @@
 import copy
 import datetime as dt
 import json
+import math
 import re
 import sqlite3
 import time
@@ -21,6 +22,7 @@ from app.turns import Turns
 BUSY_SECONDS = 30
 """How long one writer of SQLite waits for the others."""
 LOOK_SECONDS = 0.002
+RESTED_SECONDS = 1.0
 DRIVERS = ("sqlite", "postgresql+psycopg")
 _ESCAPE = "\x10"
 _TO_ESCAPE = re.compile("[\x00\x10\ud800-\udfff]")
@@ -229,13 +231,36 @@ def _create_engine(address: str) -> sa.Engine:
     url = _checked(address)
     # An error is logged with its statement; what was to be stored, texts and hashes, stays out of the log.
     if url.drivername != "sqlite":
-        return sa.create_engine(url, pool_size=10, max_overflow=20, pool_pre_ping=True, hide_parameters=True)
+        engine = sa.create_engine(url, pool_size=10, max_overflow=20, hide_parameters=True)
+        _look_before_use(engine)
+        return engine
     engine = sa.create_engine(
         url, hide_parameters=True, connect_args={"timeout": BUSY_SECONDS}, pool_size=10, max_overflow=40
     )
     sa.event.listen(engine, "connect", _prepare_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _look_before_use(engine: sa.Engine) -> None:
+    """Ask a connection that has rested whether it still works, as `pool_pre_ping` does with all of them.
+
+    A request needs several transactions one after the other: to ask each time cost more than some of them.
+    """
+
+    def rest(_connection: Any, record: Any) -> None:
+        record.info["rests_since"] = time.monotonic()
+
+    def look(connection: Any, record: Any, _fairy: Any) -> None:
+        if time.monotonic() - record.info.get("rests_since", math.inf) < RESTED_SECONDS:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except PostgresError as error:
+            raise sa.exc.InvalidatePoolError from error
+
+    sa.event.listen(engine, "checkin", rest)
+    sa.event.listen(engine, "checkout", look)
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

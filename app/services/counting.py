@@ -127,20 +127,26 @@ class Sums:
         more = sum(self.counters[split, CounterName.RESOLVED] for split in Split)
         if self.by is None or not more:
             return
-        insert = insert_of(session)
-        row = insert(Progress).values(
-            dataset_id=dataset_id,
-            hour=now().replace(minute=0, second=0, microsecond=0),
-            user_id=self.by,
-            in_bulk=self.in_bulk,
-            resolved=more,
-        )
-        session.execute(
-            row.on_conflict_do_update(
-                index_elements=["dataset_id", "hour", "user_id", "in_bulk"],
-                set_={"resolved": Progress.resolved + row.excluded.resolved},
-            )
-        )
+        hour = now().replace(minute=0, second=0, microsecond=0)
+        row = {"dataset_id": dataset_id, "hour": hour, "user_id": self.by, "in_bulk": self.in_bulk}
+        session.connection().execute(_add_to_progress(insert_of(session)), [{**row, "resolved": more}])
+
+
+@cache
+def _add_to_progress(insert: Any) -> Any:
+    row = insert(Progress.__table__)
+    return row.on_conflict_do_update(
+        index_elements=["dataset_id", "hour", "user_id", "in_bulk"],
+        set_={"resolved": Progress.resolved + row.excluded.resolved},
+    )
+
+
+@cache
+def _add_to_counters(insert: Any) -> Any:
+    row = insert(Counter.__table__)
+    return row.on_conflict_do_update(
+        index_elements=["dataset_id", "split", "name"], set_={"value": Counter.value + row.excluded.value}
+    )
 
 
 _WAITING = "setright_sums"
@@ -189,12 +195,7 @@ def add_counters(session: Session, dataset_id: int, sums: Mapping[tuple[Split, C
         if value
     ]
     if more:
-        row = insert_of(session)(Counter.__table__)
-        added = row.on_conflict_do_update(
-            index_elements=["dataset_id", "split", "name"],
-            set_={"value": Counter.value + row.excluded.value},
-        )
-        session.connection().execute(added, more)
+        session.connection().execute(_add_to_counters(insert_of(session)), more)
 
 
 def set_counters(

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 
 import pytest
 import sqlalchemy as sa
@@ -35,12 +36,12 @@ def ann(any_settings: Settings, any_database: Database) -> Iterator[Browser]:
 
 
 @pytest.fixture
-def somebody_else(any_database: Database) -> Iterator[Callable[[], None]]:
+def somebody_else(any_database: Database) -> Iterator[Callable[[], object]]:
     """Somebody who changes the counters without waiting: where they are locked it fails."""
     if any_database.is_sqlite:
-        with closing(sqlite3.connect(str(any_database.engine.url.database), isolation_level=None)) as direct:
-            direct.execute("PRAGMA busy_timeout=0")
-            yield lambda: [direct.execute(one) for one in ("BEGIN IMMEDIATE", "ROLLBACK")].clear()
+        file = str(any_database.engine.url.database)
+        with closing(sqlite3.connect(file, timeout=0, check_same_thread=False)) as direct:
+            yield partial(direct.executescript, "BEGIN IMMEDIATE; ROLLBACK")
         return
     other = sa.create_engine(any_database.url)
 
@@ -54,7 +55,7 @@ def somebody_else(any_database: Database) -> Iterator[Callable[[], None]]:
 
 
 @contextmanager
-def at_each_look(database: Database, write: Callable[[], None]) -> Iterator[list[str]]:
+def at_each_look(database: Database, write: Callable[[], object]) -> Iterator[list[str]]:
     """Let somebody else write whenever a question is asked outside of a write."""
     asked: list[str] = []
 
@@ -72,7 +73,7 @@ def at_each_look(database: Database, write: Callable[[], None]) -> Iterator[list
 
 
 def test_a_page_is_made_while_others_write(
-    ann: Browser, any_database: Database, somebody_else: Callable[[], None]
+    ann: Browser, any_database: Database, somebody_else: Callable[[], object]
 ) -> None:
     there = f"/datasets/{factories.make_dataset(any_database)}/review"
     for address, form in WRITES:
