@@ -23,6 +23,8 @@ BUSY_SECONDS = 30
 """How long one writer of SQLite waits for the others."""
 LOOK_SECONDS = 0.002
 RESTED_SECONDS = 1.0
+FOUND = "setright_found"
+"""Where a session that only reads keeps what was dear to find and is asked for again."""
 DRIVERS = ("sqlite", "postgresql+psycopg")
 _ESCAPE = "\x10"
 _TO_ESCAPE = re.compile("[\x00\x10\ud800-\udfff]")
@@ -137,7 +139,7 @@ class Database:
     @contextmanager
     def read(self, *, snapshot: bool = False) -> Iterator[Session]:
         """Open a transaction that never commits; `snapshot` makes every statement see the same state."""
-        with self._read(info=dict(self._info)) as session:
+        with self._read(info={**self._info, FOUND: {}}) as session:
             if snapshot and not self.is_sqlite:
                 session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
             session.autoflush = False

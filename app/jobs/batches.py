@@ -16,7 +16,7 @@ from app.services import relabelling as relabelling_rows
 
 CHUNK = 500
 LEAST, MOST = 100, 2000
-HOLD_SECONDS = {True: 0.05, False: 0.25}
+HOLD_SECONDS = {True: 0.1, False: 0.25}
 """How long a chunk may take, on SQLite and on Postgres: there it keeps only its own rows from others."""
 
 Find = Callable[[Session, Batch], list[int]]

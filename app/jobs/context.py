@@ -8,7 +8,7 @@ from app.db import Database
 from app.services import runs
 from app.services.runs import AnyRun
 
-LONGEST_PAUSE = 0.05
+LONGEST_PAUSE = 0.02
 
 
 @dataclass(frozen=True)
@@ -21,10 +21,10 @@ class Context:
     def pause(self, *, held: float = 0) -> None:
         """Let others write between two chunks of bulk work; longer where they had to wait longer.
 
-        `held` are the seconds for which the chunk kept them out. Whoever waits for SQLite looks now and then
-        whether it is free: a pause that is short beside the chunks would be missed time and again.
+        `held` are the seconds for which the chunk kept them out: on a busy machine, where chunks take long,
+        whoever waits also needs longer to notice that it is their turn.
         """
-        time.sleep(max(self.settings.pause_ms / 1000, min(held / 2, LONGEST_PAUSE)))
+        time.sleep(max(self.settings.pause_ms / 1000, min(held / 5, LONGEST_PAUSE)))
 
 
 class Reporter:

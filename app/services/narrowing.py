@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from app.db import FOUND
 from app.errors import InvalidInput
 from app.models.columns import Split
 from app.models.datasets import Dataset, Label
@@ -55,6 +56,15 @@ def narrow(session: Session, dataset: Dataset, wanted: QueueFilter) -> Narrowed 
 
 
 def _by_search(session: Session, dataset: Dataset, wanted: QueueFilter) -> Narrowed:
+    kept = session.info.get(FOUND, {})
+    key = (dataset.id, wanted.search)
+    if key not in kept:
+        kept[key] = _found(session, dataset, wanted)
+    narrowed: Narrowed = kept[key]
+    return narrowed
+
+
+def _found(session: Session, dataset: Dataset, wanted: QueueFilter) -> Narrowed:
     """Ask the index of words once: for words that follow each other it looks at every text that has them.
 
     The few rows it finds are written into the questions that follow, and not asked for again.

@@ -201,3 +201,44 @@ def test_one_person_alone_takes_no_leases(any_database: Database, dataset_id: in
 def test_a_viewer_takes_nothing(any_database: Database, dataset_id: int, ann: Actor, viewer: Actor) -> None:
     with pytest.raises(Forbidden):
         open_first(any_database, dataset_id, viewer)
+
+
+def test_a_row_found_earlier_is_taken_only_as_it_was_found(
+    any_database: Database, dataset_id: int, ann: Actor, bob: Actor
+) -> None:
+    def found(actor: Actor) -> handing_out.Found:
+        find = handing_out.first_row(ISSUES, cursor=None, order=None)
+        with any_database.read() as session:
+            return handing_out.look_for(session, dataset_id, find, but=(), minutes=5, actor=actor)
+
+    def take(one: handing_out.Found, actor: Actor) -> bool:
+        assert one.row is not None
+        with any_database.write() as session:
+            return leases.take_found(session, one.dataset, one.row, minutes=5, actor=actor)
+
+    anns, bobs = found(ann), found(bob)
+    assert anns.row
+    assert bobs.row
+    assert anns.row.example.external_id == bobs.row.example.external_id == "r1"
+    assert anns.is_to_take
+    assert take(anns, ann)
+    assert not take(bobs, bob), "Ann has it"
+    assert take(anns, ann), "it is hers still"
+    with any_database.write() as session:
+        decisions.decide(session, dataset_id, anns.row.example.id, Verdict.KEEP, version=1, actor=ann)
+    assert not take(bobs, bob), "it is free, but no longer as Bob has seen it"
+    alone = found(LOCAL)
+    assert alone.row is not None
+    assert not alone.is_to_take, "who has no login shares with nobody"
+
+
+def test_leases_that_ended_long_ago_are_forgotten(
+    any_database: Database, dataset_id: int, ann: Actor, bob: Actor
+) -> None:
+    open_first(any_database, dataset_id, ann)
+    open_first(any_database, dataset_id, bob)
+    with any_database.write() as session:
+        long_ago = now() - leases.KEPT - dt.timedelta(seconds=1)
+        session.execute(sa.update(Lease).where(Lease.user_id == ann.user_id).values(expires_at=long_ago))
+        leases.forget_ended(session)
+        assert session.scalars(sa.select(Lease.user_id)).all() == [bob.user_id]
