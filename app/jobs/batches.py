@@ -1,13 +1,12 @@
 """Applying a batch and taking it back, chunk by chunk, so that people can go on deciding."""
 
-import time
 from collections.abc import Callable
 
 from sqlalchemy.orm import Session
 
 from app.actor import Actor
 from app.jobs import relabelling
-from app.jobs.context import Context, Reporter
+from app.jobs.context import Context, Pace, Reporter
 from app.jobs.durable import step, workflow
 from app.models.review import Batch, BatchKind
 from app.queue import Job
@@ -15,9 +14,6 @@ from app.services import adopting, autofix, batches, restoring, runs, undoing
 from app.services import relabelling as relabelling_rows
 
 CHUNK = 500
-LEAST, MOST = 100, 2000
-HOLD_SECONDS = {True: 0.1, False: 0.25}
-"""How long a chunk may take, on SQLite and on Postgres: there it keeps only its own rows from others."""
 
 Find = Callable[[Session, Batch], list[int]]
 Change = Callable[..., int]
@@ -77,22 +73,14 @@ def _planned(
             found = find(session, batch)
         if not found:
             return
-        start, size = 0, CHUNK
+        start, pace = 0, Pace(context, CHUNK)
         while start < len(found):
-            with context.database.write() as session:
-                began = time.perf_counter()
-                change(session, batch, found[start : start + size], actor=actor)
+            part = found[start : start + pace.size]
+            with pace.writing() as session:
+                change(session, batch, part, actor=actor)
                 done, total = batches.how_far(session, batch)
-            held = time.perf_counter() - began
             report("undoing" if batch.is_undo else "applying", done, max(total, done))
-            context.pause(held=held if context.database.is_sqlite else 0)
-            start, size = start + size, next_size(size, held, most=HOLD_SECONDS[context.database.is_sqlite])
-
-
-def next_size(size: int, held: float, *, most: float) -> int:
-    """Return how many rows the next chunk has, so that it takes about the seconds it may take."""
-    fitting = round(size * most / max(held, 0.001))
-    return max(LEAST, min(fitting, 2 * size, MOST))
+            start += len(part)
 
 
 def _in_chunks(context: Context, batch: Batch, change: Change, report: Reporter, *, actor: Actor) -> None:

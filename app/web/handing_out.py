@@ -105,15 +105,16 @@ def beat(
     dataset_id: Id,
     form: Annotated[OpenRows, Form()],
     actor: CurrentActor,
-    session: WriteSession,
+    database: CurrentDatabase,
     settings: CurrentSettings,
 ) -> Response:
     """Take a sign of a page: its rows stay its own, and who else is here is told."""
-    dataset = datasets.get(session, dataset_id)
-    lost = leases.keep(
-        session, dataset, form.row, left=form.left, minutes=settings.lease_minutes, actor=actor
-    )
-    present = presence.list_here(session, dataset_id, but=actor.user_id)
+    minutes = settings.lease_minutes
+    with database.write() as session:
+        dataset = datasets.get(session, dataset_id)
+        lost = leases.keep(session, dataset, form.row, left=form.left, minutes=minutes, actor=actor)
+    with database.read() as session:
+        present = presence.list_here(session, dataset_id, but=actor.user_id)
     # No message goes with it: it would take the place of one that somebody is reading.
     return html(request, "review/_here.html", dataset=dataset, present=present, lost=lost)
 

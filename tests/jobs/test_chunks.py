@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.jobs.batches import LEAST, MOST, next_size
+from app.jobs.context import LEAST, MOST, next_size
 
 
 @pytest.mark.parametrize(
@@ -11,9 +11,9 @@ from app.jobs.batches import LEAST, MOST, next_size
         (500, 0.2, 250),
         (500, 0.1, 500),
         (500, 0.08, 625),
-        (500, 0.001, 1000),  # never more than twice as many
+        (300, 0.001, 600),  # never more than twice as many
         (500, 60.0, LEAST),
-        (1500, 0.0, MOST),
+        (900, 0.0, MOST),
     ],
 )
 def test_the_next_chunk_fits_the_time(size: int, held: float, wanted: int) -> None:
