@@ -1,20 +1,15 @@
 """Review: the ranked queue, one row of it, verdicts."""
 
-import secrets
 from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Query, Request
 from pydantic import BaseModel, BeforeValidator, Field
-from sqlalchemy.orm import Session
 from starlette.responses import Response
 
-from app.actor import Actor
-from app.config import Settings
 from app.errors import InvalidInput
-from app.models.datasets import Dataset
 from app.models.review import Decision, Verdict
-from app.services import datasets, decisions, handing_out, queue_order, review
+from app.services import datasets, decisions, handing_out, review
 from app.services.decisions import Picked
 from app.services.queue_filter import QueueFilter
 from app.services.queue_rows import QueueRow
@@ -29,8 +24,9 @@ from app.web.deps import (
     ReadSession,
 )
 from app.web.handed import handed_out
-from app.web.render import after_write, html, target, url
-from app.web.review_values import address, is_renewed, place_of, presets, resolver, shared, workbench
+from app.web.render import html, target, url
+from app.web.review_answers import opened_after, picking, sent, table_again
+from app.web.review_values import is_renewed, place_of, resolver, shared, workbench
 
 router = APIRouter(prefix="/datasets/{dataset_id:int}/review")
 
@@ -87,7 +83,7 @@ def queue(
     if target(request) == "queue":
         labels = datasets.labels(session, dataset)
         return html(
-            request, "review/_queue.html", page=page, selected_id=None, labels=labels, **base, **_picking()
+            request, "review/_queue.html", page=page, selected_id=None, labels=labels, **base, **picking()
         )
     values = workbench(request, session, dataset, wanted, base["sharing"], actor=actor)
     # A row that is shared out is taken, and looking takes nothing: the page asks for it.
@@ -165,10 +161,10 @@ def undo(
         dataset = datasets.get(session, dataset_id)
         row = review.get_row(session, dataset, example_id, within=wanted)
         if decision.selection_id is not None:
-            return _table_again(
+            return table_again(
                 request, session, dataset, wanted, place, settings, opened=row, flash="Undone.", actor=actor
             )
-        return _after(
+        return opened_after(
             request,
             session,
             dataset,
@@ -212,7 +208,7 @@ def decide_selection(
     flash = f"{rows} decided. One undo takes all of it back."
     with database.read() as session:
         dataset = datasets.get(session, dataset_id)
-        return _table_again(
+        return table_again(
             request, session, dataset, wanted, place, settings, opened=opened, flash=flash, actor=actor
         )
 
@@ -250,16 +246,16 @@ def decide(
         row = review.get_row(session, dataset, example_id, within=wanted)
         flash = _said(decision, row)
         if form.ahead:
-            return _sent(
+            return sent(
                 request, session, dataset, wanted, place, row=row, flash=flash, settings=settings, actor=actor
             )
         if is_renewed(place, opened):
             flash = f"{flash} Order renewed from what was decided."
             anew = Page(cursor=None, backwards=False)
-            return _table_again(
+            return table_again(
                 request, session, dataset, wanted, anew, settings, opened=opened, flash=flash, actor=actor
             )
-        return _after(
+        return opened_after(
             request,
             session,
             dataset,
@@ -285,111 +281,8 @@ def _said(decision: Decision, row: QueueRow) -> str:
             return f"Now {row.current}."
 
 
-def _sent(
-    request: Request,
-    session: Session,
-    dataset: Dataset,
-    wanted: QueueFilter,
-    place: Page,
-    *,
-    row: QueueRow,
-    flash: str,
-    settings: Settings,
-    actor: Actor,
-) -> Response:
-    """Answer a page that went ahead: the row as it is now, the counts, and nothing that moves the reader."""
-    base = shared(session, dataset, wanted, replace(place, order=place.order or 0), settings, actor=actor)
-    return after_write(
-        request,
-        "review/_sent.html",
-        "review/_row.html",
-        "review/_presets.html",
-        to=url(request, "review.queue", base["query"], dataset_id=dataset.id),
-        flash=flash,
-        quiet=True,
-        newest_order=queue_order.newest(dataset, is_learned=wanted.is_learned),
-        row=row,
-        selected_id=None,
-        presets=presets(request, session, dataset, wanted, base["sharing"], actor=actor),
-        **base,
-    )
-
-
-def _table_again(
-    request: Request,
-    session: Session,
-    dataset: Dataset,
-    wanted: QueueFilter,
-    place: Page,
-    settings: Settings,
-    *,
-    opened: QueueRow | None,
-    flash: str,
-    actor: Actor,
-) -> Response:
-    """Show a row with the table made anew: another order, or many rows that have changed."""
-    page = review.list_queue(
-        session, dataset, wanted, cursor=place.cursor, order=place.order, backwards=place.backwards
-    )
-    if not page.rows and place.cursor:
-        page = review.list_queue(session, dataset, wanted)
-        place = Page(cursor=None, backwards=False)
-    base = shared(session, dataset, wanted, replace(place, order=page.order), settings, actor=actor)
-    there = address(request, base, dataset, opened)
-    response = after_write(
-        request,
-        "review/_review.html",
-        to=there,
-        flash=flash,
-        quiet=True,
-        page=page,
-        **base,
-        **workbench(request, session, dataset, wanted, base["sharing"], actor=actor),
-        **resolver(session, opened, settings, base, actor=actor),
-        **_picking(),
-    )
-    response.headers.update({"HX-Replace-Url": there, "HX-Retarget": "#review", "HX-Reswap": "outerHTML"})
-    return response
-
-
-def _after(
-    request: Request,
-    session: Session,
-    dataset: Dataset,
-    wanted: QueueFilter,
-    place: Page,
-    settings: Settings,
-    *,
-    row: QueueRow,
-    opened: QueueRow | None,
-    flash: str,
-    actor: Actor,
-) -> Response:
-    base = shared(session, dataset, wanted, replace(place, order=place.order or 0), settings, actor=actor)
-    there = address(request, base, dataset, opened)
-    response = after_write(
-        request,
-        "review/_resolver.html",
-        "review/_row.html",
-        "review/_presets.html",
-        to=there,
-        flash=flash,
-        quiet=True,
-        row=row,
-        presets=presets(request, session, dataset, wanted, base["sharing"], actor=actor),
-        **base,
-        **resolver(session, opened, settings, base, actor=actor),
-    )
-    response.headers["HX-Replace-Url"] = there
-    return response
-
-
-def _picking() -> dict[str, Any]:
-    return {"selection_key": secrets.token_hex(12)}
-
-
 def _page(request: Request, **values: Any) -> Response:
-    values |= _picking()
+    values |= picking()
     if target(request) != "review":
         return html(request, "review/page.html", **values)
     response = html(request, "review/_review.html", **values)
