@@ -10,6 +10,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 
 from app import events
 from app.actor import Actor, Role
+from app.db import Base
 from app.errors import Conflict, InvalidInput, NotFound
 from app.models.datasets import Dataset, Label
 from app.models.examples import Example, ExampleState
@@ -308,7 +309,7 @@ def _write(
 
 _CHANGED = ("state", "label_id", "decided_at", "last_decision_id", "version", "decided_by_id", "note")
 _CHANGE = (
-    sa.update(Example.__table__)
+    sa.update(Base.metadata.tables[Example.__tablename__])
     .where(Example.id == sa.bindparam("row"), Example.version == sa.bindparam("seen"))
     .values({name: sa.bindparam(f"new_{name}") for name in _CHANGED})
     .returning(Example.id)

@@ -153,7 +153,7 @@ def _count_of(ids: sa.Select[int]) -> sa.Select[int]:
 
 
 # Made once: every page of the review counts these.
-_ASKED = (sa.bindparam("dataset_id"), sa.bindparam("user_id"))
+_ASKED: tuple[Any, Any] = (sa.bindparam("dataset_id"), sa.bindparam("user_id"))
 _COUNT_WAITING = _count_of(_waiting(*_ASKED))
 _COUNT_DISAGREED = {is_lead: _count_of(_disagreed(*_ASKED, is_lead=is_lead)) for is_lead in (False, True)}
 
