@@ -3,9 +3,12 @@
 import copy
 import datetime as dt
 import json
+import math
 import re
+import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,7 +18,14 @@ from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 
 from app.errors import Conflict, DiskFull, InvalidInput, is_disk_full
 from app.languages import _
+from app.turns import Turns
 
+BUSY_SECONDS = 30
+"""How long one writer of SQLite waits for the others."""
+LOOK_SECONDS = 0.002
+RESTED_SECONDS = 1.0
+FOUND = "setright_found"
+"""Where a session that only reads keeps what was dear to find and is asked for again."""
 DRIVERS = ("sqlite", "postgresql+psycopg")
 _ESCAPE = "\x10"
 _TO_ESCAPE = re.compile("[\x00\x10\ud800-\udfff]")
@@ -115,6 +125,7 @@ class Database:
         self._read = sessionmaker(self.engine, expire_on_commit=False)
         self._write = sessionmaker(self.engine.execution_options(setright_write=True), expire_on_commit=False)
         self._info: Mapping[str, Any] = {}
+        self._turns = Turns() if self.is_sqlite else None
 
     def with_info(self, info: Mapping[str, Any]) -> "Database":
         """Return the same database, whose sessions carry what `Session.info` is to say."""
@@ -129,7 +140,7 @@ class Database:
     @contextmanager
     def read(self, *, snapshot: bool = False) -> Iterator[Session]:
         """Open a transaction that never commits; `snapshot` makes every statement see the same state."""
-        with self._read(info=dict(self._info)) as session:
+        with self._read(info={**self._info, FOUND: {}}) as session:
             if snapshot and not self.is_sqlite:
                 session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
             session.autoflush = False
@@ -139,7 +150,7 @@ class Database:
     def write(self) -> Iterator[Session]:
         """Open a transaction that commits at the end, or leaves nothing."""
         try:
-            with self._write(info=dict(self._info)) as session, session.begin():
+            with self._turn(), self._write(info=dict(self._info)) as session, session.begin():
                 yield session
         except IntegrityError as error:
             raise Conflict(
@@ -149,6 +160,10 @@ class Database:
             if is_disk_full(error):
                 raise DiskFull(self.engine.url.database) from error
             raise
+
+    def _turn(self) -> AbstractContextManager[None]:
+        """Let this process's writers go one by one: SQLite itself takes whoever looks at a lucky moment."""
+        return self._turns.taken(patience=BUSY_SECONDS) if self._turns else nullcontext()
 
     def close(self) -> None:
         """Close every connection."""
@@ -224,20 +239,43 @@ def _create_engine(address: str) -> sa.Engine:
     url = _checked(address)
     # An error is logged with its statement; what was to be stored, texts and hashes, stays out of the log.
     if url.drivername != "sqlite":
-        return sa.create_engine(url, pool_size=10, max_overflow=20, pool_pre_ping=True, hide_parameters=True)
+        engine = sa.create_engine(url, pool_size=10, max_overflow=20, hide_parameters=True)
+        _look_before_use(engine)
+        return engine
     engine = sa.create_engine(
-        url, hide_parameters=True, connect_args={"timeout": 30}, pool_size=10, max_overflow=40
+        url, hide_parameters=True, connect_args={"timeout": BUSY_SECONDS}, pool_size=10, max_overflow=40
     )
     sa.event.listen(engine, "connect", _prepare_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
+def _look_before_use(engine: sa.Engine) -> None:
+    """Ask a connection that has rested whether it still works, as `pool_pre_ping` does with all of them.
+
+    A request needs several transactions one after the other: to ask each time cost more than some of them.
+    """
+
+    def rest(_connection: Any, record: Any) -> None:
+        record.info["rests_since"] = time.monotonic()
+
+    def look(connection: Any, record: Any, _fairy: Any) -> None:
+        if time.monotonic() - record.info.get("rests_since", math.inf) < RESTED_SECONDS:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except PostgresError as error:
+            raise sa.exc.InvalidatePoolError from error
+
+    sa.event.listen(engine, "checkin", rest)
+    sa.event.listen(engine, "checkout", look)
+
+
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # this file says BEGIN itself: see _begin_sqlite
     cursor = connection.cursor()
     for pragma in (
-        "busy_timeout=30000",
+        f"busy_timeout={BUSY_SECONDS * 1000}",
         "journal_mode=WAL",
         "synchronous=NORMAL",
         "foreign_keys=ON",
@@ -251,5 +289,36 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 def _begin_sqlite(connection: sa.Connection) -> None:
     # A read transaction that turns into a write fails at once when another writer was first,
     # whatever the timeout; a writer therefore says so at the start and waits its turn.
-    is_write = connection.get_execution_options().get("setright_write")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")
+    if connection.get_execution_options().get("setright_write"):
+        _begin_to_write(connection)
+    else:
+        connection.exec_driver_sql("BEGIN")
+
+
+def _begin_to_write(connection: sa.Connection) -> None:
+    """Wait for the writer of another process, who leaves only short pauses between two chunks of bulk work.
+
+    SQLite's own waiting looks ever more rarely, in the end ten times a second, and would miss them.
+    """
+    driver: Any = connection.connection.driver_connection
+    ends = time.monotonic() + BUSY_SECONDS
+    driver.execute("PRAGMA busy_timeout=0")
+    try:
+        while _is_busy(driver):
+            if time.monotonic() > ends:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")  # the last look: fails as every statement does
+                return
+            time.sleep(LOOK_SECONDS)
+    finally:
+        driver.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
+
+
+def _is_busy(driver: sqlite3.Connection) -> bool:
+    """Begin to write, or say that another process is at it."""
+    try:
+        driver.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:  # the rest says why it is busy
+            raise
+        return True
+    return False

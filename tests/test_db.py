@@ -218,3 +218,24 @@ def test_a_clash_in_a_bulk_is_a_conflict_and_leaves_nothing(trial: Database) -> 
 def test_no_rows_in_bulk_are_nothing(trial: Database) -> None:
     with trial.write() as session:
         insert_rows(session, Kept.__table__, ("id", "text"), [])
+
+
+def test_connections_that_postgres_has_ended_are_replaced(pg_url: str) -> None:
+    """One request may fail that was quicker than the second after which a connection is looked at."""
+    database, other = Database(pg_url), Database(pg_url)
+    with database.read() as first, database.read() as second:
+        assert {first.scalar(sa.text("SELECT 1")), second.scalar(sa.text("SELECT 1"))} == {1}
+    with other.read() as session:
+        end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+        mine = "datname = current_database() AND pid <> pg_backend_pid()"
+        assert session.scalar(sa.text(f"{end} WHERE {mine}")) == 2
+    failed = 0
+    for _ in range(2):
+        try:
+            with database.read() as session:
+                assert session.scalar(sa.text("SELECT 1")) == 1
+        except sa.exc.OperationalError:
+            failed += 1
+    assert failed <= 1
+    database.close()
+    other.close()

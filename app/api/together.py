@@ -193,9 +193,8 @@ def take(
     """
     dataset = datasets.get(session, dataset_id)
     wanted, minutes = body.filter.queue_filter(), settings.lease_minutes
-    row = handing_out.first_row(
-        session, dataset, wanted, cursor=None, order=None, minutes=minutes, actor=actor
-    )
+    find = handing_out.first_row(wanted, cursor=None, order=None)
+    row = handing_out.hand_out(session, dataset, find, minutes=minutes, actor=actor)
     example = rows_out(session, dataset, [row])[0] if row else None
     return answer(NextOut(example=example), status_code=201)
 

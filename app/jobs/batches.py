@@ -1,13 +1,12 @@
 """Applying a batch and taking it back, chunk by chunk, so that people can go on deciding."""
 
-import time
 from collections.abc import Callable
 
 from sqlalchemy.orm import Session
 
 from app.actor import Actor
 from app.jobs import relabelling
-from app.jobs.context import Context, Reporter
+from app.jobs.context import Context, Pace, Reporter
 from app.jobs.durable import step, workflow
 from app.models.review import Batch, BatchKind
 from app.queue import Job
@@ -74,14 +73,14 @@ def _planned(
             found = find(session, batch)
         if not found:
             return
-        for start in range(0, len(found), CHUNK):
-            with context.database.write() as session:
-                began = time.perf_counter()
-                change(session, batch, found[start : start + CHUNK], actor=actor)
+        start, pace = 0, Pace(context, CHUNK)
+        while start < len(found):
+            part = found[start : start + pace.size]
+            with pace.writing() as session:
+                change(session, batch, part, actor=actor)
                 done, total = batches.how_far(session, batch)
-            held = time.perf_counter() - began
             report("undoing" if batch.is_undo else "applying", done, max(total, done))
-            context.pause(held=held)
+            start += len(part)
 
 
 def _in_chunks(context: Context, batch: Batch, change: Change, report: Reporter, *, actor: Actor) -> None:

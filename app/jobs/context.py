@@ -1,14 +1,21 @@
 """What a job works with: the worker's database and settings."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
 
 from app.config import Settings
 from app.db import Database
 from app.services import runs
 from app.services.runs import AnyRun
 
-LONGEST_PAUSE = 0.05
+LONGEST_PAUSE = 0.02
+LEAST, MOST = 100, 1000
+HOLD_SECONDS = {True: 0.1, False: 0.25}
+"""How long a chunk may take, on SQLite and on Postgres."""
 
 
 @dataclass(frozen=True)
@@ -21,10 +28,38 @@ class Context:
     def pause(self, *, held: float = 0) -> None:
         """Let others write between two chunks of bulk work; longer where they had to wait longer.
 
-        `held` are the seconds for which the chunk kept them out. Whoever waits for SQLite looks now and then
-        whether it is free: a pause that is short beside the chunks would be missed time and again.
+        `held` are the seconds for which the chunk kept them out: on a busy machine, where chunks take long,
+        whoever waits also needs longer to notice that it is their turn.
         """
-        time.sleep(max(self.settings.pause_ms / 1000, min(held / 2, LONGEST_PAUSE)))
+        time.sleep(max(self.settings.pause_ms / 1000, min(held / 5, LONGEST_PAUSE)))
+
+
+class Pace:
+    """How many rows a chunk of bulk work has: as many as fit into the time that others may wait for it.
+
+    On SQLite everybody waits for a chunk; on Postgres only who wants one of its rows.
+    """
+
+    def __init__(self, context: Context, size: int) -> None:
+        self._context = context
+        self._seconds = HOLD_SECONDS[context.database.is_sqlite]
+        self.size = size
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """Open the transaction of a chunk; let others write after it, and make the next one fit better."""
+        with self._context.database.write() as session:
+            began = time.perf_counter()
+            yield session
+        held = time.perf_counter() - began
+        self.size = next_size(self.size, held, most=self._seconds)
+        self._context.pause(held=held if self._context.database.is_sqlite else 0)
+
+
+def next_size(size: int, held: float, *, most: float) -> int:
+    """Return how many rows the next chunk has, so that it takes about the seconds it may take."""
+    fitting = round(size * most / max(held, 0.001))
+    return max(LEAST, min(fitting, 2 * size, MOST))
 
 
 class Reporter:

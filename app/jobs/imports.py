@@ -1,6 +1,5 @@
 """The import of a file: store its rows unseen, then show them all at once."""
 
-from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -10,7 +9,7 @@ from app.files.annotations import MERGED, merge_annotations
 from app.files.reading import read_rows
 from app.files.rows import Columns, Layout, Limits, Rejected, Row
 from app.jobs import drawing
-from app.jobs.context import Context, Reporter, current
+from app.jobs.context import Context, Pace, Reporter, current
 from app.jobs.durable import Ended, step, workflow
 from app.models.columns import RunState
 from app.models.imports import Import
@@ -96,13 +95,14 @@ def stage(context: Context, import_: Import) -> None:
         on_bytes=on_bytes,
         name=import_.file_name,
     )
-    for chunk in _chunks(enumerate(found, start=1), after=import_.rows_read):
+    numbered = islice(enumerate(found, start=1), import_.rows_read, None)
+    pace = Pace(context, CHUNK)
+    while chunk := list(islice(numbered, pace.size)):
         rows = [NumberedRow(number, one) for number, one in chunk if isinstance(one, Row)]
         refused = [one for _, one in chunk if isinstance(one, Rejected)]
-        with context.database.write() as session:
+        with pace.writing() as session:
             staging.store_chunk(session, import_, rows, refused, last_line=chunk[-1][1].line, bounds=bounds)
         report("reading", min(read, import_.bytes), import_.bytes)
-        context.pause()
 
 
 def _merged(
@@ -116,15 +116,6 @@ def _merged(
 
 def _merged_path(upload: Path) -> Path:
     return upload.parent / f"{upload.name}.merged"
-
-
-def _chunks(
-    numbered: Iterator[tuple[int, Row | Rejected]], *, after: int
-) -> Iterator[list[tuple[int, Row | Rejected]]]:
-    for _ in islice(numbered, after):
-        pass
-    while chunk := list(islice(numbered, CHUNK)):
-        yield chunk
 
 
 @step(Import, "import.publish")

@@ -12,7 +12,7 @@ from app.jobs.context import Context
 from app.jobs.durable import ENDINGS, crashed
 from app.models.columns import OPEN_STATES, RunState
 from app.queue import Job, is_broken
-from app.services import idempotency, imports, predictions, runs, webhooks
+from app.services import idempotency, imports, leases, predictions, runs, webhooks
 
 DELIVERY_DAYS = 30
 """How long ended deliveries of webhooks can be looked at, and sent again."""
@@ -57,6 +57,12 @@ def forget_answers(context: Context) -> None:
             more = idempotency.forget_old(session, before=before)
             webhooks.forget_old(session, before=now() - dt.timedelta(days=DELIVERY_DAYS))
         context.pause()
+
+
+def forget_leases(context: Context) -> None:
+    """Forget the leases that ended long ago."""
+    with context.database.write() as session:
+        leases.forget_ended(session)
 
 
 def _old_files(folder: Path, before: dt.datetime) -> list[Path]:

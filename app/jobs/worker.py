@@ -101,6 +101,7 @@ def _beat(here: Context, slot: Slot, ended: threading.Event) -> None:
                 tending.end_broken_jobs(here)
                 tending.discard_leftovers(here)
                 tending.forget_answers(here)
+                tending.forget_leases(here)
             webhooks.tell(here)
             if beats % LEARN_EVERY == 0:
                 learning.ask_where_due(here.settings, here.database)

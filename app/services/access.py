@@ -18,16 +18,16 @@ from app.models.people import DatasetRole, Token, TokenScope, User
 LIMITS = {TokenScope.READ: Role.VIEWER, TokenScope.DECIDE: Role.ANNOTATOR, TokenScope.ALL: Role.ADMIN}
 """The highest role with which a token acts, by its scope."""
 _SEER = "setright_seer"
+_ROLES = sa.select(DatasetRole.dataset_id, DatasetRole.role).where(
+    DatasetRole.user_id == sa.bindparam("user_id")
+)
 
 
 def actor_of(session: Session, user: User) -> Actor:
     """Return a person as one who acts; an admin of everything is one in every dataset."""
     if user.role is Role.ADMIN and not user.is_guest:
         return Actor(user_id=user.id, name=user.name, role=Role.ADMIN)
-    rows = session.execute(
-        sa.select(DatasetRole.dataset_id, DatasetRole.role).where(DatasetRole.user_id == user.id)
-    )
-    roles = dict(rows.all())
+    roles = dict(session.execute(_ROLES, {"user_id": user.id}).all())
     only = frozenset(dataset_id for dataset_id, role in roles.items() if role) if user.is_guest else None
     role = Role.VIEWER if user.is_guest else user.role
     return Actor(user_id=user.id, name=user.name, role=role, dataset_roles=roles, only=only)

@@ -66,20 +66,23 @@ def list_people(session: Session, dataset: Dataset) -> list[PersonRows]:
     return [PersonRows(user_id, name, rows, int(done)) for user_id, name, rows, done in found]
 
 
+_OPEN_ONES = sa.select(sa.func.count()).select_from(
+    sa.select(AssignedRow.example_id)
+    .join(Example, Example.id == AssignedRow.example_id)
+    .where(
+        AssignedRow.dataset_id == sa.bindparam("dataset_id"),
+        AssignedRow.user_id == sa.bindparam("user_id"),
+        AssignedRow.is_done.is_(False),
+        Example.state == ExampleState.OPEN,
+    )
+    .limit(MOST_COUNTED + 1)
+    .subquery()
+)
+
+
 def count_open(session: Session, dataset: Dataset, *, actor: Actor) -> review.Matches:
     """Count the rows that the actor has still to decide, but only so far as that is quick."""
-    rows = (
-        sa.select(AssignedRow.example_id)
-        .join(Example, Example.id == AssignedRow.example_id)
-        .where(
-            AssignedRow.dataset_id == dataset.id,
-            AssignedRow.user_id == actor.user_id,
-            AssignedRow.is_done.is_(False),
-            Example.state == ExampleState.OPEN,
-        )
-        .limit(MOST_COUNTED + 1)
-    )
-    counted = session.scalar(sa.select(sa.func.count()).select_from(rows.subquery())) or 0
+    counted = session.scalar(_OPEN_ONES, {"dataset_id": dataset.id, "user_id": actor.user_id}) or 0
     return review.Matches(min(counted, MOST_COUNTED), is_more=counted > MOST_COUNTED)
 
 

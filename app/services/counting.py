@@ -4,7 +4,7 @@ from collections import Counter as Tally
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -94,6 +94,24 @@ class Sums:
         self.add(old, -1)
         self.add(new)
 
+    def merge(self, other: "Sums") -> None:
+        """Add what another has collected."""
+        for name in ("counters", "given", "current", "resolved"):
+            mine: Tally[Any] = getattr(self, name)
+            for key, times in getattr(other, name).items():
+                mine[key] += times
+
+    def save_last(self, session: Session, dataset_id: int) -> None:
+        """Add everything as the last thing of the transaction, with whatever else waits for that.
+
+        All who decide in a dataset change the same few rows of counters: whoever has changed them keeps the
+        others waiting until it commits, which should be at once. Within the transaction they are as before.
+        """
+        waiting: dict[_For, Sums] = session.info.setdefault(_WAITING, {})
+        waiting.setdefault((dataset_id, self.by, self.in_bulk), Sums(by=self.by, in_bulk=self.in_bulk)).merge(
+            self
+        )
+
     def save(self, session: Session, dataset_id: int) -> None:
         """Add everything to the database, in one fixed order so that two writers never wait in a ring."""
         add_counters(session, dataset_id, self.counters)
@@ -109,20 +127,39 @@ class Sums:
         more = sum(self.counters[split, CounterName.RESOLVED] for split in Split)
         if self.by is None or not more:
             return
-        insert = insert_of(session)
-        row = insert(Progress).values(
-            dataset_id=dataset_id,
-            hour=now().replace(minute=0, second=0, microsecond=0),
-            user_id=self.by,
-            in_bulk=self.in_bulk,
-            resolved=more,
-        )
-        session.execute(
-            row.on_conflict_do_update(
-                index_elements=["dataset_id", "hour", "user_id", "in_bulk"],
-                set_={"resolved": Progress.resolved + row.excluded.resolved},
-            )
-        )
+        hour = now().replace(minute=0, second=0, microsecond=0)
+        row = {"dataset_id": dataset_id, "hour": hour, "user_id": self.by, "in_bulk": self.in_bulk}
+        session.connection().execute(_add_to_progress(insert_of(session)), [{**row, "resolved": more}])
+
+
+@cache
+def _add_to_progress(insert: Any) -> Any:
+    row = insert(Progress.__table__)
+    return row.on_conflict_do_update(
+        index_elements=["dataset_id", "hour", "user_id", "in_bulk"],
+        set_={"resolved": Progress.resolved + row.excluded.resolved},
+    )
+
+
+@cache
+def _add_to_counters(insert: Any) -> Any:
+    row = insert(Counter.__table__)
+    return row.on_conflict_do_update(
+        index_elements=["dataset_id", "split", "name"], set_={"value": Counter.value + row.excluded.value}
+    )
+
+
+_WAITING = "setright_sums"
+_For: TypeAlias = tuple[int, int | None, bool]
+
+
+@sa.event.listens_for(Session, "before_commit")
+def _save_waiting(session: Session) -> None:
+    waiting: dict[_For, Sums] = session.info.pop(_WAITING, {})
+    if waiting:
+        session.flush()  # what it is about comes first
+    for (dataset_id, *_), sums in sorted(waiting.items(), key=lambda one: one[0][0]):
+        sums.save(session, dataset_id)
 
 
 def insert_of(session: Session) -> Any:
@@ -158,12 +195,7 @@ def add_counters(session: Session, dataset_id: int, sums: Mapping[tuple[Split, C
         if value
     ]
     if more:
-        row = insert_of(session)(Counter.__table__)
-        added = row.on_conflict_do_update(
-            index_elements=["dataset_id", "split", "name"],
-            set_={"value": Counter.value + row.excluded.value},
-        )
-        session.connection().execute(added, more)
+        session.connection().execute(_add_to_counters(insert_of(session)), more)
 
 
 def set_counters(

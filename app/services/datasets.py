@@ -25,6 +25,14 @@ from app.services import runs
 from app.services.counting import open_counter
 
 MAX_NAME_CHARS = 200
+_COUNTERS = sa.select(Counter.name, Counter.split, Counter.value).where(
+    Counter.dataset_id == sa.bindparam("dataset_id")
+)
+_LABELS = sa.select(Label).where(
+    Label.dataset_id == sa.bindparam("dataset_id"),
+    Label.import_seq <= sa.bindparam("import_seq"),
+    Label.retired_after.is_(None),
+)
 BUSY: dict[type[runs.AnyRun], str] = {
     Import: N_("a file is being imported"),
     ScoringRun: N_("it is being scored"),
@@ -131,9 +139,7 @@ def _card(session: Session, dataset: Dataset) -> DatasetCard:
 
 def counts(session: Session, dataset_id: int, *, split: Split | None = None) -> Counts:
     """Return the counters of a dataset; `split` narrows all but `train` and `test` to one split."""
-    rows = session.execute(
-        sa.select(Counter.name, Counter.split, Counter.value).where(Counter.dataset_id == dataset_id)
-    )
+    rows = session.execute(_COUNTERS, {"dataset_id": dataset_id})
     sums: dict[str, int] = {}
     for name, of_split, value in rows:
         if name is CounterName.ROWS:
@@ -145,7 +151,7 @@ def counts(session: Session, dataset_id: int, *, split: Split | None = None) -> 
 
 def labels(session: Session, dataset: Dataset) -> list[Label]:
     """Return the labels of a dataset in the order of their names' code points."""
-    found = session.scalars(sa.select(Label).where(*visible_labels(dataset)))
+    found = session.scalars(_LABELS, {"dataset_id": dataset.id, "import_seq": dataset.import_seq})
     return sorted(found, key=lambda label: label.name)
 
 

@@ -6,9 +6,11 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import set_committed_value
 
 from app import events
 from app.actor import Actor, Role
+from app.db import Base
 from app.errors import Conflict, InvalidInput, NotFound
 from app.languages import N_, _
 from app.models.datasets import Dataset, Label
@@ -208,10 +210,22 @@ def newest_id(session: Session, dataset_id: int) -> int:
     return session.scalar(newest) or 0
 
 
+_BY_KEY = sa.select(Decision).where(Decision.idempotency_key == sa.bindparam("key"))
+_WITH_COMPANY = company.joined(
+    sa.select(Example, Score, *company.COLUMNS).outerjoin(
+        Score, (Score.example_id == Example.id) & (Score.run_id == sa.bindparam("run_id"))
+    )
+).where(
+    Example.id == sa.bindparam("example_id"),
+    Example.dataset_id == sa.bindparam("dataset_id"),
+    Example.import_seq <= sa.bindparam("import_seq"),
+)
+
+
 def _done_already(
     session: Session, key: str, example_id: int, verdict: Verdict, label_id: int | None
 ) -> Decision | None:
-    done = session.scalar(sa.select(Decision).where(Decision.idempotency_key == key))
+    done = session.scalar(_BY_KEY, {"key": key})
     if done is None:
         return None
     is_same_label = verdict is not Verdict.OVERRIDE or done.new_label_id == label_id
@@ -221,16 +235,9 @@ def _done_already(
 
 
 def _row(session: Session, dataset: Dataset, example_id: int) -> tuple[Example, Score | None, Company]:
-    query = sa.select(Example, Score, *company.COLUMNS).outerjoin(
-        Score, (Score.example_id == Example.id) & (Score.run_id == (dataset.current_run_id or 0))
-    )
-    found = session.execute(
-        company.joined(query).where(
-            Example.id == example_id,
-            Example.dataset_id == dataset.id,
-            Example.import_seq <= dataset.import_seq,
-        )
-    ).one_or_none()
+    values = {"run_id": dataset.current_run_id or 0, "example_id": example_id}
+    values |= {"dataset_id": dataset.id, "import_seq": dataset.import_seq}
+    found = session.execute(_WITH_COMPANY, values).one_or_none()
     if found is None:
         raise NotFound(
             _("There is no row %(example_id)s in %(dataset)s.", example_id=example_id, dataset=dataset.name)
@@ -300,30 +307,40 @@ def _write(
     is_issue, kinds = (score.is_issue, score.kinds) if score is not None else (False, 0)
     before = Standing(example.split, example.given_label_id, example.label_id, example.state, is_issue, kinds)
     after = replace(before, label_id=outcome.label_id, state=outcome.state)
-    changed = session.scalar(
-        sa.update(Example)
-        .where(Example.id == example.id, Example.version == example.version)
-        .values(
-            {
-                "state": outcome.state,
-                "label_id": outcome.label_id,
-                "decided_at": decision.created_at,
-                "last_decision_id": decision.id,
-                "version": example.version + 1,
-                **marks,
-            }
-        )
-        .returning(Example.id)
-    )
-    if changed is None:
-        session.refresh(example)
-        raise Conflict(_who_was_first(session, example))
+    facts = {
+        "state": outcome.state,
+        "label_id": outcome.label_id,
+        "decided_at": decision.created_at,
+        "last_decision_id": decision.id,
+        "version": example.version + 1,
+        **marks,
+    }
+    _change(session, example, facts)
     if score is not None:
         score.state, score.is_open = outcome.state, outcome.state is ExampleState.OPEN
         findings.follow(session, [score])
     sums = Sums(by=actor.user_id)
     sums.move(before, after)
-    sums.save(session, dataset.id)
+    sums.save_last(session, dataset.id)
+
+
+_CHANGED = ("state", "label_id", "decided_at", "last_decision_id", "version", "decided_by_id", "note")
+_CHANGE = (
+    sa.update(Base.metadata.tables[Example.__tablename__])
+    .where(Example.id == sa.bindparam("row"), Example.version == sa.bindparam("seen"))
+    .values({name: sa.bindparam(f"new_{name}") for name in _CHANGED})
+    .returning(Example.id)
+)
+
+
+def _change(session: Session, example: Example, facts: dict[str, Any]) -> None:
+    values = {"row": example.id, "seen": example.version}
+    values |= {f"new_{name}": facts[name] for name in _CHANGED}
+    if session.connection().execute(_CHANGE, values).scalar() is None:
+        session.refresh(example)
+        raise Conflict(_who_was_first(session, example))
+    for name, value in facts.items():
+        set_committed_value(example, name, value)
 
 
 def _who_was_first(session: Session, example: Example) -> str:

@@ -91,6 +91,27 @@ class Why:
         return sum(one.rows for one in self.reviewed)
 
 
+_NEIGHBOURS = sa.select(Evidence.neighbours).where(
+    Evidence.run_id == sa.bindparam("run_id"), Evidence.example_id == sa.bindparam("example_id")
+)
+_SIMILAR = (
+    sa.select(
+        Example.id,
+        Example.external_id,
+        Example.split,
+        sa.type_coerce(sa.func.substr(Example.text, 1, SHOWN_CHARS), ExactText),
+        _given.name,
+        _current.name,
+        Example.state,
+    )
+    .outerjoin(_given, _given.id == Example.given_label_id)
+    .outerjoin(_current, _current.id == Example.label_id)
+    .where(
+        Example.id.in_(sa.bindparam("ids", expanding=True)),
+        # A sum is in no index: SQLite would read the whole dataset instead of looking a few rows up.
+        Example.dataset_id + 0 == sa.bindparam("dataset_id"),
+    )
+)
 NOTHING = Why([], [], [], None)
 
 
@@ -106,9 +127,7 @@ def why(
     """Return the evidence of a row that the current run has scored, by at most three questions."""
     if score is None or run is None:
         return NOTHING
-    blob = session.scalar(
-        sa.select(Evidence.neighbours).where(Evidence.run_id == run.id, Evidence.example_id == example.id)
-    )
+    blob = session.scalar(_NEIGHBOURS, {"run_id": run.id, "example_id": example.id})
     similar = unpack(blob) if blob else []
     found = _findings(session, score)
     about = {other for one in found for other in unpack_ids(one.related)}
@@ -155,22 +174,7 @@ def _rows(session: Session, dataset: Dataset, example_ids: set[int]) -> dict[int
 
 
 def _some_rows(session: Session, dataset: Dataset, example_ids: list[int]) -> dict[int, SimilarRow]:
-    beginning = sa.type_coerce(sa.func.substr(Example.text, 1, SHOWN_CHARS), ExactText)
-    found = session.execute(
-        sa.select(
-            Example.id,
-            Example.external_id,
-            Example.split,
-            beginning,
-            _given.name,
-            _current.name,
-            Example.state,
-        )
-        .outerjoin(_given, _given.id == Example.given_label_id)
-        .outerjoin(_current, _current.id == Example.label_id)
-        # A sum is in no index: SQLite would read the whole dataset instead of looking a few rows up.
-        .where(Example.id.in_(example_ids), Example.dataset_id + 0 == dataset.id)
-    )
+    found = session.execute(_SIMILAR, {"ids": example_ids, "dataset_id": dataset.id})
     similar = (SimilarRow(*row) for row in found)
     return {one.example_id: replace(one, text=_ESCAPE_CUT_SHORT.sub("", one.text)) for one in similar}
 

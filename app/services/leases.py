@@ -6,6 +6,8 @@ While only one person has a login there are none, and nothing asks for them.
 import datetime as dt
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -24,8 +26,28 @@ from app.services.counting import insert_of
 from app.services.queue_rows import QueueRow
 
 MOST_TRIES = 50
+_KEPT_COLUMNS = ("example_id", "dataset_id", "user_id", "taken_at", "expires_at")
 KEPT = dt.timedelta(hours=1)
 """How long a lease that has ended stays, in which its page may come back to it."""
+
+
+# Questions that every verdict asks are made once: making one costs several times as much as asking it.
+_ANYBODY_ELSE = (
+    sa.select(User.id)
+    .where(User.id != LOCAL.user_id, User.id != sa.bindparam("user_id"), User.is_active)
+    .limit(sa.literal_column("1"))
+)
+_LASTING = (Lease.dataset_id == sa.bindparam("dataset_id"), Lease.expires_at > sa.bindparam("moment"))
+_OF_OTHERS = (
+    sa.select(Lease.example_id, User.name)
+    .join(User, User.id == Lease.user_id)
+    .where(*_LASTING, Lease.user_id != sa.bindparam("user_id"))
+)
+_OWN = (
+    sa.select(Lease.example_id)
+    .where(*_LASTING, Lease.user_id == sa.bindparam("user_id"))
+    .order_by(Lease.taken_at.desc())
+)
 
 
 @dataclass(frozen=True)
@@ -44,8 +66,7 @@ def are_needed(session: Session, *, minutes: float, actor: Actor) -> bool:
     """Say whether rows are handed out by leases: whether anybody else could be handed the same one."""
     if not minutes or actor.user_id == LOCAL.user_id:
         return False
-    others = sa.select(User.id).where(User.id.not_in([LOCAL.user_id, actor.user_id]), User.is_active)
-    return session.scalar(others.limit(1)) is not None
+    return session.scalar(_ANYBODY_ELSE, {"user_id": actor.user_id}) is not None
 
 
 def list_held(session: Session, dataset_id: int) -> list[HeldRow]:
@@ -64,18 +85,14 @@ def list_held(session: Session, dataset_id: int) -> list[HeldRow]:
 
 def held_by_others(session: Session, dataset_id: int, *, actor: Actor) -> dict[int, str]:
     """Return the rows that others have open now, each with who that is."""
-    found = session.execute(
-        sa.select(Lease.example_id, User.name)
-        .join(User, User.id == Lease.user_id)
-        .where(Lease.dataset_id == dataset_id, Lease.expires_at > now(), Lease.user_id != actor.user_id)
-    )
-    return dict(found.all())
+    values = {"dataset_id": dataset_id, "moment": now(), "user_id": actor.user_id}
+    return dict(session.execute(_OF_OTHERS, values).all())
 
 
 def list_own(session: Session, dataset_id: int, *, actor: Actor) -> list[int]:
     """Return the rows that the actor has open now, the last one first."""
-    mine = (Lease.dataset_id == dataset_id, Lease.expires_at > now(), Lease.user_id == actor.user_id)
-    return list(session.scalars(sa.select(Lease.example_id).where(*mine).order_by(Lease.taken_at.desc())))
+    values = {"dataset_id": dataset_id, "moment": now(), "user_id": actor.user_id}
+    return list(session.scalars(_OWN, values))
 
 
 def hand_out(
@@ -92,12 +109,23 @@ def hand_out(
     Of two people who ask at the same moment the database lets one have the row; the other looks again.
     """
     actor.require(Role.ANNOTATOR, dataset)
-    session.execute(sa.delete(Lease).where(Lease.dataset_id == dataset.id, Lease.expires_at < now() - KEPT))
     for _try in range(MOST_TRIES):
         row = find({*but, *held_by_others(session, dataset.id, actor=actor)})
         if row is None or try_take(session, dataset.id, row.example.id, minutes=minutes, actor=actor):
             return row
     raise Conflict(_("Many people are taking rows at this moment: try again."))
+
+
+def take_found(session: Session, dataset: Dataset, row: QueueRow, *, minutes: float, actor: Actor) -> bool:
+    """Take a row that was found in an earlier transaction; false if it was taken or changed since."""
+    actor.require(Role.ANNOTATOR, dataset)
+    version = row.example.version
+    return try_take(session, dataset.id, row.example.id, version=version, minutes=minutes, actor=actor)
+
+
+def forget_ended(session: Session) -> None:
+    """Forget leases that ended so long ago that no page comes back to them."""
+    session.execute(sa.delete(Lease).where(Lease.expires_at < now() - KEPT))
 
 
 def take(session: Session, dataset_id: int, example_id: int, *, minutes: float, actor: Actor) -> None:
@@ -123,28 +151,52 @@ def said(name: str) -> str:
     return _("%(name)s has this row open: it is theirs until they decide or leave it.", name=name)
 
 
-def try_take(session: Session, dataset_id: int, example_id: int, *, minutes: float, actor: Actor) -> bool:
-    """Take a row of a dataset and say whether it is the actor's now; whose lease lasts keeps it."""
+def try_take(
+    session: Session,
+    dataset_id: int,
+    example_id: int,
+    *,
+    version: int | None = None,
+    minutes: float,
+    actor: Actor,
+) -> bool:
+    """Take a row of a dataset and say whether it is the actor's now; whose lease lasts keeps it.
+
+    With a `version`, only a row that nobody has changed since.
+    """
     moment = now()
-    ends = moment + dt.timedelta(minutes=minutes)
-    row = insert_of(session)(Lease).values(
-        example_id=example_id,
-        dataset_id=dataset_id,
-        user_id=actor.user_id,
-        taken_at=moment,
-        expires_at=ends,
+    values = {
+        "for_example": example_id,
+        "for_dataset": dataset_id,
+        "for_user": actor.user_id,
+        "moment": moment,
+        "ends": moment + dt.timedelta(minutes=minutes),
+        "version": version,
+    }
+    taking = _taking(insert_of(session), has_version=version is not None)
+    return session.scalar(taking, values) is not None
+
+
+@cache
+def _taking(insert: Any, *, has_version: bool) -> Any:
+    names = ("for_example", "for_dataset", "for_user", "moment", "ends")
+    kept = [Lease.__table__.c[name] for name in _KEPT_COLUMNS]
+    example, dataset, user, moment, ends = (
+        sa.bindparam(name, type_=column.type) for name, column in zip(names, kept, strict=True)
     )
-    is_own = Lease.user_id == actor.user_id
-    statement = row.on_conflict_do_update(
+    as_found = sa.exists().where(Example.id == example, Example.version == sa.bindparam("version"))
+    made = sa.select(example, dataset, user, moment, ends).where(as_found if has_version else sa.true())
+    row = insert(Lease.__table__).from_select(list(_KEPT_COLUMNS), made)
+    is_own = Lease.user_id == user
+    return row.on_conflict_do_update(
         index_elements=["example_id"],
         set_={
-            "user_id": actor.user_id,
+            "user_id": user,
             "taken_at": sa.case((is_own, Lease.taken_at), else_=row.excluded.taken_at),
             "expires_at": ends,
         },
         where=is_own | (Lease.expires_at <= moment),
-    )
-    return session.scalar(statement.returning(Lease.example_id)) is not None
+    ).returning(Lease.example_id)
 
 
 def renew(
@@ -176,6 +228,12 @@ def release(session: Session, dataset_id: int, example_ids: Collection[int], *, 
             Lease.user_id == actor.user_id,
         )
     )
+
+
+def give_back(session: Session, dataset: Dataset, example_ids: Collection[int], *, actor: Actor) -> None:
+    """Give back rows of a page that goes on with others."""
+    actor.require(Role.ANNOTATOR, dataset)
+    release(session, dataset.id, example_ids, actor=actor)
 
 
 def keep(

@@ -5,12 +5,15 @@ those in order. One for a frequent word is quick by walking the order, where eve
 it is, the indexes say: they are asked for so many rows and no more.
 """
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from app.db import FOUND
 from app.errors import InvalidInput
 from app.languages import _
 from app.models.columns import Split
@@ -33,11 +36,17 @@ class Narrowed:
 
     ids: sa.Subquery
     is_few: bool
+    answers_search: bool = False
+    """Whether these are the rows that the search finds, so that few of them need not be asked again."""
 
 
 def narrow(session: Session, dataset: Dataset, wanted: QueueFilter) -> Narrowed | None:
     """Return the part of a filter that leaves the fewest rows, if the filter has a part like that."""
     narrowest: Narrowed | None = None
+    if search.has_words(wanted.search):
+        narrowest = _by_search(session, dataset, wanted)
+        if narrowest.is_few:
+            return narrowest
     for ids in _parts(session, dataset, wanted):
         limited = ids.limit(FEW + 1).subquery()
         count = session.scalar(sa.select(sa.func.count()).select_from(limited)) or 0
@@ -45,6 +54,40 @@ def narrow(session: Session, dataset: Dataset, wanted: QueueFilter) -> Narrowed 
             return Narrowed(ids.subquery("narrowed"), is_few=True)
         narrowest = narrowest or Narrowed(ids.subquery("narrowed"), is_few=False)
     return narrowest
+
+
+def _by_search(session: Session, dataset: Dataset, wanted: QueueFilter) -> Narrowed:
+    kept = session.info.get(FOUND, {})
+    key = (dataset.id, wanted.search)
+    if key not in kept:
+        kept[key] = _found(session, dataset, wanted)
+    narrowed: Narrowed = kept[key]
+    return narrowed
+
+
+def _found(session: Session, dataset: Dataset, wanted: QueueFilter) -> Narrowed:
+    """Ask the index of words once: for words that follow each other it looks at every text that has them.
+
+    The few rows it finds are written into the questions that follow, and not asked for again.
+    """
+    is_sqlite = session.get_bind().dialect.name == "sqlite"
+    ids = search.found(wanted.search, is_sqlite=is_sqlite, between=_numbers(session, dataset))
+    found = session.scalars(ids.limit(FEW + 1)).all()
+    if len(found) > FEW:
+        return Narrowed(ids.subquery("narrowed"), is_few=False, answers_search=True)
+    return Narrowed(_listed(found, is_sqlite=is_sqlite), is_few=True, answers_search=True)
+
+
+def _listed(ids: Sequence[int], *, is_sqlite: bool) -> sa.Subquery:
+    """Return known numbers as a table."""
+    number = sa.column("id", sa.BigInteger)
+    if is_sqlite:
+        value = sa.column("value", sa.BigInteger)
+        each = sa.func.json_each(json.dumps(list(ids))).table_valued(value)
+        return sa.select(each.c.value.label("id")).subquery("narrowed")
+    array = sa.literal(list(ids), sa.ARRAY(sa.BigInteger))
+    each = sa.func.unnest(sa.cast(array, sa.ARRAY(sa.BigInteger))).table_valued(number).render_derived()
+    return sa.select(each.c.id).subquery("narrowed")
 
 
 def _parts(session: Session, dataset: Dataset, wanted: QueueFilter) -> list[_Ids]:
@@ -58,10 +101,6 @@ def _parts(session: Session, dataset: Dataset, wanted: QueueFilter) -> list[_Ids
     if wanted.assigned is not None:
         to_person = (AssignedRow.dataset_id == dataset.id, AssignedRow.user_id == wanted.assigned)
         parts.append(sa.select(AssignedRow.example_id.label("id")).where(*to_person))
-    if search.has_words(wanted.search):
-        is_sqlite = session.get_bind().dialect.name == "sqlite"
-        between = _numbers(session, dataset)
-        parts.append(search.found(wanted.search, is_sqlite=is_sqlite, between=between))
     columns = metadata.column_ids(session, dataset.id) if wanted.metadata else {}
     for name, value in wanted.metadata:
         if name not in columns:

@@ -16,12 +16,12 @@ COLUMNS = ("rank", "state", "given", "suggested", "corrected", "confidence")
 OTHER_COLUMNS = ("id", "split", "suggested_confidence")
 """Columns that are shown on request."""
 _COLUMNS = "columns"
+_OF_ACTOR = sa.select(Preference.name, Preference.value).where(Preference.user_id == sa.bindparam("user_id"))
 
 
 def all_of(session: Session, *, actor: Actor) -> dict[str, Any]:
     """Return everything that a person likes to have in another way than usual, by name."""
-    of_actor = Preference.user_id == actor.user_id
-    return dict(session.execute(sa.select(Preference.name, Preference.value).where(of_actor)).all())
+    return dict(session.execute(_OF_ACTOR, {"user_id": actor.user_id}).all())
 
 
 def put(session: Session, name: str, value: Any, *, actor: Actor) -> None:

@@ -13,6 +13,16 @@ from app.services.counting import insert_of
 
 HERE_FOR = dt.timedelta(seconds=60)
 """How long somebody counts as being here after their page's last sign."""
+_HERE = (
+    sa.select(User.name)
+    .join(Presence, Presence.user_id == User.id)
+    .where(
+        Presence.dataset_id == sa.bindparam("dataset_id"),
+        Presence.seen_at > sa.bindparam("since"),
+        User.id != sa.bindparam("but"),
+    )
+    .order_by(User.name)
+)
 
 
 def note(session: Session, dataset_id: int, *, actor: Actor) -> None:
@@ -33,10 +43,5 @@ def leave(session: Session, dataset_id: int, *, actor: Actor) -> None:
 
 def list_here(session: Session, dataset_id: int, *, but: int | None = None) -> list[str]:
     """Return the names of everybody who is here, in order; `but` is a person who is left out."""
-    query = (
-        sa.select(User.name)
-        .join(Presence, Presence.user_id == User.id)
-        .where(Presence.dataset_id == dataset_id, Presence.seen_at > now() - HERE_FOR)
-        .order_by(User.name)
-    )
-    return list(session.scalars(query if but is None else query.where(User.id != but)))
+    values = {"dataset_id": dataset_id, "since": now() - HERE_FOR, "but": but or 0}
+    return list(session.scalars(_HERE, values))

@@ -1,11 +1,12 @@
 """The rows of the queue: the questions that read them, whole or narrowed."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import Session, aliased
 
 from app.models.columns import Split
 from app.models.datasets import Dataset, Label
@@ -69,9 +70,10 @@ def rows(
     Few narrowed rows come first and the others are looked up; many are left to a walk along the order.
     """
     few = narrowed.ids if narrowed and narrowed.is_few else None
+    left = replace(wanted, search="") if few is not None and narrowed and narrowed.answers_search else wanted
     row_by_row = narrowed is not None and not narrowed.is_few
     if dataset.current_run_id is None:
-        fits = conditions(wanted, scored=False, row_by_row=row_by_row)
+        fits = conditions(left, scored=False, row_by_row=row_by_row)
         return _unscored(dataset, few).where(*fits, *_none_of(Example.id, but))
     # The queue is one range of an index of the scores. A run scores rows of its dataset alone; to say so of
     # the examples again would tempt SQLite to begin with them and to sort them all.
@@ -97,7 +99,7 @@ def rows(
         query = query.where(FrontRow.learning_id == order)
     elif wanted.sample is not None and few is None:
         query = query.where(SampleRow.sample_id == wanted.sample)
-    fits = conditions(wanted, scored=True, row_by_row=row_by_row or few is not None)
+    fits = conditions(left, scored=True, row_by_row=row_by_row or few is not None)
     return _named(query).where(
         Score.run_id == dataset.current_run_id, *fits, *_none_of(Score.example_id, but)
     )
@@ -112,11 +114,23 @@ def _of_kind(dataset: Dataset, kind: IssueKind, split: Split | None) -> list[sa.
     return found if split is None else [*found, Finding.split == split]
 
 
-def rows_of(dataset: Dataset) -> Rows:
-    """Return the rows of a dataset that are asked for by number, with their scores where there are some."""
+def rows_of(session: Session, dataset: Dataset, example_ids: Collection[int]) -> list[QueueRow]:
+    """Return rows of a dataset by their numbers, in any order, with their scores where there are some."""
+    values = {"run_id": dataset.current_run_id or 0, "dataset_id": dataset.id}
+    values |= {"import_seq": dataset.import_seq}
+    found = session.execute(_by_number(), {**values, "ids": list(example_ids)})
+    return [queue_row(None, *columns) for columns in found]
+
+
+@cache
+def _by_number() -> Rows:
+    of_run = (Score.example_id == Example.id) & (Score.run_id == sa.bindparam("run_id"))
+    query = _named(sa.select(*_COLUMNS).select_from(Example.__table__).outerjoin(Score, of_run))
     # Sums are in no index: SQLite would read the whole dataset instead of looking a few rows up.
-    return _with_scores(dataset, None).where(
-        Example.dataset_id + 0 == dataset.id, Example.import_seq + 0 <= dataset.import_seq
+    return query.where(
+        Example.id.in_(sa.bindparam("ids", expanding=True)),
+        Example.dataset_id + 0 == sa.bindparam("dataset_id"),
+        Example.import_seq + 0 <= sa.bindparam("import_seq"),
     )
 
 

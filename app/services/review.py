@@ -25,6 +25,15 @@ from app.services.queue_rows import QueueRow, queue_row, rows, rows_of
 PAGE = 50
 MOST_COUNTED = 10_000
 _old, _new = aliased(Label), aliased(Label)
+_HISTORY = (
+    sa.select(Decision, User.name, _old.name, _new.name)
+    .join(User, User.id == Decision.user_id)
+    .outerjoin(_old, _old.id == Decision.old_label_id)
+    .outerjoin(_new, _new.id == Decision.new_label_id)
+    .where(Decision.example_id == sa.bindparam("example_id"))
+    .order_by(Decision.id.desc())
+    .limit(20)
+)
 
 
 @dataclass(frozen=True)
@@ -234,12 +243,12 @@ def get_row(
     session: Session, dataset: Dataset, example_id: int, *, within: QueueFilter | None = None
 ) -> QueueRow:
     """Return one row, whether or not a filter shows it; `within` a tab of one kind, with its place there."""
-    found = session.execute(rows_of(dataset).where(Example.id == example_id)).one_or_none()
-    if found is None:
+    found = rows_of(session, dataset, [example_id])
+    if not found:
         raise NotFound(
             _("There is no row %(example_id)s in %(dataset)s.", example_id=example_id, dataset=dataset.name)
         )
-    row = queue_row(None, *found)
+    row = found[0]
     kind = within.preset.kind if within else None
     if kind is None or row.score is None:
         return row
@@ -248,8 +257,7 @@ def get_row(
 
 def get_rows(session: Session, dataset: Dataset, example_ids: list[int]) -> list[QueueRow]:
     """Return these rows, in this order."""
-    found = session.execute(rows_of(dataset).where(Example.id.in_(example_ids)))
-    found_rows = {row.example.id: row for row in (queue_row(None, *columns) for columns in found)}
+    found_rows = {row.example.id: row for row in rows_of(session, dataset, example_ids)}
     return [found_rows[example_id] for example_id in example_ids if example_id in found_rows]
 
 
@@ -290,13 +298,4 @@ def probabilities_of(score: Score, run: ScoringRun) -> dict[int, float]:
 
 
 def _history(session: Session, example_id: int) -> list[DecisionLine]:
-    found = session.execute(
-        sa.select(Decision, User.name, _old.name, _new.name)
-        .join(User, User.id == Decision.user_id)
-        .outerjoin(_old, _old.id == Decision.old_label_id)
-        .outerjoin(_new, _new.id == Decision.new_label_id)
-        .where(Decision.example_id == example_id)
-        .order_by(Decision.id.desc())
-        .limit(20)
-    )
-    return [DecisionLine(*row) for row in found]
+    return [DecisionLine(*row) for row in session.execute(_HISTORY, {"example_id": example_id})]

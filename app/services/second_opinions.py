@@ -3,6 +3,7 @@
 import random
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -119,44 +120,56 @@ def tally(session: Session, dataset: Dataset) -> Tally:
 
 def count_waiting(session: Session, dataset: Dataset, *, actor: Actor) -> review.Matches:
     """Count the rows of which the actor may give a second opinion, but only so far as that is quick."""
-    return _counted(session, _waiting(dataset, actor=actor))
+    return _counted(session, _COUNT_WAITING, dataset, actor=actor)
 
 
 def count_disagreed(session: Session, dataset: Dataset, *, actor: Actor) -> review.Matches:
     """Count the disagreements that the actor may settle, but only so far as that is quick."""
-    return _counted(session, _disagreed(dataset, actor=actor))
+    is_lead = actor.may(Role.LEAD, dataset.id)
+    return _counted(session, _COUNT_DISAGREED[is_lead], dataset, actor=actor)
 
 
-def _counted(session: Session, ids: sa.Select[int]) -> review.Matches:
-    some = ids.limit(MOST_COUNTED + 1).subquery()
-    counted = session.scalar(sa.select(sa.func.count()).select_from(some)) or 0
+def _counted(session: Session, count: sa.Select[int], dataset: Dataset, *, actor: Actor) -> review.Matches:
+    counted = session.scalar(count, {"dataset_id": dataset.id, "user_id": actor.user_id}) or 0
     return review.Matches(min(counted, MOST_COUNTED), is_more=counted > MOST_COUNTED)
 
 
-def _waiting(dataset: Dataset, *, actor: Actor) -> sa.Select[int]:
+def _waiting(dataset_id: Any, user_id: Any) -> sa.Select[int]:
     return sa.select(SecondOpinion.example_id).where(
-        SecondOpinion.dataset_id == dataset.id,
+        SecondOpinion.dataset_id == dataset_id,
         SecondOpinion.state == OpinionState.WAITING,
-        SecondOpinion.first_user_id != actor.user_id,
+        SecondOpinion.first_user_id != user_id,
     )
 
 
-def _disagreed(dataset: Dataset, *, actor: Actor) -> sa.Select[int]:
+def _disagreed(dataset_id: Any, user_id: Any, *, is_lead: bool) -> sa.Select[int]:
     found = sa.select(SecondOpinion.example_id).where(
-        SecondOpinion.dataset_id == dataset.id, SecondOpinion.state == OpinionState.DISAGREED
+        SecondOpinion.dataset_id == dataset_id, SecondOpinion.state == OpinionState.DISAGREED
     )
-    if actor.may(Role.LEAD, dataset.id):
+    if is_lead:
         return found
-    return found.where(
-        SecondOpinion.first_user_id != actor.user_id, SecondOpinion.second_user_id != actor.user_id
-    )
+    return found.where(SecondOpinion.first_user_id != user_id, SecondOpinion.second_user_id != user_id)
+
+
+def _count_of(ids: sa.Select[int]) -> sa.Select[int]:
+    return sa.select(sa.func.count()).select_from(ids.limit(MOST_COUNTED + 1).subquery())
+
+
+# Made once: every page of the review counts these.
+_ASKED: tuple[Any, Any] = (sa.bindparam("dataset_id"), sa.bindparam("user_id"))
+_COUNT_WAITING = _count_of(_waiting(*_ASKED))
+_COUNT_DISAGREED = {is_lead: _count_of(_disagreed(*_ASKED, is_lead=is_lead)) for is_lead in (False, True)}
+
+
+def _to_settle(dataset: Dataset, actor: Actor) -> sa.Select[int]:
+    return _disagreed(dataset.id, actor.user_id, is_lead=actor.may(Role.LEAD, dataset.id))
 
 
 def next_waiting(
     session: Session, dataset: Dataset, *, minutes: float, actor: Actor
 ) -> review.Resolver | None:
     """Hand out a row of which the actor is to give a second opinion."""
-    row = _next(session, dataset, _waiting(dataset, actor=actor), minutes=minutes, actor=actor)
+    row = _next(session, dataset, _waiting(dataset.id, actor.user_id), minutes=minutes, actor=actor)
     return review.resolver(session, dataset, row) if row else None
 
 
@@ -164,7 +177,7 @@ def next_disagreement(
     session: Session, dataset: Dataset, *, minutes: float, actor: Actor
 ) -> Disagreement | None:
     """Hand out a row on which two people differ, for the actor to settle."""
-    row = _next(session, dataset, _disagreed(dataset, actor=actor), minutes=minutes, actor=actor)
+    row = _next(session, dataset, _to_settle(dataset, actor), minutes=minutes, actor=actor)
     return disagreement(session, dataset, row.example.id) if row else None
 
 
@@ -185,7 +198,7 @@ def _next(
 
 def own_waiting(session: Session, dataset: Dataset, *, actor: Actor) -> review.Resolver | None:
     """Return the row that the actor has open for a second opinion, where there is one."""
-    example_id = _own(session, dataset, _waiting(dataset, actor=actor), actor=actor)
+    example_id = _own(session, dataset, _waiting(dataset.id, actor.user_id), actor=actor)
     if example_id is None:
         return None
     return review.resolver(session, dataset, review.get_row(session, dataset, example_id))
@@ -193,7 +206,7 @@ def own_waiting(session: Session, dataset: Dataset, *, actor: Actor) -> review.R
 
 def own_disagreement(session: Session, dataset: Dataset, *, actor: Actor) -> Disagreement | None:
     """Return the disagreement that the actor has open, where there is one."""
-    example_id = _own(session, dataset, _disagreed(dataset, actor=actor), actor=actor)
+    example_id = _own(session, dataset, _to_settle(dataset, actor), actor=actor)
     return disagreement(session, dataset, example_id) if example_id is not None else None
 
 

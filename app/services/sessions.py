@@ -18,6 +18,15 @@ from app.services import access, people
 SEEN_EVERY = dt.timedelta(minutes=5)
 MAX_BROWSER_CHARS = 200
 HANDLE_CHARS = 16
+_OF_SECRET = (
+    sa.select(LoginSession, User)
+    .join(User, User.id == LoginSession.user_id)
+    .where(
+        LoginSession.hash == sa.bindparam("hash"),
+        LoginSession.expires_at > sa.bindparam("moment"),
+        User.is_active,
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -50,11 +59,7 @@ def open_session(session: Session, user: User, *, method: SignInMethod, browser:
 
 def signed_in(session: Session, secret: str) -> SignedIn | None:
     """Return whose login a cookie's secret is; the one of this machine ends where somebody has a login."""
-    found = session.execute(
-        sa.select(LoginSession, User)
-        .join(User, User.id == LoginSession.user_id)
-        .where(LoginSession.hash == people.digest(secret), LoginSession.expires_at > now(), User.is_active)
-    ).one_or_none()
+    found = session.execute(_OF_SECRET, {"hash": people.digest(secret), "moment": now()}).one_or_none()
     if found is None:
         return None
     login, user = found

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections import Counter as Tally
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -93,8 +93,8 @@ def _stands() -> tuple[sa.ColumnElement[bool], ...]:
     return (Example.last_decision_id == Decision.id, Decision.moves_given.is_(False) | is_there)
 
 
-def _lock(session: Session, batch: Batch, decision_ids: Sequence[int]) -> tuple[list[int], list[int]]:
-    """Return which of the decisions still stand, plain ones and others; their rows are locked.
+def _lock(session: Session, batch: Batch, decision_ids: Sequence[int]) -> tuple[dict[int, int], list[int]]:
+    """Return which of the decisions still stand, plain ones with their rows and others; the rows are locked.
 
     Plain is one that changed an open row which nobody had decided before, as nearly all of an auto-fix did.
     """
@@ -104,19 +104,20 @@ def _lock(session: Session, batch: Batch, decision_ids: Sequence[int]) -> tuple[
         & Decision.moves_given.is_(False)
     )
     found = session.execute(
-        sa.select(Decision.id, is_plain)
+        sa.select(Decision.id, Decision.example_id, is_plain)
         .join(Example, Example.id == Decision.example_id)
         .where(Decision.id.in_(decision_ids), Decision.batch_id == batch.id, *_stands())
         .order_by(Example.id)
         .with_for_update(of=Example)
     ).all()
-    return [one for one, plain in found if plain], [one for one, plain in found if not plain]
+    plain_ones = {one: example_id for one, example_id, plain in found if plain}
+    return plain_ones, [one for one, _, plain in found if not plain]
 
 
 def _open_again(
     session: Session,
     batch: Batch,
-    decision_ids: Sequence[int],
+    plain: Mapping[int, int],
     moment: dt.datetime,
     sums: Sums,
     *,
@@ -124,7 +125,8 @@ def _open_again(
     actor: Actor,
 ) -> None:
     """Make rows what they were before anybody had decided them, by one statement for each table."""
-    _count_open_again(session, decision_ids, sums, run_id=run_id)
+    decision_ids, rows = list(plain), list(plain.values())
+    _count_open_again(session, plain, sums, run_id=run_id)
     made = {
         "dataset_id": sa.literal(batch.dataset_id),
         "example_id": Example.id,
@@ -146,7 +148,6 @@ def _open_again(
         .order_by(Example.id)
     )
     session.execute(sa.insert(Decision).from_select(list(made), source))
-    rows = list(session.scalars(sa.select(Decision.example_id).where(Decision.id.in_(decision_ids))))
     again = {
         "label_id": Example.given_label_id,
         "state": ExampleState.OPEN,
@@ -166,14 +167,14 @@ def _open_again(
     )
 
 
-def _count_open_again(session: Session, decision_ids: Sequence[int], sums: Sums, *, run_id: int) -> None:
+def _count_open_again(session: Session, plain: Mapping[int, int], sums: Sums, *, run_id: int) -> None:
     # One after the other in this order: each is looked up by the one before.
     changed = FewFirst(Decision.__table__, Example.__table__, Example.id == Decision.example_id)
     of_run = (Score.example_id == Example.id) & (Score.run_id == run_id)
     found = session.execute(
         sa.select(*_PRESENT, sa.func.count())
         .select_from(changed.outerjoin(Score.__table__, of_run))
-        .where(Decision.id.in_(decision_ids))
+        .where(Decision.id.in_(list(plain)))
         .group_by(*_PRESENT)
     ).all()
     for split, given_id, label_id, state, is_issue, kinds, times in found:
@@ -181,8 +182,7 @@ def _count_open_again(session: Session, decision_ids: Sequence[int], sums: Sums,
         sums.add(present, -times)
         sums.add(replace(present, label_id=given_id, state=ExampleState.OPEN), times)
     if any(kinds for *_, kinds, _ in found):
-        rows = session.scalars(sa.select(Decision.example_id).where(Decision.id.in_(decision_ids))).all()
-        findings.mark(session, run_id, rows, is_open=True)
+        findings.mark(session, run_id, list(plain.values()), is_open=True)
 
 
 def _read(session: Session, decision_ids: Sequence[int], *, run_id: int) -> list[_Standing]:

@@ -9,12 +9,13 @@ from starlette.responses import Response
 
 from app.actor import Actor
 from app.config import Settings
+from app.db import Database
 from app.languages import _
 from app.models.datasets import Dataset
 from app.models.review import Verdict
 from app.services import datasets, review, second_opinions
 from app.services.second_opinions import Disagreement
-from app.web.deps import ChosenId, CurrentActor, CurrentSettings, Id, ReadSession, WriteSession
+from app.web.deps import ChosenId, CurrentActor, CurrentDatabase, CurrentSettings, Id, ReadSession
 from app.web.render import after_write, html, url
 from app.web.review_values import blind_page
 
@@ -43,10 +44,14 @@ def index(
 
 @router.post("/open", name="disagreements.open")
 def open_next(
-    request: Request, dataset_id: Id, session: WriteSession, actor: CurrentActor, settings: CurrentSettings
+    request: Request,
+    dataset_id: Id,
+    actor: CurrentActor,
+    database: CurrentDatabase,
+    settings: CurrentSettings,
 ) -> Response:
     """Take the first disagreement that nobody else is settling."""
-    return _next(request, session, datasets.get(session, dataset_id), settings, actor=actor)
+    return _next(request, database, dataset_id, settings, actor=actor)
 
 
 @router.post("/{example_id:int}", name="disagreements.settle")
@@ -55,36 +60,41 @@ def settle(
     dataset_id: Id,
     example_id: Id,
     form: Annotated[SettlingForm, Form()],
-    session: WriteSession,
     actor: CurrentActor,
+    database: CurrentDatabase,
     settings: CurrentSettings,
 ) -> Response:
     """Settle a disagreement and open the next one."""
-    second_opinions.settle(
-        session,
-        dataset_id,
-        example_id,
-        form.verdict,
-        version=form.version,
-        label_id=form.label_id,
-        note=form.note.strip(),
-        actor=actor,
-    )
-    dataset = datasets.get(session, dataset_id)
-    return _next(request, session, dataset, settings, flash=_("Settled."), actor=actor)
+    with database.write() as session:
+        second_opinions.settle(
+            session,
+            dataset_id,
+            example_id,
+            form.verdict,
+            version=form.version,
+            label_id=form.label_id,
+            note=form.note.strip(),
+            actor=actor,
+        )
+    return _next(request, database, dataset_id, settings, flash=_("Settled."), actor=actor)
 
 
 def _next(
     request: Request,
-    session: Session,
-    dataset: Dataset,
+    database: Database,
+    dataset_id: int,
     settings: Settings,
     *,
     flash: str = "",
     actor: Actor,
 ) -> Response:
-    opened = second_opinions.next_disagreement(session, dataset, minutes=settings.lease_minutes, actor=actor)
-    values = _values(session, dataset, settings, opened, starts=False, actor=actor)
+    with database.write() as session:
+        dataset = datasets.get(session, dataset_id)
+        opened = second_opinions.next_disagreement(
+            session, dataset, minutes=settings.lease_minutes, actor=actor
+        )
+    with database.read() as session:
+        values = _values(session, dataset, settings, opened, starts=False, actor=actor)
     there = url(request, "disagreements.index", dataset_id=dataset.id)
     return after_write(request, "disagreements/_row.html", to=there, flash=flash, quiet=True, **values)
 

@@ -7,11 +7,12 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from app.languages import _
-from app.services import datasets, handing_out, leases, presence, review
+from app.services import datasets, handing_out, leases, presence
 from app.services.queue_filter import QueueFilter
-from app.web.deps import CurrentActor, CurrentPage, CurrentSettings, Id, RowId, WriteSession
+from app.web.deps import CurrentActor, CurrentDatabase, CurrentPage, CurrentSettings, Id, RowId, WriteSession
+from app.web.handed import handed_out
 from app.web.render import after_write, go_to, html, url
-from app.web.review_values import address, resolver, row_after, shared
+from app.web.review_values import address, place_of, resolver, shared
 
 router = APIRouter(prefix="/datasets/{dataset_id:int}/review")
 
@@ -30,25 +31,20 @@ def open_first(
     request: Request,
     dataset_id: Id,
     actor: CurrentActor,
-    session: WriteSession,
+    database: CurrentDatabase,
     settings: CurrentSettings,
     place: CurrentPage,
 ) -> Response:
     """Take the first row of the page that nobody else has, and open it."""
-    dataset, wanted = datasets.get(session, dataset_id), QueueFilter.from_query(request.query_params)
-    row = handing_out.first_row(
-        session,
-        dataset,
-        wanted,
-        cursor=place.cursor,
-        order=place.order,
-        minutes=settings.lease_minutes,
-        actor=actor,
-    )
-    base = shared(session, dataset, wanted, place, settings, actor=actor)
-    opened = resolver(session, row, settings, base, actor=actor)
-    there = address(request, base, dataset, row)
-    response = after_write(request, "review/_resolver.html", to=there, **base, **opened)
+    wanted = QueueFilter.from_query(request.query_params)
+    find = handing_out.first_row(wanted, cursor=place.cursor, order=place.order)
+    row = handed_out(database, dataset_id, find, minutes=settings.lease_minutes, actor=actor)
+    with database.read() as session:
+        dataset = datasets.get(session, dataset_id)
+        base = shared(session, dataset, wanted, place, settings, actor=actor)
+        opened = resolver(session, row, settings, base, actor=actor)
+        there = address(request, base, dataset, row)
+        response = after_write(request, "review/_resolver.html", to=there, **base, **opened)
     response.headers["HX-Replace-Url"] = there
     return response
 
@@ -60,28 +56,24 @@ def take_next(
     example_id: Id,
     form: Annotated[OpenRows, Form()],
     actor: CurrentActor,
-    session: WriteSession,
+    database: CurrentDatabase,
     settings: CurrentSettings,
     place: CurrentPage,
 ) -> Response:
     """Take the row that follows once this one, and those whose verdicts are on their way, are decided."""
-    dataset, wanted = datasets.get(session, dataset_id), QueueFilter.from_query(request.query_params)
-    leases.release(session, dataset.id, form.left, actor=actor)
-    row = review.get_row(session, dataset, example_id, within=wanted)
-    following, place = row_after(
-        session,
-        dataset,
-        wanted,
-        place,
-        row,
-        but={example_id, *form.row},
-        minutes=settings.lease_minutes,
-        actor=actor,
-    )
-    base = shared(session, dataset, wanted, place, settings, actor=actor)
-    opened = resolver(session, following, settings, base, actor=actor)
-    there = address(request, base, dataset, following)
-    return after_write(request, "review/_resolver.html", to=there, **base, **opened)
+    wanted = QueueFilter.from_query(request.query_params)
+    if form.left:
+        with database.write() as session:
+            leases.give_back(session, datasets.get(session, dataset_id), form.left, actor=actor)
+    but = {example_id, *form.row}
+    find = handing_out.row_after(wanted, example_id, order=place.order or 0, but=but)
+    following = handed_out(database, dataset_id, find, minutes=settings.lease_minutes, actor=actor)
+    with database.read() as session:
+        dataset = datasets.get(session, dataset_id)
+        base = shared(session, dataset, wanted, place_of(place, following), settings, actor=actor)
+        opened = resolver(session, following, settings, base, actor=actor)
+        there = address(request, base, dataset, following)
+        return after_write(request, "review/_resolver.html", to=there, **base, **opened)
 
 
 @router.post("/{example_id:int}/lease", name="handing_out.take")
@@ -114,15 +106,16 @@ def beat(
     dataset_id: Id,
     form: Annotated[OpenRows, Form()],
     actor: CurrentActor,
-    session: WriteSession,
+    database: CurrentDatabase,
     settings: CurrentSettings,
 ) -> Response:
     """Take a sign of a page: its rows stay its own, and who else is here is told."""
-    dataset = datasets.get(session, dataset_id)
-    lost = leases.keep(
-        session, dataset, form.row, left=form.left, minutes=settings.lease_minutes, actor=actor
-    )
-    present = presence.list_here(session, dataset_id, but=actor.user_id)
+    minutes = settings.lease_minutes
+    with database.write() as session:
+        dataset = datasets.get(session, dataset_id)
+        lost = leases.keep(session, dataset, form.row, left=form.left, minutes=minutes, actor=actor)
+    with database.read() as session:
+        present = presence.list_here(session, dataset_id, but=actor.user_id)
     # No message goes with it: it would take the place of one that somebody is reading.
     return html(request, "review/_here.html", dataset=dataset, present=present, lost=lost)
 

@@ -1,36 +1,33 @@
 """Review: the ranked queue, one row of it, verdicts."""
 
-import secrets
 from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Query, Request
 from pydantic import BaseModel, BeforeValidator, Field
-from sqlalchemy.orm import Session
 from starlette.responses import Response
 
-from app.actor import Actor
-from app.config import Settings
 from app.errors import InvalidInput
 from app.languages import _, n_
-from app.models.datasets import Dataset
 from app.models.review import Decision, Verdict
-from app.services import datasets, decisions, handing_out, queue_order, review
+from app.services import datasets, decisions, handing_out, review
 from app.services.decisions import Picked
 from app.services.queue_filter import QueueFilter
 from app.services.queue_rows import QueueRow
 from app.web.deps import (
     ChosenId,
     CurrentActor,
+    CurrentDatabase,
     CurrentPage,
     CurrentSettings,
     Id,
     Page,
     ReadSession,
-    WriteSession,
 )
-from app.web.render import after_write, html, target, url
-from app.web.review_values import address, presets, resolver, row_after, shared, workbench
+from app.web.handed import handed_out
+from app.web.render import html, target, url
+from app.web.review_answers import opened_after, picking, sent, table_again
+from app.web.review_values import is_renewed, place_of, resolver, shared, workbench
 
 router = APIRouter(prefix="/datasets/{dataset_id:int}/review")
 
@@ -87,7 +84,7 @@ def queue(
     if target(request) == "queue":
         labels = datasets.labels(session, dataset)
         return html(
-            request, "review/_queue.html", page=page, selected_id=None, labels=labels, **base, **_picking()
+            request, "review/_queue.html", page=page, selected_id=None, labels=labels, **base, **picking()
         )
     values = workbench(request, session, dataset, wanted, base["sharing"], actor=actor)
     # A row that is shared out is taken, and looking takes nothing: the page asks for it.
@@ -136,9 +133,11 @@ def following(
 ) -> Response:
     """Give the row that follows once this one is decided, and those whose verdicts are on their way."""
     dataset, wanted = datasets.get(session, dataset_id), QueueFilter.from_query(request.query_params)
-    row = review.get_row(session, dataset, example_id, within=wanted)
-    but = {example_id, *(decided or [])}
-    following, place = row_after(session, dataset, wanted, place, row, but=but, minutes=0, actor=actor)
+    find = handing_out.row_after(
+        wanted, example_id, order=place.order or 0, but={example_id, *(decided or [])}
+    )
+    following = find(session, dataset, ())
+    place = place_of(place, following)
     base = shared(session, dataset, wanted, place, settings, actor=actor)
     opened = resolver(session, following, settings, base, actor=actor)
     return html(request, "review/_resolver.html", **base, **opened)
@@ -149,32 +148,43 @@ def undo(
     request: Request,
     dataset_id: Id,
     actor: CurrentActor,
-    session: WriteSession,
+    database: CurrentDatabase,
     settings: CurrentSettings,
     place: CurrentPage,
 ) -> Response:
     """Take back the last verdict and open its row again."""
     wanted = QueueFilter.from_query(request.query_params)
-    decision = decisions.undo(session, dataset_id, actor=actor)
-    dataset = datasets.get(session, dataset_id)
-    row = review.get_row(session, dataset, decision.example_id, within=wanted)
-    handing_out.take_back(session, dataset, row, minutes=settings.lease_minutes, actor=actor)
-    if decision.selection_id is not None:
-        return _table_again(
-            request, session, dataset, wanted, place, settings, opened=row, flash=_("Undone."), actor=actor
+    with database.write() as session:
+        decision = decisions.undo(session, dataset_id, actor=actor)
+        dataset, example_id = datasets.get(session, dataset_id), decision.example_id
+        handing_out.take_back(session, dataset, example_id, minutes=settings.lease_minutes, actor=actor)
+    with database.read() as session:
+        dataset = datasets.get(session, dataset_id)
+        row = review.get_row(session, dataset, example_id, within=wanted)
+        if decision.selection_id is not None:
+            return table_again(
+                request,
+                session,
+                dataset,
+                wanted,
+                place,
+                settings,
+                opened=row,
+                flash=_("Undone."),
+                actor=actor,
+            )
+        return opened_after(
+            request,
+            session,
+            dataset,
+            wanted,
+            place,
+            settings,
+            row=row,
+            opened=row,
+            flash=_("Undone."),
+            actor=actor,
         )
-    return _after(
-        request,
-        session,
-        dataset,
-        wanted,
-        place,
-        settings,
-        row=row,
-        opened=row,
-        flash=_("Undone."),
-        actor=actor,
-    )
 
 
 @router.post("/selection", name="review.decide_selection")
@@ -183,7 +193,7 @@ def decide_selection(
     dataset_id: Id,
     form: Annotated[SelectionForm, Form()],
     actor: CurrentActor,
-    session: WriteSession,
+    database: CurrentDatabase,
     settings: CurrentSettings,
     place: CurrentPage,
 ) -> Response:
@@ -191,30 +201,29 @@ def decide_selection(
     wanted = QueueFilter.from_query(request.query_params)
     if not form.picked:
         raise InvalidInput(_("Tick the rows that the verdict is for."))
-    made = decisions.decide_selection(
-        session,
-        dataset_id,
-        form.rows(),
-        form.verdict,
-        label_id=form.label_id,
-        idempotency_key=form.idempotency_key,
-        actor=actor,
-    )
-    dataset = datasets.get(session, dataset_id)
-    last = review.get_row(session, dataset, made[-1].example_id, within=wanted)
-    minutes = settings.lease_minutes
-    opened = handing_out.next_row(
-        session, dataset, wanted, after=last, order=place.order or 0, minutes=minutes, actor=actor
-    )
+    with database.write() as session:
+        made = decisions.decide_selection(
+            session,
+            dataset_id,
+            form.rows(),
+            form.verdict,
+            label_id=form.label_id,
+            idempotency_key=form.idempotency_key,
+            actor=actor,
+        )
+    find = handing_out.next_row(wanted, made[-1].example_id, order=place.order or 0)
+    opened = handed_out(database, dataset_id, find, minutes=settings.lease_minutes, actor=actor)
     flash = n_(
         "One row decided. One undo takes all of it back.",
         "%(rows)s rows decided. One undo takes all of it back.",
         len(made),
         rows=f"{len(made):,}",
     )
-    return _table_again(
-        request, session, dataset, wanted, place, settings, opened=opened, flash=flash, actor=actor
-    )
+    with database.read() as session:
+        dataset = datasets.get(session, dataset_id)
+        return table_again(
+            request, session, dataset, wanted, place, settings, opened=opened, flash=flash, actor=actor
+        )
 
 
 @router.post("/{example_id:int}", name="review.decide")
@@ -224,41 +233,53 @@ def decide(
     example_id: Id,
     form: Annotated[DecisionForm, Form()],
     actor: CurrentActor,
-    session: WriteSession,
+    database: CurrentDatabase,
     settings: CurrentSettings,
     place: CurrentPage,
 ) -> Response:
-    """Write a verdict and open the next row."""
-    wanted, dataset = QueueFilter.from_query(request.query_params), datasets.get(session, dataset_id)
-    decision = decisions.decide(
-        session,
-        dataset_id,
-        example_id,
-        form.verdict,
-        version=form.version,
-        label_id=form.label_id,
-        note=form.note.strip(),
-        idempotency_key=form.idempotency_key,
-        actor=actor,
-    )
-    row = review.get_row(session, dataset, example_id, within=wanted)
-    flash = _said(decision, row)
-    if form.ahead:
-        return _sent(
-            request, session, dataset, wanted, place, row=row, flash=flash, settings=settings, actor=actor
+    """Write a verdict, and open the next row once nobody has to wait for what was written."""
+    wanted, opened = QueueFilter.from_query(request.query_params), None
+    with database.write() as session:
+        decision = decisions.decide(
+            session,
+            dataset_id,
+            example_id,
+            form.verdict,
+            version=form.version,
+            label_id=form.label_id,
+            note=form.note.strip(),
+            idempotency_key=form.idempotency_key,
+            actor=actor,
         )
-    opened, there = row_after(
-        session, dataset, wanted, place, row, minutes=settings.lease_minutes, actor=actor
-    )
-    if there.order != (place.order or 0):
-        flash = _("%(flash)s Order renewed from what was decided.", flash=flash)
-        anew = Page(cursor=None, backwards=False)
-        return _table_again(
-            request, session, dataset, wanted, anew, settings, opened=opened, flash=flash, actor=actor
+    if not form.ahead:
+        find = handing_out.row_after(wanted, example_id, order=place.order or 0)
+        opened = handed_out(database, dataset_id, find, minutes=settings.lease_minutes, actor=actor)
+    with database.read() as session:
+        dataset = datasets.get(session, dataset_id)
+        row = review.get_row(session, dataset, example_id, within=wanted)
+        flash = _said(decision, row)
+        if form.ahead:
+            return sent(
+                request, session, dataset, wanted, place, row=row, flash=flash, settings=settings, actor=actor
+            )
+        if is_renewed(place, opened):
+            flash = _("%(flash)s Order renewed from what was decided.", flash=flash)
+            anew = Page(cursor=None, backwards=False)
+            return table_again(
+                request, session, dataset, wanted, anew, settings, opened=opened, flash=flash, actor=actor
+            )
+        return opened_after(
+            request,
+            session,
+            dataset,
+            wanted,
+            place,
+            settings,
+            row=row,
+            opened=opened,
+            flash=flash,
+            actor=actor,
         )
-    return _after(
-        request, session, dataset, wanted, place, settings, row=row, opened=opened, flash=flash, actor=actor
-    )
 
 
 def _said(decision: Decision, row: QueueRow) -> str:
@@ -273,111 +294,8 @@ def _said(decision: Decision, row: QueueRow) -> str:
             return _("Now %(current)s.", current=row.current)
 
 
-def _sent(
-    request: Request,
-    session: Session,
-    dataset: Dataset,
-    wanted: QueueFilter,
-    place: Page,
-    *,
-    row: QueueRow,
-    flash: str,
-    settings: Settings,
-    actor: Actor,
-) -> Response:
-    """Answer a page that went ahead: the row as it is now, the counts, and nothing that moves the reader."""
-    base = shared(session, dataset, wanted, replace(place, order=place.order or 0), settings, actor=actor)
-    return after_write(
-        request,
-        "review/_sent.html",
-        "review/_row.html",
-        "review/_presets.html",
-        to=url(request, "review.queue", base["query"], dataset_id=dataset.id),
-        flash=flash,
-        quiet=True,
-        newest_order=queue_order.newest(dataset, is_learned=wanted.is_learned),
-        row=row,
-        selected_id=None,
-        presets=presets(request, session, dataset, wanted, base["sharing"], actor=actor),
-        **base,
-    )
-
-
-def _table_again(
-    request: Request,
-    session: Session,
-    dataset: Dataset,
-    wanted: QueueFilter,
-    place: Page,
-    settings: Settings,
-    *,
-    opened: QueueRow | None,
-    flash: str,
-    actor: Actor,
-) -> Response:
-    """Show a row with the table made anew: another order, or many rows that have changed."""
-    page = review.list_queue(
-        session, dataset, wanted, cursor=place.cursor, order=place.order, backwards=place.backwards
-    )
-    if not page.rows and place.cursor:
-        page = review.list_queue(session, dataset, wanted)
-        place = Page(cursor=None, backwards=False)
-    base = shared(session, dataset, wanted, replace(place, order=page.order), settings, actor=actor)
-    there = address(request, base, dataset, opened)
-    response = after_write(
-        request,
-        "review/_review.html",
-        to=there,
-        flash=flash,
-        quiet=True,
-        page=page,
-        **base,
-        **workbench(request, session, dataset, wanted, base["sharing"], actor=actor),
-        **resolver(session, opened, settings, base, actor=actor),
-        **_picking(),
-    )
-    response.headers.update({"HX-Replace-Url": there, "HX-Retarget": "#review", "HX-Reswap": "outerHTML"})
-    return response
-
-
-def _after(
-    request: Request,
-    session: Session,
-    dataset: Dataset,
-    wanted: QueueFilter,
-    place: Page,
-    settings: Settings,
-    *,
-    row: QueueRow,
-    opened: QueueRow | None,
-    flash: str,
-    actor: Actor,
-) -> Response:
-    base = shared(session, dataset, wanted, replace(place, order=place.order or 0), settings, actor=actor)
-    there = address(request, base, dataset, opened)
-    response = after_write(
-        request,
-        "review/_resolver.html",
-        "review/_row.html",
-        "review/_presets.html",
-        to=there,
-        flash=flash,
-        quiet=True,
-        row=row,
-        presets=presets(request, session, dataset, wanted, base["sharing"], actor=actor),
-        **base,
-        **resolver(session, opened, settings, base, actor=actor),
-    )
-    response.headers["HX-Replace-Url"] = there
-    return response
-
-
-def _picking() -> dict[str, Any]:
-    return {"selection_key": secrets.token_hex(12)}
-
-
 def _page(request: Request, **values: Any) -> Response:
-    values |= _picking()
+    values |= picking()
     if target(request) != "review":
         return html(request, "review/page.html", **values)
     response = html(request, "review/_review.html", **values)

@@ -1,7 +1,6 @@
 """What the templates of the review are given."""
 
 import secrets
-from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +17,6 @@ from app.models.scoring import ScoringRun
 from app.services import (
     assignments,
     datasets,
-    handing_out,
     keys,
     learning,
     leases,
@@ -303,32 +301,16 @@ def status(session: Session, dataset: Dataset, settings: Settings) -> Status:
     return Status(is_scored=dataset.current_run_id is not None, run=run, worker_alive=alive)
 
 
-def row_after(
-    session: Session,
-    dataset: Dataset,
-    wanted: QueueFilter,
-    place: Page,
-    row: QueueRow,
-    *,
-    but: Collection[int] = (),
-    minutes: float,
-    actor: Actor,
-) -> tuple[QueueRow | None, Page]:
-    """Return the row after one, without those whose verdicts are on their way, and the order it is in.
+def is_renewed(place: Page, row: QueueRow | None) -> bool:
+    """Say whether a row was found in another order than the one that somebody is in."""
+    return row is not None and row.place is not None and row.place.order != (place.order or 0)
 
-    Where decisions have put the queue in a new order, that is its first open row. With `minutes` nobody else
-    is given it meanwhile.
-    """
-    newest = queue_order.newest(dataset, is_learned=wanted.is_learned)
-    if (place.order or 0) != newest:
-        first = handing_out.first_open(session, dataset, wanted, but=but, minutes=minutes, actor=actor)
-        if first is not None:
-            return first, Page(cursor=None, backwards=False, order=newest)
-    place = replace(place, order=place.order or 0)
-    following = handing_out.next_row(
-        session, dataset, wanted, after=row, order=place.order or 0, but=but, minutes=minutes, actor=actor
-    )
-    return following, place
+
+def place_of(place: Page, row: QueueRow | None) -> Page:
+    """Return where somebody stands who goes on to a row: where they were, or at the head of a new order."""
+    if row is None or row.place is None or not is_renewed(place, row):
+        return replace(place, order=place.order or 0)
+    return Page(cursor=None, backwards=False, order=row.place.order)
 
 
 def address(request: Request, base: dict[str, Any], dataset: Dataset, opened: QueueRow | None) -> str:

@@ -9,12 +9,13 @@ from starlette.responses import Response
 
 from app.actor import Actor
 from app.config import Settings
+from app.db import Database
 from app.languages import _
 from app.models.datasets import Dataset
 from app.models.review import Verdict
 from app.services import datasets, second_opinions
 from app.services.review import Resolver
-from app.web.deps import ChosenId, CurrentActor, CurrentSettings, Id, ReadSession, WriteSession
+from app.web.deps import ChosenId, CurrentActor, CurrentDatabase, CurrentSettings, Id, ReadSession
 from app.web.render import after_write, html, url
 from app.web.review_values import blind_page
 
@@ -42,10 +43,14 @@ def index(
 
 @router.post("/open", name="second_opinions.open")
 def open_next(
-    request: Request, dataset_id: Id, session: WriteSession, actor: CurrentActor, settings: CurrentSettings
+    request: Request,
+    dataset_id: Id,
+    actor: CurrentActor,
+    database: CurrentDatabase,
+    settings: CurrentSettings,
 ) -> Response:
     """Take the first row of which nobody else is giving a second opinion."""
-    return _next(request, session, datasets.get(session, dataset_id), settings, actor=actor)
+    return _next(request, database, dataset_id, settings, actor=actor)
 
 
 @router.post("/{example_id:int}", name="second_opinions.give")
@@ -54,35 +59,38 @@ def give(
     dataset_id: Id,
     example_id: Id,
     form: Annotated[OpinionForm, Form()],
-    session: WriteSession,
     actor: CurrentActor,
+    database: CurrentDatabase,
     settings: CurrentSettings,
 ) -> Response:
     """Write down a second opinion and open the next row."""
-    second_opinions.give(
-        session,
-        dataset_id,
-        example_id,
-        form.verdict,
-        label_id=form.label_id,
-        note=form.note.strip(),
-        actor=actor,
-    )
-    dataset = datasets.get(session, dataset_id)
-    return _next(request, session, dataset, settings, flash=_("Your opinion is kept."), actor=actor)
+    with database.write() as session:
+        second_opinions.give(
+            session,
+            dataset_id,
+            example_id,
+            form.verdict,
+            label_id=form.label_id,
+            note=form.note.strip(),
+            actor=actor,
+        )
+    return _next(request, database, dataset_id, settings, flash=_("Your opinion is kept."), actor=actor)
 
 
 def _next(
     request: Request,
-    session: Session,
-    dataset: Dataset,
+    database: Database,
+    dataset_id: int,
     settings: Settings,
     *,
     flash: str = "",
     actor: Actor,
 ) -> Response:
-    opened = second_opinions.next_waiting(session, dataset, minutes=settings.lease_minutes, actor=actor)
-    values = _values(session, dataset, settings, opened, starts=False, actor=actor)
+    with database.write() as session:
+        dataset = datasets.get(session, dataset_id)
+        opened = second_opinions.next_waiting(session, dataset, minutes=settings.lease_minutes, actor=actor)
+    with database.read() as session:
+        values = _values(session, dataset, settings, opened, starts=False, actor=actor)
     there = url(request, "second_opinions.index", dataset_id=dataset.id)
     return after_write(request, "second_opinions/_row.html", to=there, flash=flash, quiet=True, **values)
 

@@ -13,7 +13,7 @@ from app.db import Database, now
 from app.errors import Conflict, Forbidden, NotFound
 from app.models import Event, Example, Lease
 from app.models.review import Verdict
-from app.services import datasets, decisions, handing_out, leases, review
+from app.services import datasets, decisions, handing_out, leases
 from app.services.queue_filter import Preset, QueueFilter
 from tests import factories
 
@@ -29,9 +29,8 @@ def dataset_id(any_database: Database) -> int:
 def open_first(database: Database, dataset_id: int, actor: Actor, *, minutes: float = 5) -> str | None:
     with database.write() as session:
         dataset = datasets.get(session, dataset_id)
-        row = handing_out.first_row(
-            session, dataset, ISSUES, cursor=None, order=None, minutes=minutes, actor=actor
-        )
+        find = handing_out.first_row(ISSUES, cursor=None, order=None)
+        row = handing_out.hand_out(session, dataset, find, minutes=minutes, actor=actor)
         return row.example.external_id if row else None
 
 
@@ -57,12 +56,12 @@ def test_two_people_are_never_handed_the_same_row(
         while True:
             with any_database.write() as session:
                 dataset = datasets.get(session, dataset_id)
-                row = handing_out.first_row(
-                    session, dataset, EVERY, cursor=None, order=None, minutes=5, actor=actor
-                ) if not seen else handing_out.next_row(
-                    session, dataset, EVERY, after=review.get_row(session, dataset, seen[-1]), order=0,
-                    but=seen, minutes=5, actor=actor,
-                )  # fmt: skip
+                find = (
+                    handing_out.next_row(EVERY, seen[-1], order=0, but=seen)
+                    if seen
+                    else handing_out.first_row(EVERY, cursor=None, order=None)
+                )
+                row = handing_out.hand_out(session, dataset, find, minutes=5, actor=actor)
             if row is None:
                 return seen
             seen.append(row.example.id)
@@ -84,9 +83,8 @@ def test_two_people_decide_a_queue_between_them(
         while True:
             with any_database.write() as session:
                 dataset = datasets.get(session, dataset_id)
-                row = handing_out.first_row(
-                    session, dataset, ISSUES, cursor=None, order=None, minutes=5, actor=actor
-                )
+                find = handing_out.first_row(ISSUES, cursor=None, order=None)
+                row = handing_out.hand_out(session, dataset, find, minutes=5, actor=actor)
             if row is None:
                 return done
             with any_database.write() as session:
@@ -123,7 +121,8 @@ def test_a_row_is_passed_over_in_every_direction(
     with any_database.write() as session:
         dataset = datasets.get(session, dataset_id)
         for sort_by in (ISSUES, replace(ISSUES, split=None), QueueFilter(preset=Preset.ALL, search="parcel")):
-            row = handing_out.first_open(session, dataset, sort_by, minutes=5, actor=bob)
+            find = handing_out.first_row(sort_by, cursor=None, order=None)
+            row = handing_out.hand_out(session, dataset, find, minutes=5, actor=bob)
             assert row is None or row.example.external_id != "r1"
 
 
@@ -202,3 +201,44 @@ def test_one_person_alone_takes_no_leases(any_database: Database, dataset_id: in
 def test_a_viewer_takes_nothing(any_database: Database, dataset_id: int, ann: Actor, viewer: Actor) -> None:
     with pytest.raises(Forbidden):
         open_first(any_database, dataset_id, viewer)
+
+
+def test_a_row_found_earlier_is_taken_only_as_it_was_found(
+    any_database: Database, dataset_id: int, ann: Actor, bob: Actor
+) -> None:
+    def found(actor: Actor) -> handing_out.Found:
+        find = handing_out.first_row(ISSUES, cursor=None, order=None)
+        with any_database.read() as session:
+            return handing_out.look_for(session, dataset_id, find, but=(), minutes=5, actor=actor)
+
+    def take(one: handing_out.Found, actor: Actor) -> bool:
+        assert one.row is not None
+        with any_database.write() as session:
+            return leases.take_found(session, one.dataset, one.row, minutes=5, actor=actor)
+
+    anns, bobs = found(ann), found(bob)
+    assert anns.row
+    assert bobs.row
+    assert anns.row.example.external_id == bobs.row.example.external_id == "r1"
+    assert anns.is_to_take
+    assert take(anns, ann)
+    assert not take(bobs, bob), "Ann has it"
+    assert take(anns, ann), "it is hers still"
+    with any_database.write() as session:
+        decisions.decide(session, dataset_id, anns.row.example.id, Verdict.KEEP, version=1, actor=ann)
+    assert not take(bobs, bob), "it is free, but no longer as Bob has seen it"
+    alone = found(LOCAL)
+    assert alone.row is not None
+    assert not alone.is_to_take, "who has no login shares with nobody"
+
+
+def test_leases_that_ended_long_ago_are_forgotten(
+    any_database: Database, dataset_id: int, ann: Actor, bob: Actor
+) -> None:
+    open_first(any_database, dataset_id, ann)
+    open_first(any_database, dataset_id, bob)
+    with any_database.write() as session:
+        long_ago = now() - leases.KEPT - dt.timedelta(seconds=1)
+        session.execute(sa.update(Lease).where(Lease.user_id == ann.user_id).values(expires_at=long_ago))
+        leases.forget_ended(session)
+        assert session.scalars(sa.select(Lease.user_id)).all() == [bob.user_id]
