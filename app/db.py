@@ -201,7 +201,7 @@ def _bound(column: sa.ColumnElement[Any], values: Sequence[Any], dialect: sa.Dia
 
 
 def is_one_of(
-    session: Session, column: sa.ColumnElement[str], values: Iterable[str]
+    session: Session, column: sa.SQLColumnExpression[Any], values: Iterable[str]
 ) -> sa.ColumnElement[bool]:
     """Return the condition that a column of exact texts has one of many values.
 
