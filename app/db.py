@@ -173,28 +173,30 @@ class Database:
 def insert_rows(
     session: Session, table: sa.FromClause, names: Sequence[str], rows: Sequence[Sequence[Any]]
 ) -> None:
-    """Store many rows, values in the order of `names`; other columns get their fixed default, if any.
+    """Store many rows, values in the order of `names`; other columns get their fixed default, if any."""
+    if rows:
+        insert_columns(session, table, dict(zip(names, zip(*rows, strict=True), strict=True)))
+
+
+def insert_columns(session: Session, table: sa.FromClause, given: Mapping[str, Sequence[Any]]) -> None:
+    """Store many rows, given as equally long columns by name; the others get their fixed default, if any.
 
     Straight to the driver, by COPY on Postgres: for a million rows SQLAlchemy's own work on each of them
     would cost several times as much as storing it.
     """
-    if not rows:
+    count = max(map(len, given.values()))
+    if not count:
         return
     connection = session.connection()
-    given = dict(zip(names, zip(*rows, strict=True), strict=True))
-    fixed = {
-        column.name: [column.default.arg] * len(rows)
-        for column in table.c
-        if column.name not in given and column.default is not None and column.default.is_scalar
-    }
-    columns = {table.c[name]: values for name, values in (given | fixed).items()}
-    values = list(
-        zip(*(_bound(column, some, connection.dialect) for column, some in columns.items()), strict=True)
-    )
+    bound = {name: _bound(table.c[name], values, connection.dialect) for name, values in given.items()}
+    for column in table.c:
+        if column.name not in bound and column.default is not None and column.default.is_scalar:
+            bound[column.name] = [*_bound(column, [column.default.arg], connection.dialect)] * count
+    values = list(zip(*bound.values(), strict=True))
     quote = connection.dialect.identifier_preparer.quote
-    into = f"{quote(str(table))} ({', '.join(quote(column.name) for column in columns)})"
+    into = f"{quote(str(table))} ({', '.join(map(quote, bound))})"
     if connection.dialect.name == "sqlite":
-        marks = ", ".join("?" for _ in columns)
+        marks = ", ".join("?" for _ in bound)
         connection.exec_driver_sql(f"INSERT INTO {into} VALUES ({marks})", values)  # noqa: S608 — marks alone
     else:
         _copy(connection, f"COPY {into} FROM STDIN", values)
@@ -202,8 +204,32 @@ def insert_rows(
 
 def _bound(column: sa.ColumnElement[Any], values: Sequence[Any], dialect: sa.Dialect) -> Sequence[Any]:
     """Turn values of one column into what the driver stores."""
+    if isinstance(column.type, ExactText):  # most of all values: no call too many
+        return [None if value is None else escape(value) for value in values]
     bind = column.type.dialect_impl(dialect).bind_processor(dialect)
-    return [bind(value) for value in values] if bind else values
+    if bind is None:
+        return values
+    if isinstance(column.type, (sa.Enum, sa.Boolean)):
+        known = {value: bind(value) for value in set(values)}
+        return [known[value] for value in values]
+    if isinstance(column.type, JsonText):  # most rows have no metadata
+        empty = bind({})
+        return [empty if value == {} else bind(value) for value in values]
+    return [bind(value) for value in values]
+
+
+def is_one_of(
+    session: Session, column: sa.SQLColumnExpression[Any], values: Iterable[str]
+) -> sa.ColumnElement[bool]:
+    """Return the condition that a column of exact texts has one of many values.
+
+    They travel as one parameter: `in_` writes the statement anew for each, which costs more than the answer.
+    """
+    stored = [escape(value) for value in values]
+    if session.get_bind().dialect.name == "sqlite":
+        each = sa.func.json_each(_to_json(stored)).table_valued(sa.column("value", sa.Text))
+        return column.in_(sa.select(sa.type_coerce(each.c.value, ExactText)))
+    return column == sa.any_(sa.cast(sa.literal(stored, sa.ARRAY(sa.Text)), sa.ARRAY(sa.Text)))
 
 
 def _copy(connection: sa.Connection, statement: str, rows: Iterable[Sequence[Any]]) -> None:

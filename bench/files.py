@@ -1,10 +1,14 @@
 """Import and export of many rows: rows a second, memory, and how soon the first byte of a file comes."""
 
 import csv
+import http.client
 import statistics
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -13,11 +17,29 @@ from bench import report
 
 ROWS, QUICK_ROWS = 1_000_000, 50_000
 REPEATS = 3
+SERVER = """
+import socket, sys, uvicorn
+from pathlib import Path
+from app.config import Settings
+from app.db import Database
+from app.web.app import create_app
+settings = Settings(
+    _env_file=None, home=Path(sys.argv[1]), database_url=sys.argv[2], log_level="ERROR", local_access="open"
+)
+listening = socket.socket()
+listening.bind(("127.0.0.1", 0))
+listening.listen()
+app = create_app(settings, Database(settings.url))
+print(listening.getsockname()[1], flush=True)
+uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False)).run(sockets=[listening])
+"""
 WORDS = (
     (Path(__file__).parent.parent / "app/samples/support_requests.csv").read_text(encoding="utf-8").split()
 )
 LABELS = [f"class {number:02d}" for number in range(20)]
 """Whole processes are measured: each figure is the median of three, each in a home of its own."""
+
+SERVE_SECONDS = 120.0
 
 STEP = """
 import resource, sys, time
@@ -36,13 +58,6 @@ started = time.perf_counter()
 if what == "import":
     columns = Columns(text="text", label="label", id="id")
     import_file(here, Path(file), Wanted(columns=columns), dataset="bench")
-elif what == "stream":
-    first = 0.0
-    with here.database.read(snapshot=True) as session:
-        dataset = datasets.get_by_name(session, "bench")
-        for block in exports.stream(session, dataset, ExportChoices(format="chat-jsonl")):
-            first = first or time.perf_counter() - started
-    print(first)
 else:
     with here.database.write() as session:
         dataset = datasets.get_by_name(session, "bench")
@@ -63,7 +78,8 @@ def main() -> None:
         make_file(file, rows)
         for repeat in range(repeats):
             for what, results in measured.items():
-                results.append(run(what, Path(folder) / f"home{repeat}", file))
+                home = Path(folder) / f"home{repeat}"
+                results.append(download(home) if what == "stream" else run(what, home, file))
     report.write(
         "files",
         chosen,
@@ -108,8 +124,42 @@ def run(what: str, home: Path, file: Path) -> Measured:
     """Do one step in a process of its own."""
     command = [sys.executable, "-c", STEP, what, str(home), str(file)]
     done = subprocess.run(command, cwd=report.ROOT, capture_output=True, text=True, check=True)
-    *said, seconds, peak = done.stdout.split()
-    return Measured(float(seconds), float(peak), float(said[-1]) if what == "stream" else 0.0)
+    *_, seconds, peak = done.stdout.split()
+    return Measured(float(seconds), float(peak))
+
+
+def download(home: Path) -> Measured:
+    """Fetch the same export from a server, as a browser does; the memory is the server's."""
+    with serving(home) as (port, pid):
+        asking = http.client.HTTPConnection("127.0.0.1", port, timeout=SERVE_SECONDS)
+        started = time.perf_counter()
+        asking.request("GET", "/datasets/1/export/file?format=chat-jsonl")
+        answer = asking.getresponse()
+        if answer.status != http.HTTPStatus.OK or not answer.read(1):
+            sys.exit(f"the export was answered with {answer.status}: {answer.read(500)!r}")
+        first = time.perf_counter() - started
+        while answer.read(2**20):
+            pass
+        seconds = time.perf_counter() - started
+        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+        asking.close()
+    peak = next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]
+    return Measured(seconds, int(peak) / 1024, first)
+
+
+@contextmanager
+def serving(home: Path) -> Iterator[tuple[int, int]]:
+    """Run a web process over a home; yield its port and its number."""
+    command = [sys.executable, "-c", SERVER, str(home), ""]
+    server = subprocess.Popen(command, cwd=report.ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        said = server.stdout.readline() if server.stdout else ""
+        if not said:
+            sys.exit("the server did not start")
+        yield int(said), server.pid
+    finally:
+        server.terminate()
+        server.wait(timeout=SERVE_SECONDS)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from app.services import autofix, batches
 from app.services.autofix import Rule, RuleKind
 from app.services.queue_filter import QueueFilter
 from bench import report
+from bench.files import SERVER
 from bench.web_rows import WORD_HAN, build
 from tests import chromium
 from tests import postgres as pg
@@ -33,22 +34,6 @@ from tests import postgres as pg
 ROWS, QUICK_ROWS, PAINT_ROWS = 1_000_000, 50_000, 10_000
 FIXED = 100_000
 TIMES, QUICK_TIMES = 300, 60
-SERVER = """
-import socket, sys, uvicorn
-from app.config import Settings
-from app.db import Database
-from app.web.app import create_app
-from pathlib import Path
-settings = Settings(
-    _env_file=None, home=Path(sys.argv[1]), database_url=sys.argv[2], log_level="ERROR", local_access="open"
-)
-listening = socket.socket()
-listening.bind(("127.0.0.1", 0))
-listening.listen()
-app = create_app(settings, Database(settings.url))
-print(listening.getsockname()[1], flush=True)
-uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False)).run(sockets=[listening])
-"""
 PAINTED = """
 () => new Promise((resolve) => {
   const before = document.getElementById("resolver").dataset.row;

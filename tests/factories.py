@@ -103,7 +103,8 @@ def _examples(
     session.flush()
     search.add(session, [(example.id, example.text) for example in made])
     names = sorted({name for row in rows for name in row.metadata})
-    metadata.add(session, dataset.id, names, [(example.id, example.details) for example in made])
+    columns = metadata.columns(session, dataset.id, names)
+    metadata.add(session, columns, [(example.id, example.details) for example in made])
     return made
 
 

@@ -23,6 +23,9 @@ FILE_LINES = 400
 FUNCTION_LINES = 60
 SQLALCHEMY_IN_ROUTES = {"sqlalchemy.orm.Session"}
 
+# One process reads all files, once: two would take twice as long.
+pytestmark = pytest.mark.xdist_group("architecture")
+
 
 def python_files(*folders: str) -> list[Path]:
     found = [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
@@ -39,8 +42,8 @@ def app_files(*, but: set[str]) -> list[Path]:
 
 
 @cache
-def tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
 
 
 def where(path: Path, node: ast.expr | ast.stmt) -> str:
@@ -49,7 +52,7 @@ def where(path: Path, node: ast.expr | ast.stmt) -> str:
 
 def calls(path: Path) -> Iterator[tuple[ast.Call, str]]:
     """Yield each call with the last part of what is called."""
-    for node in ast.walk(tree(path)):
+    for node in nodes(path):
         if isinstance(node, ast.Call):
             if isinstance(node.func, ast.Attribute):
                 yield node, node.func.attr
@@ -59,7 +62,7 @@ def calls(path: Path) -> Iterator[tuple[ast.Call, str]]:
 
 def imported(path: Path) -> Iterator[tuple[ast.stmt, str]]:
     """Yield each imported name in full, as `os.environ`."""
-    for node in ast.walk(tree(path)):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             yield from ((node, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -68,7 +71,7 @@ def imported(path: Path) -> Iterator[tuple[ast.stmt, str]]:
 
 def uses_of(path: Path, module: str, name: str) -> Iterator[str]:
     """Yield where `module.name` is used or imported."""
-    for node in ast.walk(tree(path)):
+    for node in nodes(path):
         if (
             isinstance(node, ast.Attribute)
             and node.attr == name
@@ -100,7 +103,7 @@ def test_functions_are_short() -> None:
     long = {
         f"{where(path, node)} {node.name}": length(node)
         for path in [*python_files("app", "tests", "bench", "docs"), ROOT / "migrations" / "env.py"]
-        for node in ast.walk(tree(path))
+        for node in nodes(path)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and length(node) > FUNCTION_LINES
     }
     assert long == {}

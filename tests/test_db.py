@@ -5,13 +5,23 @@ import threading
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import HealthCheck, given
+from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from app.actor import Role
-from app.db import Database, ExactText, JsonText, UtcDateTime, escape, insert_rows, now, unescape
+from app.db import (
+    Database,
+    ExactText,
+    JsonText,
+    UtcDateTime,
+    escape,
+    insert_rows,
+    is_one_of,
+    now,
+    unescape,
+)
 from app.errors import Conflict
 from app.models.people import Token, User
 
@@ -239,3 +249,18 @@ def test_connections_that_postgres_has_ended_are_replaced(pg_url: str) -> None:
     assert failed <= 1
     database.close()
     other.close()
+
+
+@many
+@given(texts=st.lists(any_text, max_size=5), wanted=st.lists(any_text, max_size=5))
+@example(texts=["plain", "\U0001f600", "\x00", "\x10", "\ud83d", 'a "quote"', ""], wanted=[])
+def test_many_values_are_asked_for_at_once(trial: Database, texts: list[str], wanted: list[str]) -> None:
+    asked = {*wanted, *texts[::2]}
+    with trial.write() as session:
+        session.execute(sa.delete(Kept))
+        insert_rows(session, Kept.__table__, ("text",), [(text,) for text in texts])
+    with trial.read() as session:
+        found = session.scalars(
+            sa.select(Kept.text).where(is_one_of(session, Kept.text, asked)).order_by(Kept.id)
+        ).all()
+    assert found == [text for text in texts if text in asked]

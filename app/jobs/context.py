@@ -105,5 +105,7 @@ def is_current(context: Context) -> bool:
 
 
 def current() -> Context:
-    """Return the context of this worker."""
+    """Return the context of this worker; once it has stopped, what asks for it ends: another goes on."""
+    if not _current:
+        raise SystemExit
     return _current[0]

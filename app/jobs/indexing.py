@@ -4,7 +4,7 @@ import time
 
 from dbos import DBOS
 
-from app.jobs.context import current
+from app.jobs.context import current, is_current
 from app.queue import Job
 from app.services import word_index
 
@@ -15,6 +15,8 @@ def add_words(import_id: int) -> None:
     context = current()
     more = True
     while more:
+        if not is_current(context):
+            raise SystemExit  # the worker is stopping: another goes on
         began = time.monotonic()
         with context.database.write() as session:
             more = word_index.add_chunk(session, import_id)

@@ -239,46 +239,36 @@ def _save(
     worst_first = np.lexsort((facts.example_ids, rank_keys, facts.is_train))
     for start in range(0, len(worst_first), CHUNK):
         rows = worst_first[start : start + CHUNK]
-        values = _values(facts, found, rows, rank_keys[rows], label_ids)
+        columns = _columns(facts, found, rows, rank_keys[rows], label_ids)
         with context.database.write() as session:
-            scoring.save_scores(session, run, values)
+            scoring.save_scores(session, run, columns)
         report("save", start + len(rows), len(worst_first))
         context.pause()
 
 
-def _values(
+def _columns(
     facts: Facts,
     found: "DatasetScores",
     rows: npt.NDArray[np.intp],
     rank_keys: npt.NDArray[np.float64],
     label_ids: list[int],
-) -> list[dict[str, Any]]:
-    columns = (
-        facts.example_ids[rows], facts.label_ids[rows], facts.is_train[rows], rank_keys,
-        np.asarray(label_ids)[found.suggested[rows]], found.suggested_confidence[rows].astype(float),
-        found.is_issue[rows], found.is_recommended[rows], found.rank[rows],
-    )  # fmt: skip
-    listed = zip(*(column.tolist() for column in columns), rows.tolist(), pack_rows(found.pred_probs[rows]),
-                 strict=True)  # fmt: skip
-    return [
-        {
-            "example_id": example_id,
-            "self_confidence": rank_key if given else None,
-            "rank_key": rank_key,
-            "suggested_label_id": suggested,
-            "suggested_confidence": confidence,
-            "is_issue": is_issue,
-            "is_recommended": is_recommended,
-            "issue_rank": rank or None,
-            "kinds": 0,
-            "pred_probs": blob,
-            "split": Split.TRAIN if is_train else Split.TEST,
-            "given_label_id": given or None,
-            "state": facts.states[row],
-        }
-        for example_id, given, is_train, rank_key, suggested, confidence, is_issue, is_recommended, rank,
-            row, blob in listed
-    ]  # fmt: skip
+) -> dict[str, list[Any]]:
+    given, keys = facts.label_ids[rows].tolist(), rank_keys.tolist()
+    return {
+        "example_id": facts.example_ids[rows].tolist(),
+        "self_confidence": [key if label else None for key, label in zip(keys, given, strict=True)],
+        "rank_key": keys,
+        "suggested_label_id": np.asarray(label_ids)[found.suggested[rows]].tolist(),
+        "suggested_confidence": found.suggested_confidence[rows].tolist(),
+        "is_issue": found.is_issue[rows].tolist(),
+        "is_recommended": found.is_recommended[rows].tolist(),
+        "issue_rank": [rank or None for rank in found.rank[rows].tolist()],
+        "kinds": [0] * len(rows),
+        "pred_probs": pack_rows(found.pred_probs[rows]),
+        "split": [Split.TRAIN if is_train else Split.TEST for is_train in facts.is_train[rows].tolist()],
+        "given_label_id": [label or None for label in given],
+        "state": [facts.states[row] for row in rows.tolist()],
+    }
 
 
 def _with_label_ids(report: dict[str, Any], label_ids: list[int]) -> dict[str, Any]:

@@ -47,10 +47,15 @@ def value_of(value: Any) -> str:
     return (to_text(value) or "")[:MAX_VALUE_CHARS]
 
 
-def add(session: Session, dataset_id: int, names: Sequence[str], rows: _Details) -> None:
-    """Keep the values of new rows; columns of these names are made where they are new."""
+def columns(session: Session, dataset_id: int, names: Sequence[str]) -> list[MetadataColumn]:
+    """Return the columns that rows can be filtered by; those of these names are made where they are new."""
     _make(session, dataset_id, names)
-    _save(session, _columns(session, dataset_id), rows)
+    return _columns(session, dataset_id)
+
+
+def add(session: Session, columns: Sequence[MetadataColumn], rows: _Details) -> None:
+    """Keep the values that new rows have in some columns."""
+    _save(session, columns, rows)
 
 
 def renew(session: Session, dataset_id: int, rows: _Details) -> None:

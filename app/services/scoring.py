@@ -1,6 +1,6 @@
 """Scoring runs: asking for one, reading its rows, storing and publishing its scores."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from app import events, queue
 from app.actor import Actor, Role
-from app.db import insert_rows
+from app.db import insert_columns
 from app.errors import Conflict, InvalidInput
 from app.languages import _
 from app.models.columns import OPEN_STATES, RunState, Split
@@ -25,11 +25,6 @@ CHUNK = 5000
 CLEARED = 1000
 DECIDED = (ExampleState.KEPT, ExampleState.ACCEPTED, ExampleState.OVERRIDDEN)
 """States in which a person has found a label right, so that the next run learns from it."""
-SCORED = (
-    "example_id", "self_confidence", "rank_key", "suggested_label_id", "suggested_confidence", "is_issue",
-    "is_recommended", "issue_rank", "kinds", "pred_probs", "given_label_id", "split", "state",
-)  # fmt: skip
-"""Columns that a run stores for each row, besides its own id and what follows from the state."""
 
 
 @dataclass(frozen=True)
@@ -228,15 +223,17 @@ def clear_scores(session: Session, run: ScoringRun, *, limit: int = CLEARED) -> 
     return len(doomed)
 
 
-def save_scores(session: Session, run: ScoringRun, rows: Sequence[dict[str, Any]]) -> None:
+def save_scores(session: Session, run: ScoringRun, columns: Mapping[str, Sequence[Any]]) -> None:
     """Store some scores, out of sight until the run is published.
 
-    Each row has the columns of a score but `run_id` and `is_open`; its state is the one that the run has
-    read; what people decide since is repeated when the run is published.
+    `columns` are equally long, and those of a score but `run_id` and `is_open`; the state is the one that the
+    run has read; what people decide since is repeated when the run is published.
     """
     runs.guard(session, run)
-    values = [(run.id, row["state"] is ExampleState.OPEN, *map(row.__getitem__, SCORED)) for row in rows]
-    insert_rows(session, Score.__table__, ("run_id", "is_open", *SCORED), values)
+    is_open = [state is ExampleState.OPEN for state in columns["state"]]
+    insert_columns(
+        session, Score.__table__, {"run_id": [run.id] * len(is_open), "is_open": is_open, **columns}
+    )
 
 
 def publish(session: Session, run: ScoringRun, report: dict[str, Any], *, actor: Actor) -> bool:

@@ -14,11 +14,9 @@ from app.languages import _
 from app.services.search_words import Term, prepared, terms_of, tsvector
 
 MAX_SEARCH_CHARS = 200
-_SQLITE_ADD = sa.text("INSERT INTO search_words (rowid, words) VALUES (:id, :words)")
+_SQLITE_ADD = "INSERT INTO search_words (rowid, words) VALUES (?, ?)"
 # Of two that index a row at once, an update and whoever makes the index later, one is enough.
-_POSTGRES_ADD = sa.text(
-    "INSERT INTO search_words VALUES (:id, CAST(:words AS tsvector)) ON CONFLICT DO NOTHING"
-)
+_POSTGRES_ADD = "INSERT INTO search_words VALUES (%s, CAST(%s AS tsvector)) ON CONFLICT DO NOTHING"
 _SQLITE_KNOWN = sa.text("SELECT id FROM search_words_content WHERE id BETWEEN :first AND :last")
 _POSTGRES_KNOWN = sa.text("SELECT example_id FROM search_words WHERE example_id BETWEEN :first AND :last")
 _SQLITE_FORGET = sa.text("DELETE FROM search_words WHERE rowid = :id")
@@ -29,9 +27,9 @@ def add(session: Session, texts: Iterable[tuple[int, str]]) -> None:
     """Index the texts of new rows, given with the rows' numbers."""
     is_sqlite = _is_sqlite(session)
     words = prepared if is_sqlite else tsvector
-    rows = [{"id": example_id, "words": words(text)} for example_id, text in texts]
+    rows = [(example_id, words(text)) for example_id, text in texts]
     if rows:
-        session.connection().execute(_SQLITE_ADD if is_sqlite else _POSTGRES_ADD, rows)
+        session.connection().exec_driver_sql(_SQLITE_ADD if is_sqlite else _POSTGRES_ADD, rows)
 
 
 def renew(session: Session, texts: Iterable[tuple[int, str]]) -> None:

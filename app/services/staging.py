@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.db import insert_rows
+from app.db import insert_rows, is_one_of
 from app.errors import InvalidInput
 from app.files.building import too_many_labels
 from app.files.decided import DECIDED
@@ -172,10 +172,8 @@ class _Chunk:
         self.new = kept
 
     def _by_id(self) -> dict[str, Example]:
-        wanted = [self.external_id(item) for item in self.rows]
-        found = self.session.scalars(
-            sa.select(Example).where(Example.dataset_id == self.dataset.id, Example.external_id.in_(wanted))
-        )
+        wanted = is_one_of(self.session, Example.external_id, map(self.external_id, self.rows))
+        found = self.session.scalars(sa.select(Example).where(Example.dataset_id == self.dataset.id, wanted))
         return {example.external_id: example for example in found}
 
     def _by_hash(self) -> dict[tuple[Split, bytes], list[Example]]:
@@ -205,7 +203,8 @@ class _Chunk:
         """Write what `match` has found; `classes` says what merged labels are called today."""
         taken = self._by_id() if self.import_.update and not self.import_.columns.get("id") else {}
         if self.new:
-            values = [self._values(item, labels, classes, taken) for item in self.new]
+            of_all = (self.dataset.id, self.import_.seq, self.import_.split)
+            values = [self._values(item, labels, classes, taken, of_all) for item in self.new]
             _add_examples(self.session, self.import_, values, bounds)
         if self.matches:
             self.session.execute(
@@ -222,16 +221,18 @@ class _Chunk:
         labels: dict[str, int],
         classes: dict[int, int],
         taken: dict[str, Example],
+        of_all: tuple[int, int, Split],  # read once: a column of a mapped object costs more than it looks
     ) -> tuple[Any, ...]:
         row = item.row
+        dataset_id, seq, split = of_all
         source_id = labels[row.label] if row.label is not None else None
         label_id = classes.get(source_id, source_id) if source_id is not None else None
         external_id = self.external_id(item)
         if external_id in taken:
             # An inserted line shifts the numbers of all that follow; ids of examples never change.
-            external_id = f"{external_id}:{self.import_.seq}"
+            external_id = f"{external_id}:{seq}"
         return (
-            self.dataset.id, external_id, self.import_.seq, item.number, self.split(item), row.text,
+            dataset_id, external_id, seq, item.number, Split(row.split) if row.split else split, row.text,
             text_hash(row.text), source_id, label_id, label_id, row.metadata, row.context,
         )  # fmt: skip
 
@@ -263,22 +264,21 @@ def _add_examples(session: Session, import_: Import, values: list[tuple[Any, ...
     of_import = (Example.dataset_id == import_.dataset_id, Example.import_seq == import_.seq)
     last = session.scalar(sa.select(Example.id).where(*of_import).order_by(Example.id.desc()).limit(1))
     insert_rows(session, Example.__table__, STORED, values)
+    filterable = metadata.columns(session, import_.dataset_id or 0, import_.columns.get("filterable", ()))
+    has_words = import_.rows_new < bounds.indexed_rows
+    if not has_words:
+        import_.words_id = import_.words_id if import_.words_left else last or 0
+        import_.words_left += len(values)
+    if not has_words and not filterable:
+        return
     added = session.execute(
         sa.select(Example.id, Example.external_id).where(*of_import, Example.id > (last or 0))
     )
     id_of = {external_id: example_id for example_id, external_id in added}
     ids, texts, details = ([row[STORED.index(name)] for row in values] for name in FOUND_BY)
-    if import_.rows_new < bounds.indexed_rows:
+    if has_words:
         search.add(session, ((id_of[one], text) for one, text in zip(ids, texts, strict=True)))
-    else:
-        import_.words_id = import_.words_id if import_.words_left else last or 0
-        import_.words_left += len(values)
-    metadata.add(
-        session,
-        import_.dataset_id or 0,
-        import_.columns.get("filterable", ()),
-        [(id_of[one], some) for one, some in zip(ids, details, strict=True)],
-    )
+    metadata.add(session, filterable, [(id_of[one], some) for one, some in zip(ids, details, strict=True)])
 
 
 def _was(example: Example, name: str) -> Any:

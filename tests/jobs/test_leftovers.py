@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from app.config import Settings
 from app.db import Database, now
 from app.errors import Conflict
+from app.jobs import context
 from app.jobs.context import Context
 from app.jobs.tending import discard_leftovers
 from app.models import Import
@@ -50,3 +51,12 @@ def test_old_drafts_and_nameless_files_go(any_settings: Settings, any_database: 
 def test_no_upload_was_ever_made(settings: Settings, database: Database) -> None:
     discard_leftovers(Context(settings, database))
     assert not settings.uploads.exists()
+
+
+def test_what_asks_for_its_worker_after_the_end_ends_too(settings: Settings, database: Database) -> None:
+    here = Context(settings, database)
+    context.enter(here)
+    assert context.current() is here
+    context.leave()
+    with pytest.raises(SystemExit):  # no failure, after which the job queue would try again or give up
+        context.current()

@@ -24,13 +24,13 @@ def tool(name: str, folder: Path) -> str | None:
 
 def needed() -> tuple[str, Path]:
     """Return the program and the description, or skip the test."""
-    program = tool("prism", ROOT / ".venv/contract/prism/node_modules/.bin")
-    if program is None:
-        pytest.skip("no Prism: `tests/install_contract_tools.sh` installs it where npm can")
     if not SPEC.is_file():
         pytest.skip(
             "SETRIGHT_OPENAI_SPEC names no file: it is openapi.json of github.com/openai/openai-openapi"
         )
+    program = tool("prism", ROOT / ".venv/contract/prism/node_modules/.bin")
+    if program is None:
+        pytest.skip("no Prism: `tests/install_contract_tools.sh` installs it where npm can")
     return program, SPEC
 
 

@@ -65,7 +65,7 @@ def save(database: Database, run: ScoringRun) -> None:
         for at, row in enumerate(rows, start=1)
     ]
     with database.write() as session:
-        scoring.save_scores(session, run, values)
+        scoring.save_scores(session, run, {name: [one[name] for one in values] for name in values[0]})
 
 
 def publish(database: Database, run: ScoringRun) -> bool:
@@ -120,7 +120,7 @@ def test_a_second_attempt_starts_from_nothing(any_database: Database, dataset_id
     save(any_database, old)
     new = begun(any_database, old.id)
     with any_database.write() as session, pytest.raises(runs.Overtaken):
-        scoring.save_scores(session, old, [])
+        scoring.save_scores(session, old, {"state": []})
     save(any_database, new)
     assert publish(any_database, new)
     with any_database.read() as session:
