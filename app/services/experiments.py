@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, undefer
 from app import events, queue
 from app.actor import Actor, Role
 from app.errors import Conflict, InvalidInput, NotFound, Unavailable
-from app.languages import _
+from app.languages import ENGLISH, _, speaking
 from app.models.columns import OPEN_STATES, RunState
 from app.models.datasets import Dataset
 from app.models.experiments import Experiment, Trial
@@ -255,12 +255,13 @@ def list_experiments(
 
 
 def report_file(session: Session, experiment: Experiment, ending: str) -> tuple[str, str]:
-    """Return the name and content of a report: Markdown for `md`, else JSON."""
-    facts = about(session, experiment)
-    if ending == "md":
-        return f"experiment-{experiment.id}.md", experiment_words.markdown(facts, experiment.results)
-    content = json.dumps(experiment_words.report(facts, experiment.results), indent=1)
-    return f"experiment-{experiment.id}.json", f"{content}\n"
+    """Return the name and content of a report: Markdown for `md`, else JSON; in English, to be shared."""
+    with speaking(ENGLISH):
+        facts = about(session, experiment)
+        if ending == "md":
+            return f"experiment-{experiment.id}.md", experiment_words.markdown(facts, experiment.results)
+        content = json.dumps(experiment_words.report(facts, experiment.results), indent=1)
+        return f"experiment-{experiment.id}.json", f"{content}\n"
 
 
 def read_material(session: Session, experiment: Experiment) -> Material:

@@ -123,6 +123,8 @@ def test_reports_can_be_shared(browser: Browser, dataset_id: int, database: Data
     number = make_experiment(database, dataset_id)
     there = f"/datasets/{dataset_id}/experiments/{number}"
     markdown = browser.client.get(f"{there}/report.md")
+    abroad = browser.client.get(f"{there}/report.md", headers={"Accept-Language": "zh-CN"})
+    assert abroad.text == markdown.text
     assert markdown.headers["content-disposition"] == f'attachment; filename="experiment-{number}.md"'
     assert f"# Experiment {number} on Requests" in markdown.text
     assert r"| order \| \<b\> |" in markdown.text
