@@ -229,7 +229,7 @@ def scoring_steps(phase: str) -> list[Step]:
 BATCH_KINDS = {
     BatchKind.AUTO_FIX: "Auto-fix",
     BatchKind.MERGE: N_("Merge"),
-    BatchKind.SPLIT: N_("Split"),
+    BatchKind.SPLIT: "Split",
     BatchKind.RESTORE: N_("Restore"),
     BatchKind.ADOPT: N_("Take over"),
 }
@@ -237,7 +237,8 @@ BATCH_KINDS = {
 
 def batch_title(batch: Batch) -> str:
     """Name a batch by what it does."""
-    return f"{_(BATCH_KINDS[batch.kind])} {batch.id}"
+    is_split = batch.kind is BatchKind.SPLIT  # the verb; elsewhere it is train or test
+    return f"{pgettext('verb', 'Split') if is_split else _(BATCH_KINDS[batch.kind])} {batch.id}"
 
 
 def batch_rule(batch: Batch) -> str:
