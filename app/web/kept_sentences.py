@@ -106,10 +106,10 @@ NOUNS = {
 }
 """What an event is about, before its number; `retold` finds the words of code as well."""
 WORDS = (
-    N_("train"), N_("test"), N_("all"), N_("keep"), N_("accept"), N_("override"), N_("exclude"), N_("needs review"),
-    N_("undo"), N_("relabel"), N_("restore"), N_("yes"), N_("no"), N_("original"), N_("corrected"),
-    N_("dropped"), N_("text"), N_("id"), N_("split"), N_("given label"), N_("metadata"), N_("filter"),
-    N_("annotator"),
+    N_("train"), N_("test"), N_("all"), N_("keep"), N_("accept"), N_("override"), N_("exclude"),
+    N_("needs review"), N_("undo"), N_("relabel"), N_("restore"), N_("yes"), N_("no"), N_("original"),
+    N_("corrected"), N_("dropped"), N_("text"), N_("id"), N_("split"), N_("given label"), N_("metadata"),
+    N_("filter"), N_("annotator"),
     N_("Review"), N_("Batch"), N_("Import"), N_("Export"), N_("Fine tune"), N_("Dataset"), N_("Scoring"),
     N_("Lease"), N_("Assignment"), N_("Second opinion"), N_("Learning"), N_("Label"), N_("Version"),
     N_("Experiment"), N_("Test split"), N_("Model test"), N_("Provider"), N_("Training file"),
