@@ -129,9 +129,11 @@ def run(what: str, home: Path, file: Path) -> Measured:
 
 
 def download(home: Path) -> Measured:
-    """Fetch the same export from a server, as a browser does; the memory is the server's."""
+    """Fetch the same export from a server, from the page it is asked for on; the memory is the server's."""
     with serving(home) as (port, pid):
         asking = http.client.HTTPConnection("127.0.0.1", port, timeout=SERVE_SECONDS)
+        asking.request("GET", "/datasets/1/export")
+        asking.getresponse().read()
         started = time.perf_counter()
         asking.request("GET", "/datasets/1/export/file?format=chat-jsonl")
         answer = asking.getresponse()
