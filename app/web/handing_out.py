@@ -44,7 +44,7 @@ def open_first(
         base = shared(session, dataset, wanted, place, settings, actor=actor)
         opened = resolver(session, row, settings, base, actor=actor)
         there = address(request, base, dataset, row)
-        response = after_write(request, "review/_resolver.html", to=there, **base, **opened)
+        response = after_write(request, "review/_resolver.html", to=there, flash=None, **base, **opened)
     response.headers["HX-Replace-Url"] = there
     return response
 
@@ -73,7 +73,7 @@ def take_next(
         base = shared(session, dataset, wanted, place_of(place, following), settings, actor=actor)
         opened = resolver(session, following, settings, base, actor=actor)
         there = address(request, base, dataset, following)
-        return after_write(request, "review/_resolver.html", to=there, **base, **opened)
+        return after_write(request, "review/_resolver.html", to=there, flash=None, **base, **opened)
 
 
 @router.post("/{example_id:int}/lease", name="handing_out.take")
@@ -93,6 +93,7 @@ def take(
         request,
         "review/_lease.html",
         to=there,
+        flash=None,
         dataset=dataset,
         holder=None,
         is_mine=True,

@@ -41,18 +41,21 @@ def html(request: Request, template: str, *, status_code: int = 200, **values: A
 
 
 def after_write(
-    request: Request, first: str, *others: str, to: str, flash: str = "", **values: Any
+    request: Request, first: str, *others: str, to: str, flash: str | None = "", **values: Any
 ) -> Response:
     """Answer a change: htmx gets partials, a browser without scripts is sent to `to`.
+
+    A page that asks by itself gets no `flash` (None): what it said to its reader stays.
 
     `others` replace the elements with their ids wherever they stand; at most three with the flash.
     """
     if not is_fragment(request):
-        return _redirect(request, to, flash)
+        return _redirect(request, to, flash or "")
     parts = [_render(request, first, flash="", **values)]
     parts += [_out_of_band(_render(request, other, flash="", **values)) for other in others]
-    # A live region is announced when its content changes, not when it is replaced.
-    parts.append(_out_of_band(_render(request, "_flash.html", flash=flash, **values), "innerHTML"))
+    if flash is not None:
+        # A live region is announced when its content changes, not when it is replaced.
+        parts.append(_out_of_band(_render(request, "_flash.html", flash=flash, **values), "innerHTML"))
     if len(parts) - 1 > MOST_OUT_OF_BAND:
         raise ValueError("More than three parts out of band: swap a larger partial instead.")
     return Response("\n".join(parts), media_type="text/html")

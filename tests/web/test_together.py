@@ -72,7 +72,9 @@ def test_a_row_that_somebody_has_open_is_shown_and_not_decided(
     assert "The row is free again." in after.text
     free = ben.open(f"/datasets/{dataset_id}/review/{number}")
     script = {"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}
-    assert ben.client.post(free.form(f"/{number}/lease").action, headers=script).status_code == 200
+    taken = ben.client.post(free.form(f"/{number}/lease").action, headers=script | {"HX-Request": "true"})
+    assert taken.status_code == 200
+    assert 'id="flash"' not in taken.text, "what was said to the reader goes away"
     refused = ann.client.post(
         f"/datasets/{dataset_id}/review/{number}", data={"verdict": "keep", "version": "1"}
     )
