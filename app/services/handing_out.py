@@ -74,15 +74,13 @@ def hand_out(
     )
 
 
-def look_for(
-    session: Session, dataset_id: int, find: Find, *, but: Collection[int], minutes: float, actor: Actor
-) -> Found:
+def look_for(session: Session, dataset_id: int, find: Find, *, minutes: float, actor: Actor) -> Found:
     """Find a row that nobody else has, to be taken by `leases.take_found` in a transaction of its own."""
     dataset = datasets.get(session, dataset_id)
     actor.require(Role.ANNOTATOR, dataset)
     is_shared = leases.are_needed(session, minutes=minutes, actor=actor)
     held = leases.held_by_others(session, dataset_id, actor=actor) if is_shared else {}
-    row = find(session, dataset, {*but, *held})
+    row = find(session, dataset, held)
     return Found(dataset, row, is_to_take=is_shared and row is not None)
 
 

@@ -1,6 +1,7 @@
 """Exports: choosing a format, seeing the first lines and what is wrong with them, getting the file."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -30,11 +31,14 @@ from app.web.deps import (
     ReadSession,
     WriteSession,
 )
+from app.web.monitoring import Requests
 from app.web.render import go_to, html, target, url
 
 router = APIRouter()
 
 SHOWN_FAULTS = 30
+MOST_REST_SECONDS, LOOK_SECONDS = 0.2, 0.005
+"""How long the writing of a file rests at most after each block, and how often it looks."""
 
 
 class ExportForm(BaseModel):
@@ -154,6 +158,7 @@ def request_export(
 
 @router.get("/datasets/{dataset_id:int}/export/file", name="exports.stream")
 def stream(
+    request: Request,
     dataset_id: Id,
     session: ReadSession,
     database: CurrentDatabase,
@@ -166,7 +171,7 @@ def stream(
     exports.require_streamable(session, dataset, choices, actor=actor)
     name = f"{_plain(dataset.name)}-{choices.variant}-{choices.split}{extension(choices.format)}"
     return StreamingResponse(
-        _stream(database, dataset_id, choices),
+        giving_way(_stream(database, dataset_id, choices), request.app.state.requests),
         media_type=media_type(choices.format),
         headers={"Content-Disposition": f'attachment; filename="{_ascii(name)}"'},
     )
@@ -175,6 +180,15 @@ def stream(
 def _stream(database: Database, dataset_id: int, choices: ExportChoices) -> Iterator[bytes]:
     with database.read(snapshot=True) as session:
         yield from exports.stream(session, datasets.get(session, dataset_id), choices)
+
+
+def giving_way(blocks: Iterator[bytes], requests: Requests) -> Iterator[bytes]:
+    """Rest after a block while others wait for an answer: one process computes one thing at a time."""
+    for block in blocks:
+        yield block
+        ends = time.monotonic() + MOST_REST_SECONDS
+        while requests.waiting and time.monotonic() < ends:
+            time.sleep(LOOK_SECONDS)
 
 
 @router.get("/exports/{export_id:int}", name="exports.show")

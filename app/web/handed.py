@@ -2,7 +2,7 @@
 
 from app.actor import Actor
 from app.db import Database
-from app.services import handing_out, leases
+from app.services import datasets, handing_out, leases
 from app.services.handing_out import Find
 from app.services.queue_rows import QueueRow
 
@@ -12,17 +12,15 @@ def handed_out(
 ) -> QueueRow | None:
     """Return a row that is the actor's for some minutes.
 
-    Somebody else may take it, or change it, before it is taken: then it is looked for again. What was written
-    before stays written; where everybody snatches rows away, the answer is that there is none just now.
+    Where many people ask at once, what was found is gone before it can be taken: who was too late once looks
+    and takes in one transaction.
     """
-    lost: set[int] = set()
-    for _ in range(leases.MOST_TRIES):
-        with database.read() as session:
-            found = handing_out.look_for(session, dataset_id, find, but=lost, minutes=minutes, actor=actor)
-        if found.row is None or not found.is_to_take:
+    with database.read() as session:
+        found = handing_out.look_for(session, dataset_id, find, minutes=minutes, actor=actor)
+    if found.row is None or not found.is_to_take:
+        return found.row
+    with database.write() as session:
+        if leases.take_found(session, found.dataset, found.row, minutes=minutes, actor=actor):
             return found.row
-        with database.write() as session:
-            if leases.take_found(session, found.dataset, found.row, minutes=minutes, actor=actor):
-                return found.row
-        lost.add(found.row.example.id)
-    return None
+        dataset = datasets.get(session, dataset_id)
+        return handing_out.hand_out(session, dataset, find, minutes=minutes, actor=actor)

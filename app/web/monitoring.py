@@ -80,6 +80,8 @@ class Requests:
             buckets=SECONDS,
             registry=self.registry,
         )
+        self.waiting = 0
+        """How many wait for the first byte of their answer now."""
 
 
 class Standing(Collector):
@@ -122,14 +124,21 @@ class Measured:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        started = time.perf_counter()
+        started, is_waiting = time.perf_counter(), True
+        self.requests.waiting += 1
 
         async def noting(message: Message) -> None:
+            nonlocal is_waiting
             if message["type"] == "http.response.start":
                 self._note(scope, message["status"], time.perf_counter() - started)
+                self.requests.waiting -= is_waiting
+                is_waiting = False
             await send(message)
 
-        await self.app(scope, receive, noting)
+        try:
+            await self.app(scope, receive, noting)
+        finally:
+            self.requests.waiting -= is_waiting
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
         address, method = _address(scope), _method(scope)

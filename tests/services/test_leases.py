@@ -209,7 +209,7 @@ def test_a_row_found_earlier_is_taken_only_as_it_was_found(
     def found(actor: Actor) -> handing_out.Found:
         find = handing_out.first_row(ISSUES, cursor=None, order=None)
         with any_database.read() as session:
-            return handing_out.look_for(session, dataset_id, find, but=(), minutes=5, actor=actor)
+            return handing_out.look_for(session, dataset_id, find, minutes=5, actor=actor)
 
     def take(one: handing_out.Found, actor: Actor) -> bool:
         assert one.row is not None
