@@ -29,7 +29,7 @@ MORE = (
     "/datasets/{dataset}/review?preset=resolved",
 )
 """States of a page that the list of routes does not ask for."""
-LEAST_PAGES = 50
+LEAST_PAGES = 45
 ENDLESS = frozenset({"live.stream"})
 RUN = """(rules) => axe.run(document, { resultTypes: ["violations"], ...rules })
   .then((found) => found.violations
