@@ -26,10 +26,13 @@ from app.models import Batch, Dataset, Example, Label, Score, ScoringRun
 from app.models.columns import RunState, Split
 from app.models.examples import ExampleState, text_hash
 from app.models.review import Verdict
-from app.services import autofix, batches, decisions, runs, scoring
-from app.services.autofix import Rule, RuleKind
-from app.services.counting import Standing, Sums
-from app.services.queue_filter import QueueFilter
+from app.services.bounding import autofix, batches
+from app.services.bounding.autofix import Rule, RuleKind
+from app.services.finding import scoring
+from app.services.operation import runs
+from app.services.ranking.counting import Standing, Sums
+from app.services.ranking.queue_filter import QueueFilter
+from app.services.reviewing import decisions
 from bench import report
 
 ROWS, QUICK_ROWS = 1_000_000, 20_000

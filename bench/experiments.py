@@ -26,9 +26,13 @@ from app.models.datasets import Dataset
 from app.models.examples import ExampleState
 from app.models.experiments import Experiment
 from app.models.review import Verdict
-from app.services import datasets, decisions, experiments, review, scoring, versions
-from app.services.queue_filter import Preset, QueueFilter
-from app.services.queue_rows import QueueRow
+from app.services import datasets
+from app.services.finding import scoring
+from app.services.proving import experiments
+from app.services.ranking.queue_filter import Preset, QueueFilter
+from app.services.ranking.queue_rows import QueueRow
+from app.services.reviewing import decisions, review
+from app.services.versioning import versions
 from bench import report
 
 SETS = ("politeness", "vader_tweets", "noisy_agnews")

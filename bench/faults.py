@@ -22,7 +22,7 @@ from app.actor import Role
 from app.errors import AppError
 from app.models import Dataset, Decision, Example, Import, ScoringRun
 from app.models.columns import RunState
-from app.services.replay import replay
+from app.services.versioning.replay import replay
 from bench import report
 from bench.faults_postgres import Killable, killable
 from bench.load import DATASET, KEY, ROW, VERDICTS, VERSION, Client

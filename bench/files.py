@@ -49,8 +49,9 @@ from app.commands.files import Wanted, import_file
 from app.commands.session import Here, finish_job, open_database
 from app.config import Settings
 from app.files.rows import Columns
-from app.services import datasets, exports
-from app.services.exports import ExportChoices
+from app.services import datasets
+from app.services.tuning import exports
+from app.services.tuning.exports import ExportChoices
 what, home, file = sys.argv[1:]
 settings = Settings(home=Path(home), database_url="", log_level="ERROR")
 here = Here(settings, open_database(settings))

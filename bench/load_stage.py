@@ -17,7 +17,7 @@ from app.actor import LOCAL, Role
 from app.commands.session import Here
 from app.models import Import
 from app.models.people import SignInMethod
-from app.services import people, sessions
+from app.services.accounts import people, sessions
 from app.web.deps import COOKIE
 from bench.report import ROOT
 from bench.web import here_of

@@ -22,9 +22,9 @@ from app.config import Settings
 from app.db import Database
 from app.jobs import worker
 from app.models import Score
-from app.services import autofix, batches
-from app.services.autofix import Rule, RuleKind
-from app.services.queue_filter import QueueFilter
+from app.services.bounding import autofix, batches
+from app.services.bounding.autofix import Rule, RuleKind
+from app.services.ranking.queue_filter import QueueFilter
 from bench import report
 from bench.files import SERVER
 from bench.web_rows import WORD_HAN, build

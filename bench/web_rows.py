@@ -15,8 +15,8 @@ from app.models.columns import RunState, Split
 from app.models.examples import ExampleState, text_hash
 from app.science.neighbours import pack
 from app.science.probabilities import pack_rows
-from app.services.counting import Standing, Sums
-from app.services.search_words import prepared, tsvector
+from app.services.ranking.counting import Standing, Sums
+from app.services.ranking.search_words import prepared, tsvector
 from bench.files import WORDS
 
 CLASSES = 20

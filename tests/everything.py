@@ -29,7 +29,8 @@ from app.models import (
 from app.models.columns import RunState
 from app.models.exports import Variant
 from app.models.review import BatchKind
-from app.services import datasets, vault
+from app.services import datasets
+from app.services.operation import vault
 from tests import factories
 from tests.access_matrix import CSV, DRAFT, Needs
 

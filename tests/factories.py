@@ -19,8 +19,10 @@ from app.models.evidence import IssueKind
 from app.models.examples import ExampleState, text_hash
 from app.science.neighbours import pack, pack_ids
 from app.science.probabilities import pack_rows
-from app.services import findings, metadata, search
-from app.services.counting import Standing, Sums
+from app.services.finding import findings
+from app.services.importing import metadata
+from app.services.ranking import search
+from app.services.ranking.counting import Standing, Sums
 
 PASSWORD = "correct horse battery"
 

@@ -14,9 +14,11 @@ from app.db import Base, Database
 from app.errors import Unavailable
 from app.models.people import User
 from app.models.review import Batch, Verdict
-from app.services import autofix, batches, decisions, runs
-from app.services.autofix import Rule
-from app.services.queue_filter import QueueFilter
+from app.services.bounding import autofix, batches
+from app.services.bounding.autofix import Rule
+from app.services.operation import runs
+from app.services.ranking.queue_filter import QueueFilter
+from app.services.reviewing import decisions
 from tests.factories import make_dataset
 from tests.services.checking import check, example_of
 

@@ -5,7 +5,8 @@ from starlette.responses import Response
 from app.api.answers import Exact, Out, answer
 from app.api.deps import CurrentActor, router_of
 from app.errors import NotFound
-from app.services import annotators, datasets
+from app.services import datasets
+from app.services.finding import annotators
 from app.web.deps import Id, ReadSession
 
 router = router_of("annotators")

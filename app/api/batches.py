@@ -24,9 +24,11 @@ from app.api.deps import CurrentActor, in_dataset, router_of
 from app.api.rows import ExampleOut, FilterIn, rows_out
 from app.models.examples import ExampleState
 from app.models.review import BatchKind
-from app.services import autofix, batches, datasets, leftovers, runs
-from app.services.autofix import AutofixPreview, Rule, RuleKind
-from app.services.leftovers import LeftRow
+from app.services import datasets
+from app.services.bounding import autofix, batches, leftovers
+from app.services.bounding.autofix import AutofixPreview, Rule, RuleKind
+from app.services.bounding.leftovers import LeftRow
+from app.services.operation import runs
 from app.web.deps import Id, ReadSession, WriteSession
 
 router = router_of("batches")

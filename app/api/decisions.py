@@ -21,8 +21,9 @@ from app.db import Database
 from app.errors import InvalidInput
 from app.models.examples import ExampleState
 from app.models.review import Decision, Verdict
-from app.services import bulk_decisions, datasets, decisions, review
-from app.services.bulk_decisions import Wish
+from app.services import datasets
+from app.services.reviewing import bulk_decisions, decisions, review
+from app.services.reviewing.bulk_decisions import Wish
 from app.web.deps import CurrentDatabase, CurrentSettings, Id, RowId, WriteSession, require_there
 from app.web.render import url
 

@@ -14,7 +14,8 @@ from app.api.once import ApiRoute
 from app.api.problems import RESPONSES
 from app.db import Database
 from app.errors import Unauthorized
-from app.services import datasets, people
+from app.services import datasets
+from app.services.accounts import people
 from app.web.attempts import TOKEN, attempts_of
 from app.web.deps import WholeDatabase, current_actor
 

@@ -9,8 +9,9 @@ from starlette.responses import Response
 
 from app.api.answers import Exact, Listing, Out, PageQuery, listing, with_more
 from app.api.deps import router_of
-from app.services import datasets, history
-from app.services.history import EventFilter
+from app.services import datasets
+from app.services.versioning import history
+from app.services.versioning.history import EventFilter
 from app.web.deps import Id, ReadSession, RowId
 
 router = router_of("events")

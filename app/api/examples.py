@@ -15,9 +15,12 @@ from app.models.columns import Split
 from app.models.evidence import IssueKind
 from app.models.examples import ExampleState
 from app.models.review import Verdict
-from app.services import datasets, history, review, word_index
-from app.services.queue_filter import Preset
-from app.services.review import DecisionLine
+from app.services import datasets
+from app.services.ranking import word_index
+from app.services.ranking.queue_filter import Preset
+from app.services.reviewing import review
+from app.services.reviewing.review import DecisionLine
+from app.services.versioning import history
 from app.web.deps import Id, ReadSession
 
 router = router_of("examples")

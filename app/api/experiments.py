@@ -22,10 +22,12 @@ from app.api.deps import CurrentActor, in_dataset, router_of
 from app.api.files import ImportOut
 from app.errors import NotFound
 from app.models.columns import RunState
-from app.services import datasets, experiment_words, experiments, runs, test_split
-from app.services.experiments import MAX_POINTS, MAX_SEEDS, MAX_VERSIONS, USUAL, Wanted
-from app.services.material import Taught
-from app.services.test_split import LEAST_SHARE, MOST_SHARE, USUAL_SHARE
+from app.services import datasets
+from app.services.operation import runs
+from app.services.proving import experiment_words, experiments, test_split
+from app.services.proving.experiments import MAX_POINTS, MAX_SEEDS, MAX_VERSIONS, USUAL, Wanted
+from app.services.proving.material import Taught
+from app.services.proving.test_split import LEAST_SHARE, MOST_SHARE, USUAL_SHARE
 from app.web.deps import CurrentSettings, Id, ReadSession, WriteSession
 
 router = router_of("experiments")

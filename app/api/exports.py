@@ -31,9 +31,12 @@ from app.files.drawing import MOST_PERCENT
 from app.files.writing import EXPORT_FORMATS, media_type
 from app.models.columns import RunState
 from app.models.exports import Export, Variant
-from app.services import checks, datasets, exports, runs, versions
-from app.services.exports import MAX_PROMPT_CHARS, MAX_SEED, SPLITS, ExportChoices
-from app.services.versions import MAX_NAME_CHARS
+from app.services import datasets
+from app.services.operation import runs
+from app.services.tuning import checks, exports
+from app.services.tuning.exports import MAX_PROMPT_CHARS, MAX_SEED, SPLITS, ExportChoices
+from app.services.versioning import versions
+from app.services.versioning.versions import MAX_NAME_CHARS
 from app.web.deps import CurrentDatabase, CurrentSettings, Id, ReadSession, WriteSession
 
 router = router_of("exports")

@@ -13,7 +13,9 @@ from app.api.deps import CurrentActor, in_dataset, router_of
 from app.config import Settings
 from app.errors import Unavailable
 from app.models.fine_tunes import FineTune
-from app.services import datasets, exports, fine_tunes, providers, runs
+from app.services import datasets
+from app.services.operation import runs
+from app.services.tuning import exports, fine_tunes, providers
 from app.web.deps import CurrentSettings, Id, ReadSession, WriteSession
 
 router = router_of("fine_tunes")

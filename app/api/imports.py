@@ -18,9 +18,11 @@ from app.db import Database
 from app.files.rows import Columns, Layout, Limits
 from app.models.columns import RunState
 from app.models.imports import Import
-from app.services import datasets, imports, runs
-from app.services.imports import ImportChoices
-from app.services.limits import limits_of
+from app.services import datasets
+from app.services.importing import imports
+from app.services.importing.imports import ImportChoices
+from app.services.importing.limits import limits_of
+from app.services.operation import runs
 from app.web import uploads
 from app.web.deps import CurrentDatabase, CurrentSettings, Id, ReadSession, WriteSession
 from app.web.render import url

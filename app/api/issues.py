@@ -9,7 +9,8 @@ from app.api.answers import Exact, Listing, Out, PageQuery, listing, with_more
 from app.api.deps import router_of
 from app.models.columns import Split
 from app.models.evidence import IssueKind
-from app.services import datasets, issues
+from app.services import datasets
+from app.services.finding import issues
 from app.web.deps import Id, ReadSession
 
 router = router_of("issues")

@@ -14,9 +14,10 @@ from app.api.locks import IfMatch, check, lock, with_tag
 from app.api.rows import ExampleOut, FilterIn, rows_out
 from app.errors import InvalidInput
 from app.models.datasets import Colour, Label
-from app.services import datasets, labels, relabelling
-from app.services.queue_filter import Preset
-from app.services.relabelling import SplitChoices
+from app.services import datasets
+from app.services.labelling import labels, relabelling
+from app.services.labelling.relabelling import SplitChoices
+from app.services.ranking.queue_filter import Preset
 from app.web.deps import CurrentSettings, Id, ReadSession, RowId, WriteSession
 from app.web.render import url
 

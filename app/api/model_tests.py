@@ -9,7 +9,10 @@ from starlette.responses import Response
 from app.api.answers import CurrentPage, Exact, In, Listing, RunOut, accepted, answer, listing, with_more
 from app.api.deps import CurrentActor, in_dataset, router_of
 from app.errors import Unavailable
-from app.services import datasets, model_tests, providers, runs
+from app.services import datasets
+from app.services.operation import runs
+from app.services.proving import model_tests
+from app.services.tuning import providers
 from app.web.deps import CurrentSettings, Id, ReadSession, WriteSession
 
 router = router_of("model_tests")

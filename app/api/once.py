@@ -15,8 +15,8 @@ from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from app.api.locks import has_lock, refuse_unknown_lock, unless_unchanged
-from app.services import idempotency
-from app.services.idempotency import CLAIM, Answer, Claim
+from app.services.operation import idempotency
+from app.services.operation.idempotency import CLAIM, Answer, Claim
 from app.web.deps import actor_of_state
 
 READS = frozenset({"GET", "HEAD"})

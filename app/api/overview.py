@@ -10,8 +10,11 @@ from app.api.answers import Exact, In, Out, answer
 from app.api.deps import CurrentActor, router_of
 from app.models.columns import Split
 from app.models.datasets import Dataset
-from app.services import advice, datasets, overview, progress, scoring, share
-from app.services.overview import ClassRow, PairRow
+from app.services import datasets
+from app.services.bounding import advice
+from app.services.finding import scoring
+from app.services.reviewing import overview, progress, share
+from app.services.reviewing.overview import ClassRow, PairRow
 from app.web.deps import Id, ReadSession, WriteSession
 
 router = router_of("overview")

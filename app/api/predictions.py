@@ -17,8 +17,9 @@ from app.api.once import once, refuse_to_repeat
 from app.api.scoring_runs import ScoringRunIn, ScoringRunOut
 from app.config import Settings
 from app.db import Database
-from app.services import datasets, predictions, scoring
-from app.services.predictions import Prediction, Standing
+from app.services import datasets
+from app.services.finding import predictions, scoring
+from app.services.finding.predictions import Prediction, Standing
 from app.web.deps import CurrentDatabase, CurrentSettings, Id, ReadSession, require_there
 
 router = router_of("predictions")

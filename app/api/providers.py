@@ -11,8 +11,8 @@ from app.actor import Role
 from app.api.answers import CurrentNamePage, Exact, In, Listing, Out, answer, listing, with_more
 from app.api.deps import CurrentActor, router_of
 from app.helper import Helper
-from app.services import providers
-from app.services.providers import ServiceDetails
+from app.services.tuning import providers
+from app.services.tuning.providers import ServiceDetails
 from app.web.deps import CurrentDatabase, CurrentSettings, Id, ReadSession, WriteSession
 
 router = router_of("providers")

@@ -13,9 +13,12 @@ from app.models.datasets import Dataset
 from app.models.evidence import IssueKind, kinds_of
 from app.models.examples import ExampleState
 from app.models.scoring import Score, ScoringRun
-from app.services import datasets, review, scoring, search
-from app.services.queue_filter import MAX_SEARCH_CHARS, Preset, QueueFilter, Sort
-from app.services.queue_rows import QueueRow
+from app.services import datasets
+from app.services.finding import scoring
+from app.services.ranking import search
+from app.services.ranking.queue_filter import MAX_SEARCH_CHARS, Preset, QueueFilter, Sort
+from app.services.ranking.queue_rows import QueueRow
+from app.services.reviewing import review
 from app.web.deps import RowId
 
 MetadataIs = Annotated[str, Field(max_length=500, pattern=r"^[^=]+=.+$", examples=["channel=chat"])]

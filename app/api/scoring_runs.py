@@ -14,7 +14,9 @@ from app.api.once import once, with_body
 from app.config import Settings
 from app.db import Database
 from app.errors import InvalidInput, NotFound
-from app.services import datasets, estimating, runs, scoring
+from app.services import datasets
+from app.services.finding import estimating, scoring
+from app.services.operation import runs
 from app.web import uploads
 from app.web.deps import CurrentDatabase, CurrentSettings, Id, ReadSession, WriteSession, require_there
 from app.web.uploads import Filled

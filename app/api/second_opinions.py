@@ -12,7 +12,9 @@ from app.models.columns import Split
 from app.models.examples import ExampleState
 from app.models.review import Verdict
 from app.models.together import OpinionState
-from app.services import datasets, decisions, second_opinions
+from app.services import datasets
+from app.services.reviewing import decisions
+from app.services.together import second_opinions
 from app.web.deps import CurrentSettings, Id, ReadSession, RowId, WriteSession
 
 router = router_of("second opinions")

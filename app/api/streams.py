@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from app.api.once import with_body
 from app.config import Settings
 from app.errors import InvalidInput
-from app.services.many_rows import MAX_ROWS, Fault, refusal
+from app.services.importing.many_rows import MAX_ROWS, Fault, refusal
 from app.web import uploads
 from app.web.uploads import Upload
 

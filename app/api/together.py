@@ -20,7 +20,8 @@ from app.api.answers import (
 )
 from app.api.deps import CurrentActor, router_of
 from app.api.rows import ExampleOut, FilterIn, rows_out
-from app.services import agreement, assignments, datasets, handing_out, leases, presence
+from app.services import datasets
+from app.services.together import agreement, assignments, handing_out, leases, presence
 from app.web.deps import CurrentSettings, Id, ReadSession, RowId, WriteSession
 
 router = router_of("together")

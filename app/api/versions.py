@@ -22,8 +22,10 @@ from app.api.answers import (
 from app.api.batches import BatchOut
 from app.api.deps import CurrentActor, in_dataset, router_of
 from app.models.examples import ExampleState
-from app.services import comparing, datasets, label_names, restoring, versions
-from app.services.comparing import ChangedRow, LabelPair, PairFilter
+from app.services import datasets
+from app.services.labelling import label_names
+from app.services.versioning import comparing, restoring, versions
+from app.services.versioning.comparing import ChangedRow, LabelPair, PairFilter
 from app.web.deps import Id, ReadSession, RowId, WriteSession
 from app.web.render import url
 

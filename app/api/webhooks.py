@@ -14,8 +14,8 @@ from app.api.deps import CurrentActor, router_of
 from app.api.locks import IfMatch, check, lock, with_tag
 from app.config import Settings
 from app.models.webhooks import DeliveryState, Webhook
-from app.services import webhooks
-from app.services.webhooks import MAX_URL_CHARS
+from app.services.operation import webhooks
+from app.services.operation.webhooks import MAX_URL_CHARS
 from app.web.deps import CurrentSettings, Id, ReadSession, WriteSession
 from app.web.render import url
 

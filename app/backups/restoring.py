@@ -13,7 +13,7 @@ from app.config import Settings
 from app.db import Database
 from app.errors import Conflict, NotFound, Unavailable
 from app.models import Dataset, User
-from app.services import monitoring, moving
+from app.services.operation import monitoring, moving
 
 
 def restore(settings: Settings, source: Path, *, may_replace: bool) -> tuple[Manifest, int]:

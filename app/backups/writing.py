@@ -13,7 +13,7 @@ from app.backups.archive import FORMAT, Manifest, Table, Writer, reading, writin
 from app.config import Settings
 from app.db import Database
 from app.errors import Conflict, DiskFull, NotFound, Unavailable, is_disk_full
-from app.services import moving
+from app.services.operation import moving
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from app.actor import LOCAL, Role
 from app.commands.session import MAX_ID, opened, say
 from app.errors import Conflict
 from app.models.people import TokenScope, User
-from app.services import access, datasets, people, sessions
+from app.services import datasets
+from app.services.accounts import access, people, sessions
 
 PasswordOption = Annotated[
     bool, typer.Option("--password-stdin", help="Read the password from standard input instead of asking.")

@@ -13,8 +13,9 @@ from app.actor import LOCAL
 from app.commands.session import opened, say, say_json
 from app.errors import InvalidInput, NotFound
 from app.models.scoring import ScoringRun
-from app.services import annotators, brought, datasets
-from app.services.annotators import Annotator
+from app.services import datasets
+from app.services.finding import annotators, brought
+from app.services.finding.annotators import Annotator
 
 SHOWN = 20
 COLUMNS = ("id", "text", "given_label", "consensus_label", "consensus_quality", "agreement", "ratings")

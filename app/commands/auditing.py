@@ -11,7 +11,7 @@ import typer
 from app.commands.settings import EMBEDDER_HELP, read_settings
 from app.files.rows import Layout
 from app.providers.catalogue import openai_model
-from app.services.limits import limits_of
+from app.services.importing.limits import limits_of
 
 if TYPE_CHECKING:
     from app.pipeline.audit import AuditSummary

@@ -16,8 +16,10 @@ from app.errors import AppError, Unavailable
 from app.models import Dataset, Event
 from app.providers.addresses import Reach
 from app.providers.storage import REMOTE, storage_at
-from app.services import monitoring, providers, replay, workers
-from app.services.providers import Service
+from app.services.operation import monitoring, workers
+from app.services.tuning import providers
+from app.services.tuning.providers import Service
+from app.services.versioning import replay
 
 LEAST_FREE_BYTES = 1_000_000_000
 MOST_CLOCK_SECONDS = 5

@@ -14,9 +14,12 @@ from app.errors import InvalidInput, Unavailable
 from app.files.drawing import MOST_PERCENT
 from app.files.writing import EXPORT_FORMATS
 from app.models.exports import Export, Variant
-from app.services import checks, datasets, exports, fine_tunes, model_tests, providers, versions
-from app.services.exports import CHAT_FORMATS, MAX_SEED, SPLITS, ExportChoices
-from app.services.providers import Service
+from app.services import datasets
+from app.services.proving import model_tests
+from app.services.tuning import checks, exports, fine_tunes, providers
+from app.services.tuning.exports import CHAT_FORMATS, MAX_SEED, SPLITS, ExportChoices
+from app.services.tuning.providers import Service
+from app.services.versioning import versions
 
 SHOWN_FAULTS = 10
 SYSTEM_HELP = "System turn of every chat row; {labels} in it becomes the list of labels."

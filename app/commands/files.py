@@ -16,9 +16,11 @@ from app.files.hf_members import zip_folder
 from app.files.rows import SINGLE_ROLES, Columns, Layout, Preview
 from app.models.columns import Split
 from app.models.imports import Import
-from app.services import brought, datasets, imports
-from app.services.imports import ImportChoices
-from app.services.limits import limits_of
+from app.services import datasets
+from app.services.finding import brought
+from app.services.importing import imports
+from app.services.importing.imports import ImportChoices
+from app.services.importing.limits import limits_of
 
 
 @dataclass(frozen=True)

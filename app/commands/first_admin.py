@@ -5,7 +5,7 @@ from contextlib import suppress
 from app.actor import LOCAL, Role
 from app.commands.session import Here
 from app.errors import Conflict, Unavailable
-from app.services import people
+from app.services.accounts import people
 
 
 def make_first_admin(here: Here) -> None:

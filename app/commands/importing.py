@@ -13,7 +13,8 @@ from app.files.rows import ENCODINGS, Columns, Layout
 from app.models.columns import Split
 from app.models.imports import Import
 from app.models.review import Batch
-from app.services import adopting, datasets, imports
+from app.services import datasets
+from app.services.importing import adopting, imports
 
 SHOWN_REJECTED = 10
 COUNTED = ("new", "changed", "same", "missing", "rejected")

@@ -11,8 +11,10 @@ from app.commands.session import finish_job, opened, say, say_json
 from app.errors import InvalidInput, Unavailable
 from app.models.model_tests import ModelTest
 from app.providers.addresses import Reach
-from app.services import datasets, model_tests, providers
-from app.services.providers import ServiceDetails
+from app.services import datasets
+from app.services.proving import model_tests
+from app.services.tuning import providers
+from app.services.tuning.providers import ServiceDetails
 
 
 def register(cli: typer.Typer) -> None:

@@ -9,9 +9,10 @@ from app.actor import LOCAL
 from app.commands.session import Here, finish_job, opened, say, say_json
 from app.errors import InvalidInput
 from app.models.experiments import Experiment
-from app.services import datasets, experiment_words, experiments, test_split
-from app.services.experiments import ELSEWHERE, TRAINERS, USUAL, Wanted
-from app.services.material import Taught
+from app.services import datasets
+from app.services.proving import experiment_words, experiments, test_split
+from app.services.proving.experiments import ELSEWHERE, TRAINERS, USUAL, Wanted
+from app.services.proving.material import Taught
 
 CURVE_POINTS = 8
 

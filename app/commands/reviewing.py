@@ -8,9 +8,10 @@ import typer
 from app.actor import LOCAL
 from app.commands.session import MAX_ID, finish_job, opened, say, say_json
 from app.models.review import Batch
-from app.services import autofix, batches, datasets
-from app.services.autofix import AutofixPreview, Rule, RuleKind
-from app.services.queue_filter import QueueFilter
+from app.services import datasets
+from app.services.bounding import autofix, batches
+from app.services.bounding.autofix import AutofixPreview, Rule, RuleKind
+from app.services.ranking.queue_filter import QueueFilter
 
 SHOWN_PAIRS = 15
 

@@ -18,7 +18,7 @@ from app.files.rows import Columns, Limits, Row
 from app.models.columns import Split
 from app.models.datasets import Dataset
 from app.samples import sample_path
-from app.services import scoring
+from app.services.finding import scoring
 
 SUPPORT, POLITENESS = "support_requests", "politeness"
 NAMES = (SUPPORT, POLITENESS)

@@ -17,10 +17,11 @@ from app.models.columns import Split
 from app.models.datasets import Dataset
 from app.models.evidence import IssueKind
 from app.models.scoring import ScoringRun
-from app.services import datasets, estimating, issues, scoring
-from app.services import search as words
-from app.services.estimating import Estimate
-from app.services.queue_filter import QueueFilter
+from app.services import datasets
+from app.services.finding import estimating, issues, scoring
+from app.services.finding.estimating import Estimate
+from app.services.ranking import search as words
+from app.services.ranking.queue_filter import QueueFilter
 
 SHOWN_ISSUES = 20
 TEXT_WIDTH = 60

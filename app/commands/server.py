@@ -19,7 +19,7 @@ from app.config import Settings
 from app.db import Database
 from app.errors import Unavailable
 from app.models.people import User
-from app.services import people, sessions
+from app.services.accounts import people, sessions
 from app.web.app import create_app
 
 RESTART_SECONDS = 2.0

@@ -21,8 +21,8 @@ from app.logs import configure
 from app.models.columns import RunState
 from app.models.datasets import Dataset
 from app.models.scoring import ScoringRun
-from app.services import runs, workers
-from app.services.runs import Run
+from app.services.operation import runs, workers
+from app.services.operation.runs import Run
 
 MAX_ID = 2**63 - 1
 """The largest number a row can have."""

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from app.jobs.context import Context
 from app.models.scoring import ScoringRun
-from app.services import annotators
+from app.services.finding import annotators
 
 
 def report_on(

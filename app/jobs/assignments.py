@@ -4,7 +4,7 @@ from app.jobs.context import Context, Reporter
 from app.jobs.durable import step, workflow
 from app.models.together import Assignment
 from app.queue import Job
-from app.services import assignments
+from app.services.together import assignments
 
 
 @workflow(Job.ASSIGNMENT, Assignment)

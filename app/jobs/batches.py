@@ -10,8 +10,11 @@ from app.jobs.context import Context, Pace, Reporter
 from app.jobs.durable import step, workflow
 from app.models.review import Batch, BatchKind
 from app.queue import Job
-from app.services import adopting, autofix, batches, restoring, runs, undoing
-from app.services import relabelling as relabelling_rows
+from app.services.bounding import autofix, batches, undoing
+from app.services.importing import adopting
+from app.services.labelling import relabelling as relabelling_rows
+from app.services.operation import runs
+from app.services.versioning import restoring
 
 CHUNK = 500
 

@@ -11,7 +11,8 @@ from app.jobs.context import Context
 from app.models.columns import RunState
 from app.models.scoring import ScoringRun
 from app.providers.embedders import Embedder, get_embedder, options_of
-from app.services import brought, runs
+from app.services.finding import brought
+from app.services.operation import runs
 
 Array = npt.NDArray[np.generic]
 

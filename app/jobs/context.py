@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from app.config import Settings
 from app.db import Database
-from app.services import runs
-from app.services.runs import AnyRun
+from app.services.operation import runs
+from app.services.operation.runs import AnyRun
 
 LONGEST_PAUSE = 0.02
 LEAST, MOST = 100, 1000

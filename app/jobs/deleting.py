@@ -8,7 +8,8 @@ from dbos import DBOS
 from app.jobs.brought import delete
 from app.jobs.context import current
 from app.queue import Job
-from app.services import brought, removal
+from app.services import removal
+from app.services.finding import brought
 
 
 @DBOS.step(name="delete_dataset.rows", retries_allowed=True, max_attempts=4)

@@ -3,7 +3,7 @@
 from app.errors import InvalidInput
 from app.jobs.context import Context, Reporter
 from app.models.imports import Import
-from app.services import test_split
+from app.services.proving import test_split
 
 CHUNK = 1000
 

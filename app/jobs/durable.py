@@ -18,8 +18,8 @@ from app.errors import AppError, Cancelled, DiskFull, is_disk_full
 from app.jobs.context import Context, current, is_current
 from app.models.columns import RunState
 from app.queue import Job
-from app.services import runs
-from app.services.runs import Overtaken, Run
+from app.services.operation import runs
+from app.services.operation.runs import Overtaken, Run
 
 P = ParamSpec("P")
 MAX_ATTEMPTS = 4

@@ -22,8 +22,9 @@ from app.pipeline.cache import HASH_BYTES, embed_cached
 from app.pipeline.shards import ShardedVectors, shard_name, write_shard
 from app.providers.storage import storage_at
 from app.queue import Job, enqueue, ids_of, job_id
-from app.services import runs, scoring
-from app.services.scoring import ScoredRow
+from app.services.finding import scoring
+from app.services.finding.scoring import ScoredRow
+from app.services.operation import runs
 
 ASKED_AT_ONCE = 500
 SHARD = "shard"

@@ -19,8 +19,8 @@ from app.pipeline.cache import embed_cached, hash_texts
 from app.science.approximate import is_available
 from app.science.neighbours import NOBODY, pack, pack_ids
 from app.science.probabilities import unpack_rows
-from app.services import findings, late_evidence
-from app.services.runs import Report
+from app.services.finding import findings, late_evidence
+from app.services.operation.runs import Report
 
 if TYPE_CHECKING:
     from app.pipeline.evidence import DatasetEvidence

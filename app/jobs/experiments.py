@@ -18,8 +18,9 @@ from app.jobs.durable import step, workflow
 from app.models.columns import RunState
 from app.models.experiments import Experiment, Trial
 from app.queue import Job
-from app.services import experiments, runs
-from app.services.material import Material
+from app.services.operation import runs
+from app.services.proving import experiments
+from app.services.proving.material import Material
 
 if TYPE_CHECKING:
     from app.pipeline.experiment import Leaks, Task
@@ -63,7 +64,7 @@ def _folder(context: Context, experiment_id: int) -> Path:
 
 
 def _keep_test_rows(context: Context, experiment: Experiment, material: Material) -> None:
-    from app.services.experiment_results import pack_ids, pack_places
+    from app.services.proving.experiment_results import pack_ids, pack_places
 
     with context.database.write() as session:
         experiments.keep_test_rows(
@@ -115,7 +116,7 @@ def _task(
 
 def _train(context: Context, experiment: Experiment, task: "Task", report: Reporter) -> None:
     from app.pipeline import experiment as pipeline
-    from app.services.experiment_results import pack_places, unpack_places
+    from app.services.proving.experiment_results import pack_places, unpack_places
 
     with context.database.read() as session:
         kept = experiments.trials(session, experiment.id)
@@ -146,7 +147,7 @@ def _train(context: Context, experiment: Experiment, task: "Task", report: Repor
 def _finish(
     context: Context, experiment: Experiment, material: Material, task: "Task", leaks: "Leaks"
 ) -> None:
-    from app.services import experiment_results
+    from app.services.proving import experiment_results
 
     with context.database.read() as session:
         fresh = experiments.with_test_rows(session, experiment.id)

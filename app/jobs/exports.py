@@ -24,7 +24,8 @@ from app.models.examples import ExampleState
 from app.models.exports import Export
 from app.models.versions import Version
 from app.queue import Job
-from app.services import exports, runs
+from app.services.operation import runs
+from app.services.tuning import exports
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,11 @@ from app.providers.addresses import Reach
 from app.providers.errors import ProviderBusy, ProviderRefused
 from app.providers.fine_tuning import FineTuner, RemoteJob
 from app.queue import Job
-from app.services import checks, fine_tunes, model_tests, providers, runs
-from app.services.fine_tunes import Progress
-from app.services.runs import Overtaken
+from app.services.operation import runs
+from app.services.operation.runs import Overtaken
+from app.services.proving import model_tests
+from app.services.tuning import checks, fine_tunes, providers
+from app.services.tuning.fine_tunes import Progress
 
 EXPORT_WAIT_SECONDS = 1.0
 SEND_TRIES = 5

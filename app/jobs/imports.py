@@ -14,10 +14,12 @@ from app.jobs.durable import Ended, step, workflow
 from app.models.columns import RunState
 from app.models.imports import Import
 from app.queue import Job
-from app.services import metadata, publishing, retraction, runs, staging, test_split
-from app.services.imports import may_work_as_update
-from app.services.limits import limits_of
-from app.services.staging import Bounds, NumberedRow
+from app.services.importing import metadata, publishing, retraction, staging
+from app.services.importing.imports import may_work_as_update
+from app.services.importing.limits import limits_of
+from app.services.importing.staging import Bounds, NumberedRow
+from app.services.operation import runs
+from app.services.proving import test_split
 
 CHUNK = 1000
 

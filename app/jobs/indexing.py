@@ -6,7 +6,7 @@ from dbos import DBOS
 
 from app.jobs.context import current, is_current
 from app.queue import Job
-from app.services import word_index
+from app.services.ranking import word_index
 
 
 @DBOS.step(name="index.words", retries_allowed=True, max_attempts=4)

@@ -10,8 +10,8 @@ from app.models.scoring import EVIDENCE_DUE, ScoringRun
 from app.pipeline.shards import run_folder
 from app.providers.storage import storage_at
 from app.queue import Job
-from app.services import late_evidence
-from app.services.runs import Overtaken
+from app.services.finding import late_evidence
+from app.services.operation.runs import Overtaken
 
 BROKEN = "Similar rows could not be looked for: the worker's log says why."
 

@@ -16,8 +16,8 @@ from app.models.scoring import ScoringRun
 from app.pipeline.arrays import check_embeddings
 from app.queue import Job
 from app.science.probabilities import STORED
-from app.services import learning as learnings
-from app.services.learning import LearnedRow, Standing
+from app.services.ranking import learning as learnings
+from app.services.ranking.learning import LearnedRow, Standing
 
 if TYPE_CHECKING:
     from app.pipeline.learning import Decided

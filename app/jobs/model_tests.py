@@ -18,9 +18,11 @@ from app.providers.addresses import Reach
 from app.providers.errors import ProviderBusy
 from app.queue import Job
 from app.science.evaluation import evaluate
-from app.services import model_tests, providers, runs
-from app.services.model_tests import Given, TestRow
-from app.services.providers import Service
+from app.services.operation import runs
+from app.services.proving import model_tests
+from app.services.proving.model_tests import Given, TestRow
+from app.services.tuning import providers
+from app.services.tuning.providers import Service
 
 if TYPE_CHECKING:
     from app.providers.openai_chat import Answer, OpenAIAnswerer
@@ -201,7 +203,7 @@ def judge(context: Context, test: ModelTest) -> None:
         "recall": [None if np.isnan(one) else float(one) for one in found.recall[:no_label]],
         "support": found.support[:no_label].tolist(),
     }
-    from app.services.joining import join_last_experiment
+    from app.services.proving.joining import join_last_experiment
 
     with context.database.write() as session:
         actor = runs.requester(session, test)

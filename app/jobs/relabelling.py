@@ -5,7 +5,7 @@ from itertools import count
 from app.actor import Actor
 from app.jobs.context import Context, Reporter
 from app.models.review import Batch
-from app.services import merged_scores, relabelling
+from app.services.labelling import merged_scores, relabelling
 
 CHUNK = 1000
 

@@ -27,7 +27,8 @@ from app.providers.catalogue import FILE
 from app.providers.storage import storage_at
 from app.queue import Job
 from app.science.probabilities import pack_rows
-from app.services import late_evidence, runs, scoring
+from app.services.finding import late_evidence, scoring
+from app.services.operation import runs
 
 if TYPE_CHECKING:
     from app.pipeline.dataset import DatasetScores

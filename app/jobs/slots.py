@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from app.services import workers
+from app.services.operation import workers
 
 MAX_WORKERS = 1000
 

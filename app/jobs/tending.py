@@ -12,7 +12,10 @@ from app.jobs.context import Context
 from app.jobs.durable import ENDINGS, crashed
 from app.models.columns import OPEN_STATES, RunState
 from app.queue import Job, is_broken
-from app.services import idempotency, imports, leases, predictions, runs, webhooks
+from app.services.finding import predictions
+from app.services.importing import imports
+from app.services.operation import idempotency, runs, webhooks
+from app.services.together import leases
 
 DELIVERY_DAYS = 30
 """How long ended deliveries of webhooks can be looked at, and sent again."""

@@ -12,7 +12,8 @@ from app.jobs.durable import step, workflow
 from app.models.columns import RunState
 from app.models.openai_api import TrainingJob
 from app.queue import Job
-from app.services import runs, training_files, training_jobs
+from app.services.operation import runs
+from app.services.tuning import training_files, training_jobs
 
 if TYPE_CHECKING:
     from app.pipeline.trainers.protocol import Epoch, Examples, Trained

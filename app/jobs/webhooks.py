@@ -11,7 +11,7 @@ from app.models.events import Event
 from app.models.webhooks import Delivery, DeliveryState, Webhook
 from app.providers.addresses import Reach
 from app.queue import Job
-from app.services import vault, webhooks
+from app.services.operation import vault, webhooks
 
 log = structlog.get_logger(__name__)
 

@@ -31,7 +31,7 @@ from app.models import (
 )
 from app.models.columns import OPEN_STATES
 from app.queue import APPLICATION, APPLICATION_VERSION, QUEUES, LostJob, job_of, list_pending
-from app.services import workers
+from app.services.operation import workers
 
 CONCURRENCY = {
     "files": 2, "batches": 2, "training": 1, "experiments": 1, "learning": 1, "shards": 1, "remote": 10,

@@ -18,7 +18,7 @@ from app.errors import InvalidInput
 from app.files.training import count_tokens, text_of
 from app.openai_api.deps import CurrentHelper
 from app.openai_api.errors import NoSuchModel, Refused
-from app.services import training_jobs
+from app.services.tuning import training_jobs
 from app.web.deps import CurrentDatabase, CurrentSettings
 
 router = APIRouter(prefix="/chat/completions")

@@ -13,7 +13,7 @@ from app.api.answers import AsciiJSONResponse
 from app.files.training import count_tokens
 from app.openai_api.deps import CurrentHelper
 from app.openai_api.errors import NoSuchModel, Refused
-from app.services import training_jobs
+from app.services.tuning import training_jobs
 from app.web.deps import CurrentSettings
 
 router = APIRouter(prefix="/embeddings")

@@ -16,8 +16,8 @@ from app.errors import NotFound
 from app.openai_api.deps import After, CurrentActor, with_more
 from app.openai_api.errors import Refused
 from app.openai_api.shapes import file_of, page_of
-from app.services import training_files
-from app.services.training_files import Arrived
+from app.services.tuning import training_files
+from app.services.tuning.training_files import Arrived
 from app.web import uploads
 from app.web.deps import CurrentDatabase, CurrentSettings, ReadSession, WriteSession
 

@@ -11,8 +11,8 @@ from app.models.openai_api import TrainingJob
 from app.openai_api.deps import After, CurrentActor, Limit, with_more
 from app.openai_api.errors import NoSuchModel, Refused
 from app.openai_api.shapes import checkpoint_of, event_of, job_of, page_of
-from app.services import training_jobs
-from app.services.training_jobs import Wish
+from app.services.tuning import training_jobs
+from app.services.tuning.training_jobs import Wish
 from app.web.deps import CurrentSettings, ReadSession, WriteSession
 
 router = APIRouter(prefix="/fine_tuning/jobs")

@@ -10,7 +10,7 @@ from app.api.answers import AsciiJSONResponse
 from app.openai_api.deps import CurrentActor
 from app.openai_api.errors import NoSuchModel, Refused
 from app.openai_api.shapes import base_model_of, model_of
-from app.services import training_jobs
+from app.services.tuning import training_jobs
 from app.web.deps import ReadSession, WriteSession
 
 router = APIRouter(prefix="/models")

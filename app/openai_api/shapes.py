@@ -6,7 +6,7 @@ from typing import Any
 
 from app.models.columns import RunState
 from app.models.openai_api import ApiFile, TrainedModel, TrainingJob
-from app.services.training_files import PURPOSE
+from app.services.tuning.training_files import PURPOSE
 
 OWNER = "setright"
 STATUSES = {

@@ -21,8 +21,8 @@ from app.models.model_tests import ModelTest
 from app.models.review import Batch
 from app.models.scoring import ScoringRun
 from app.models.together import Assignment
-from app.services import runs
-from app.services.counting import open_counter
+from app.services.operation import runs
+from app.services.ranking.counting import open_counter
 
 MAX_NAME_CHARS = 200
 _COUNTERS = sa.select(Counter.name, Counter.split, Counter.value).where(

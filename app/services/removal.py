@@ -13,7 +13,7 @@ from app.models.exports import Export
 from app.models.fine_tunes import FineTune
 from app.models.imports import Import
 from app.models.model_tests import ModelTest
-from app.services import findings
+from app.services.finding import findings
 
 CHUNK = 1000
 

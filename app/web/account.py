@@ -11,7 +11,8 @@ from app.actor import LOCAL, Actor
 from app.errors import Forbidden, InvalidInput, Unauthorized
 from app.languages import _
 from app.models.people import SignInMethod, TokenScope
-from app.services import datasets, people, sessions
+from app.services import datasets
+from app.services.accounts import people, sessions
 from app.web.attempts import PASSWORD, attempts_of
 from app.web.deps import (
     ChosenId,

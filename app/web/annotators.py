@@ -3,7 +3,8 @@
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from app.services import annotators, datasets
+from app.services import datasets
+from app.services.finding import annotators
 from app.web.deps import CurrentActor, Id, ReadSession
 from app.web.render import html
 

@@ -11,9 +11,12 @@ from app.languages import _
 from app.models.columns import Split
 from app.models.examples import ExampleState
 from app.models.samples import Purpose
-from app.services import advice, autofix, datasets, samples, scoring
-from app.services.autofix import Rule, RuleKind
-from app.services.queue_filter import Preset, QueueFilter
+from app.services import datasets
+from app.services.bounding import advice, autofix
+from app.services.bounding.autofix import Rule, RuleKind
+from app.services.finding import scoring
+from app.services.ranking.queue_filter import Preset, QueueFilter
+from app.services.reviewing import samples
 from app.web.deps import CurrentActor, CurrentSettings, Id, ReadSession, WriteSession
 from app.web.hints import open_hints
 from app.web.render import go_to, html, target, url

@@ -9,8 +9,11 @@ from starlette.responses import Response
 from app.errors import NotFound
 from app.languages import _
 from app.models.review import Batch, BatchKind
-from app.services import batches, datasets, history, leftovers, runs
-from app.services.queue_filter import QueueFilter
+from app.services import datasets
+from app.services.bounding import batches, leftovers
+from app.services.operation import runs
+from app.services.ranking.queue_filter import QueueFilter
+from app.services.versioning import history
 from app.web import paging
 from app.web.csv_answer import csv_answer
 from app.web.deps import CurrentActor, CurrentDatabase, CurrentSettings, Id, ReadSession, WriteSession

@@ -7,7 +7,8 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from app.actor import Role
-from app.services import access, datasets, people
+from app.services import datasets
+from app.services.accounts import access, people
 from app.web.deps import CurrentActor, Id, ReadSession, RowId, WriteSession
 from app.web.people import change_role
 from app.web.render import go_to, html, url

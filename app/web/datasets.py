@@ -8,7 +8,8 @@ from starlette.responses import Response
 
 from app.errors import InvalidInput
 from app.languages import _
-from app.services import datasets, imports
+from app.services import datasets
+from app.services.importing import imports
 from app.web.deps import CurrentActor, Id, ReadSession, WriteSession
 from app.web.render import go_to, html, url
 

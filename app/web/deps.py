@@ -16,8 +16,10 @@ from app.db import Database
 from app.errors import Forbidden, Unauthorized
 from app.files.rows import Limits
 from app.languages import _
-from app.services import access, datasets, limits, people, sessions
-from app.services.idempotency import CLAIM
+from app.services import datasets
+from app.services.accounts import access, people, sessions
+from app.services.importing import limits
+from app.services.operation.idempotency import CLAIM
 
 COOKIE = "setright_session"
 log = logging.getLogger(__name__)

@@ -13,8 +13,10 @@ from app.db import Database
 from app.languages import _
 from app.models.datasets import Dataset
 from app.models.review import Verdict
-from app.services import datasets, review, second_opinions
-from app.services.second_opinions import Disagreement
+from app.services import datasets
+from app.services.reviewing import review
+from app.services.together import second_opinions
+from app.services.together.second_opinions import Disagreement
 from app.web.deps import ChosenId, CurrentActor, CurrentDatabase, CurrentSettings, Id, ReadSession
 from app.web.render import after_write, html, url
 from app.web.review_values import blind_page

@@ -7,7 +7,7 @@ from typing import Any
 from app.charts import Bar, Chart, Heat, Point, Series, heat_map, line_chart
 from app.charts.intervals import interval_chart
 from app.languages import _
-from app.services.experiment_words import name_of
+from app.services.proving.experiment_words import name_of
 from app.web.words import percent
 
 MOST_IN_MATRIX = 12

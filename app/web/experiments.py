@@ -15,9 +15,12 @@ from app.languages import _
 from app.models.columns import RunState
 from app.models.datasets import Dataset
 from app.models.experiments import Experiment
-from app.services import datasets, experiment_words, experiments, runs, test_split, versions
-from app.services.experiments import MAX_SEEDS, USUAL, Wanted
-from app.services.material import Taught
+from app.services import datasets
+from app.services.operation import runs
+from app.services.proving import experiment_words, experiments, test_split
+from app.services.proving.experiments import MAX_SEEDS, USUAL, Wanted
+from app.services.proving.material import Taught
+from app.services.versioning import versions
 from app.web.charts import ENDINGS, chart_file
 from app.web.deps import CurrentActor, CurrentDatabase, CurrentSettings, Id, ReadSession, WriteSession
 from app.web.experiment_charts import accuracy_chart, confusion_chart, curve_chart

@@ -20,8 +20,11 @@ from app.languages import _
 from app.models.columns import RunState
 from app.models.datasets import Dataset
 from app.models.exports import Export, Variant
-from app.services import checks, datasets, exports, fine_tunes, providers, runs, versions
-from app.services.exports import CHAT_FORMATS, SPLITS, ExportChoices
+from app.services import datasets
+from app.services.operation import runs
+from app.services.tuning import checks, exports, fine_tunes, providers
+from app.services.tuning.exports import CHAT_FORMATS, SPLITS, ExportChoices
+from app.services.versioning import versions
 from app.web.deps import (
     ChosenId,
     CurrentActor,

@@ -13,7 +13,10 @@ from app.errors import NotFound, Unavailable
 from app.languages import N_, _
 from app.models.columns import RunState
 from app.models.fine_tunes import FineTune
-from app.services import comparing_models, datasets, exports, fine_tunes, model_tests, providers, runs
+from app.services import datasets
+from app.services.operation import runs
+from app.services.proving import comparing_models, model_tests
+from app.services.tuning import exports, fine_tunes, providers
 from app.web.charts import ENDINGS, chart_file
 from app.web.deps import CurrentActor, CurrentDatabase, CurrentSettings, Id, ReadSession, WriteSession
 from app.web.render import after_write, go_to, html, url

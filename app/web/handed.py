@@ -2,9 +2,10 @@
 
 from app.actor import Actor
 from app.db import Database
-from app.services import datasets, handing_out, leases
-from app.services.handing_out import Find
-from app.services.queue_rows import QueueRow
+from app.services import datasets
+from app.services.ranking.queue_rows import QueueRow
+from app.services.together import handing_out, leases
+from app.services.together.handing_out import Find
 
 
 def handed_out(

@@ -7,8 +7,9 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from app.languages import _
-from app.services import datasets, handing_out, leases, presence
-from app.services.queue_filter import QueueFilter
+from app.services import datasets
+from app.services.ranking.queue_filter import QueueFilter
+from app.services.together import handing_out, leases, presence
 from app.web.deps import CurrentActor, CurrentDatabase, CurrentPage, CurrentSettings, Id, RowId, WriteSession
 from app.web.handed import handed_out
 from app.web.render import after_write, go_to, html, url

@@ -14,8 +14,10 @@ from app.errors import InvalidInput
 from app.languages import _
 from app.languages.retelling import retold
 from app.models.events import Event
-from app.services import datasets, history, review
-from app.services.history import EventFilter
+from app.services import datasets
+from app.services.reviewing import review
+from app.services.versioning import history
+from app.services.versioning.history import EventFilter
 from app.web import paging
 from app.web.deps import ChosenId, Id, ReadSession
 from app.web.kept_sentences import NOUNS

@@ -22,8 +22,10 @@ from app.files.rows import ENCODINGS, FORMATS, SINGLE_ROLES, Columns, Layout, Li
 from app.languages import _
 from app.models.columns import RunState, Split
 from app.models.imports import Import
-from app.services import adopting, datasets, imports, runs
-from app.services.imports import ImportChoices
+from app.services import datasets
+from app.services.importing import adopting, imports
+from app.services.importing.imports import ImportChoices
+from app.services.operation import runs
 from app.web import uploads
 from app.web.deps import (
     ChosenId,

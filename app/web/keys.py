@@ -8,8 +8,8 @@ from starlette.responses import Response
 
 from app.errors import InvalidInput
 from app.languages import N_, _
-from app.services import keys
-from app.services.keys import Keys
+from app.services.accounts import keys
+from app.services.accounts.keys import Keys
 from app.web.deps import CurrentActor, CurrentDatabase, ReadSession, WriteSession
 from app.web.render import form_again, go_to, html, url
 

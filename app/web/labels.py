@@ -11,9 +11,12 @@ from app.errors import InvalidInput
 from app.languages import _
 from app.models.datasets import Colour, Dataset, Label
 from app.models.examples import ExampleState
-from app.services import datasets, labels, overview, relabelling, scoring
-from app.services.queue_filter import QueueFilter
-from app.services.relabelling import SplitChoices
+from app.services import datasets
+from app.services.finding import scoring
+from app.services.labelling import labels, relabelling
+from app.services.labelling.relabelling import SplitChoices
+from app.services.ranking.queue_filter import QueueFilter
+from app.services.reviewing import overview
 from app.web.deps import CurrentActor, CurrentSettings, Id, ReadSession, WriteSession
 from app.web.render import go_to, html, target, url
 

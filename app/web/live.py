@@ -15,7 +15,8 @@ from app.db import Database
 from app.errors import NotFound, Unavailable
 from app.languages import _
 from app.models.columns import Split
-from app.services import datasets, presence
+from app.services import datasets
+from app.services.together import presence
 from app.web.deps import CurrentActor, Id, ReadSession, seen_database
 from app.web.review_values import numbers_of
 from app.web.words import number

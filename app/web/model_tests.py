@@ -11,7 +11,10 @@ from app.config import Settings
 from app.errors import Unavailable
 from app.languages import _
 from app.models.model_tests import ModelTest
-from app.services import datasets, model_tests, providers, runs
+from app.services import datasets
+from app.services.operation import runs
+from app.services.proving import model_tests
+from app.services.tuning import providers
 from app.web.deps import CurrentActor, CurrentSettings, Id, ReadSession, WriteSession
 from app.web.render import after_write, go_to, html, url
 

@@ -17,8 +17,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app import tracing
 from app.config import Settings
 from app.db import Database
-from app.services import monitoring
-from app.services import people as people_service
+from app.services.accounts import people as people_service
+from app.services.operation import monitoring
 from app.web.deps import CurrentSettings, database_of
 
 router = APIRouter()

@@ -17,10 +17,15 @@ from app.models.columns import Split
 from app.models.datasets import Dataset, Label
 from app.models.examples import ExampleState
 from app.models.scoring import ScoringRun
-from app.services import advice, datasets, estimating, imports, overview, progress, runs, scoring, share
+from app.services import datasets
+from app.services.bounding import advice
 from app.services.datasets import Counts
-from app.services.overview import ClassRow, KindRow, PairRow
-from app.services.queue_filter import Preset, QueueFilter
+from app.services.finding import estimating, scoring
+from app.services.importing import imports
+from app.services.operation import runs
+from app.services.ranking.queue_filter import Preset, QueueFilter
+from app.services.reviewing import overview, progress, share
+from app.services.reviewing.overview import ClassRow, KindRow, PairRow
 from app.web import charts
 from app.web import overview_charts as drawn
 from app.web.deps import CurrentActor, CurrentDatabase, CurrentSettings, Id, ReadSession, WriteSession

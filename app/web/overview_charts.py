@@ -19,8 +19,8 @@ from app.charts import (
 )
 from app.languages import _, n_
 from app.models.datasets import Dataset, Label
-from app.services.overview import ClassRow, Histogram, KindRow, PairRow
-from app.services.progress import Course
+from app.services.reviewing.overview import ClassRow, Histogram, KindRow, PairRow
+from app.services.reviewing.progress import Course
 from app.web.render import url
 from app.web.words import day, hour, kind_name, number, percent
 

@@ -11,7 +11,8 @@ from app import events
 from app.actor import Actor, Role, role_name
 from app.languages import _
 from app.models.people import User
-from app.services import access, access_log, datasets, people, sessions
+from app.services import datasets
+from app.services.accounts import access, access_log, people, sessions
 from app.web.deps import CurrentActor, CurrentSettings, Id, ReadSession, RowId, WriteSession
 from app.web.render import go_to, html, is_fragment, url
 from app.web.signing_in import absolute

@@ -12,8 +12,8 @@ from app.db import now
 from app.errors import AppError
 from app.helper import Helper
 from app.languages import _
-from app.services import providers
-from app.services.providers import ServiceDetails
+from app.services.tuning import providers
+from app.services.tuning.providers import ServiceDetails
 from app.web.deps import CurrentActor, CurrentDatabase, CurrentSettings, Id, ReadSession, WriteSession
 from app.web.render import go_to, html, url
 

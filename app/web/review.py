@@ -10,10 +10,12 @@ from starlette.responses import Response
 from app.errors import InvalidInput
 from app.languages import _, n_
 from app.models.review import Decision, Verdict
-from app.services import datasets, decisions, handing_out, review
-from app.services.decisions import Picked
-from app.services.queue_filter import QueueFilter
-from app.services.queue_rows import QueueRow
+from app.services import datasets
+from app.services.ranking.queue_filter import QueueFilter
+from app.services.ranking.queue_rows import QueueRow
+from app.services.reviewing import decisions, review
+from app.services.reviewing.decisions import Picked
+from app.services.together import handing_out
 from app.web.deps import (
     ChosenId,
     CurrentActor,

@@ -11,9 +11,10 @@ from starlette.responses import Response
 from app.actor import Actor
 from app.config import Settings
 from app.models.datasets import Dataset
-from app.services import queue_order, review
-from app.services.queue_filter import QueueFilter
-from app.services.queue_rows import QueueRow
+from app.services.ranking import queue_order
+from app.services.ranking.queue_filter import QueueFilter
+from app.services.ranking.queue_rows import QueueRow
+from app.services.reviewing import review
 from app.web.deps import Page
 from app.web.render import after_write, url
 from app.web.review_values import address, presets, resolver, shared, workbench

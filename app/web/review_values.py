@@ -14,26 +14,16 @@ from app.models.columns import Split
 from app.models.datasets import Dataset
 from app.models.examples import ExampleState
 from app.models.scoring import ScoringRun
-from app.services import (
-    assignments,
-    datasets,
-    keys,
-    learning,
-    leases,
-    metadata,
-    people,
-    preferences,
-    presence,
-    queue_order,
-    review,
-    runs,
-    scoring,
-    second_opinions,
-    views,
-    word_index,
-)
-from app.services.queue_filter import METADATA, Preset, QueueFilter
-from app.services.queue_rows import QueueRow
+from app.services import datasets
+from app.services.accounts import keys, people, preferences
+from app.services.finding import scoring
+from app.services.importing import metadata
+from app.services.operation import runs
+from app.services.ranking import learning, queue_order, views, word_index
+from app.services.ranking.queue_filter import METADATA, Preset, QueueFilter
+from app.services.ranking.queue_rows import QueueRow
+from app.services.reviewing import review
+from app.services.together import assignments, leases, presence, second_opinions
 from app.web.deps import Page
 from app.web.render import url
 

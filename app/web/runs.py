@@ -10,9 +10,10 @@ from starlette.responses import Response
 from app.config import Settings
 from app.languages import N_, _
 from app.models import Assignment, Batch, Experiment, Export, FineTune, Import, ScoringRun
-from app.services import estimating, runs
-from app.services.estimating import Estimate
-from app.services.runs import AnyRun
+from app.services.finding import estimating
+from app.services.finding.estimating import Estimate
+from app.services.operation import runs
+from app.services.operation.runs import AnyRun
 from app.web.deps import CurrentActor, CurrentSettings, Id, ReadSession, WriteSession
 from app.web.render import after_write, html, url
 

@@ -11,7 +11,8 @@ from app.actor import Actor, Role
 from app.config import Settings
 from app.db import Database
 from app.errors import InvalidInput
-from app.services import datasets, estimating, scoring
+from app.services import datasets
+from app.services.finding import estimating, scoring
 from app.web import uploads
 from app.web.deps import CurrentActor, CurrentDatabase, CurrentSettings, Id, ReadSession, require_there
 from app.web.render import go_to, html, url

@@ -12,7 +12,7 @@ from app.db import Database
 from app.errors import Forbidden, Unauthorized
 from app.languages import _
 from app.models.people import SignInMethod, User
-from app.services import people, sessions
+from app.services.accounts import people, sessions
 from app.web.attempts import LINK, PASSWORD, attempts_of
 from app.web.deps import COOKIE, CurrentSettings, Visitor, WholeDatabase, is_this_machine
 from app.web.render import cookie_path, go_to, html, url

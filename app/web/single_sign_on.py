@@ -13,8 +13,8 @@ from app.config import Settings
 from app.errors import NotFound, Unauthorized
 from app.languages import _
 from app.models.people import SignInMethod
-from app.services import single_sign_on
-from app.services.single_sign_on import Attempt, Visit
+from app.services.accounts import single_sign_on
+from app.services.accounts.single_sign_on import Attempt, Visit
 from app.web.deps import CurrentSettings, WholeDatabase
 from app.web.render import url
 from app.web.signing_in import To, absolute, is_https, let_in, own_path

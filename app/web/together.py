@@ -11,17 +11,11 @@ from starlette.responses import Response
 from app.languages import _, n_
 from app.models.columns import RunState
 from app.models.together import Assignment
-from app.services import (
-    agreement,
-    assignments,
-    datasets,
-    leases,
-    presence,
-    review,
-    runs,
-    second_opinions,
-)
-from app.services.queue_filter import QueueFilter
+from app.services import datasets
+from app.services.operation import runs
+from app.services.ranking.queue_filter import QueueFilter
+from app.services.reviewing import review
+from app.services.together import agreement, assignments, leases, presence, second_opinions
 from app.web.csv_answer import Row, csv_answer
 from app.web.deps import (
     CurrentActor,

@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from app.errors import InvalidInput, TooLarge
 from app.languages import N_, _
-from app.services import brought
+from app.services.finding import brought
 from app.web import words
 from app.web.middleware import lift_body_limit
 

@@ -11,8 +11,10 @@ from app.errors import InvalidInput
 from app.languages import _
 from app.models.datasets import Dataset
 from app.models.versions import Version
-from app.services import comparing, datasets, history, label_names, restoring, versions
-from app.services.comparing import ChangedRow, Comparison, PairFilter
+from app.services import datasets
+from app.services.labelling import label_names
+from app.services.versioning import comparing, history, restoring, versions
+from app.services.versioning.comparing import ChangedRow, Comparison, PairFilter
 from app.web import paging
 from app.web.csv_answer import csv_answer
 from app.web.deps import CurrentActor, CurrentDatabase, Id, ReadSession, WriteSession

@@ -7,8 +7,10 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from app.languages import _
-from app.services import datasets, preferences, views
-from app.services.queue_filter import QueueFilter
+from app.services import datasets
+from app.services.accounts import preferences
+from app.services.ranking import views
+from app.services.ranking.queue_filter import QueueFilter
 from app.web.deps import CurrentActor, Id, ReadSession, WriteSession
 from app.web.render import go_to, html, url
 

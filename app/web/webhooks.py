@@ -10,7 +10,8 @@ from starlette.responses import Response
 from app import events
 from app.languages import _
 from app.models.webhooks import Webhook
-from app.services import datasets, webhooks
+from app.services import datasets
+from app.services.operation import webhooks
 from app.web.deps import CurrentActor, CurrentSettings, Id, ReadSession, WriteSession
 from app.web.render import go_to, html, url
 

@@ -11,7 +11,7 @@ from app.models.columns import RunState
 from app.models.evidence import IssueKind, kinds_of
 from app.models.examples import ExampleState
 from app.models.review import Batch, BatchKind
-from app.services.search_words import marked
+from app.services.ranking.search_words import marked
 
 STATES = {
     ExampleState.KEPT: N_("kept"),

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from app.services.search_words import prepared, tsvector
+from app.services.ranking.search_words import prepared, tsvector
 
 revision = "0005"
 down_revision = "0004"

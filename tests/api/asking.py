@@ -8,7 +8,7 @@ from starlette.testclient import TestClient
 
 from app.actor import LOCAL, Actor, Role
 from app.db import Database
-from app.services import people
+from app.services.accounts import people
 from tests.factories import make_user
 
 

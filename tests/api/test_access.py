@@ -8,7 +8,7 @@ from app.actor import LOCAL, Role
 from app.config import Settings
 from app.db import Database
 from app.models.people import SignInMethod
-from app.services import people, sessions
+from app.services.accounts import people, sessions
 from app.web.deps import COOKIE
 from tests.api.asking import problem_of, token_for, token_of
 from tests.api.conftest import client_of

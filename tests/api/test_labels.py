@@ -5,7 +5,7 @@ from starlette.testclient import TestClient
 from app.config import Settings
 from app.db import Database
 from app.models.review import Verdict
-from app.services import batches
+from app.services.bounding import batches
 from tests.api.asking import problem_of, row, walk
 from tests.services.relabelling import decide, ids, work
 

@@ -8,7 +8,7 @@ from app import events
 from app.actor import LOCAL, Role
 from app.db import Database
 from app.models import KeptAnswer
-from app.services import webhooks
+from app.services.operation import webhooks
 from tests.api.asking import jobs, problem_of, token_for, walk
 
 URL = "http://127.0.0.1:9/told"

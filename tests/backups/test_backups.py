@@ -24,7 +24,10 @@ from app.errors import Conflict, InvalidInput, NotFound, Unavailable
 from app.models import Dataset, Decision, Event, Example, Import, Worker
 from app.models.columns import RunState
 from app.models.review import Verdict
-from app.services import decisions, replay, search, vault
+from app.services.operation import vault
+from app.services.ranking import search
+from app.services.reviewing import decisions
+from app.services.versioning import replay
 from tests import factories
 from tests.factories import Row, make_dataset
 from tests.services.checking import check

@@ -11,7 +11,8 @@ from app.models import Example, Lease
 from app.models.examples import ExampleState
 from app.models.people import SignInMethod
 from app.models.review import Verdict
-from app.services import decisions, people, sessions
+from app.services.accounts import people, sessions
+from app.services.reviewing import decisions
 from app.web.deps import COOKIE
 from tests import factories
 from tests.factories import Row

@@ -8,7 +8,7 @@ import pytest
 
 from app.actor import Role
 from app.db import Database
-from app.services import access, people, sessions
+from app.services.accounts import access, people, sessions
 from tests import factories
 from tests.commands.terminal import Terminal
 from tests.loop.serving import printed

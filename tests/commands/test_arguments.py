@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from app.cli import commands
 from app.db import Database
-from app.services import workers
+from app.services.operation import workers
 from tests.commands.terminal import Terminal
 
 WRONG = [

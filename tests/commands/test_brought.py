@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from app.commands.scoring import in_a_sentence
-from app.services.estimating import Estimate
+from app.services.finding.estimating import Estimate
 from tests.commands.terminal import Terminal
 
 COUNT = 60

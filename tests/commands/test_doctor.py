@@ -14,7 +14,7 @@ from app.config import Settings
 from app.db import Database, now
 from app.models import Event, Example, Import
 from app.models.columns import RunState
-from app.services import scoring
+from app.services.finding import scoring
 from tests import factories
 from tests.commands.terminal import Terminal
 from tests.durability import processes

@@ -11,7 +11,7 @@ from app.db import Database, now
 from app.errors import AppError
 from app.models import Import, Worker
 from app.models.columns import RunState
-from app.services import runs
+from app.services.operation import runs
 from tests.services import importing
 
 ROWS = [{"text": f"row {at}", "label": "ab"[at % 2]} for at in range(6)]

@@ -14,7 +14,7 @@ from pathlib import Path
 from app.config import Settings
 from app.db import Database
 from app.models import Import
-from app.services import runs
+from app.services.operation import runs
 
 PATIENCE_SECONDS = 180.0
 

@@ -19,7 +19,8 @@ from app.db import Database
 from app.files.rows import Columns, Layout
 from app.models import Dataset, Event, Example, Import, Score, ScoringRun
 from app.models.columns import RunState
-from app.services import datasets, scoring
+from app.services import datasets
+from app.services.finding import scoring
 from tests.durability import processes
 from tests.services import importing
 from tests.services.checking import assert_counters

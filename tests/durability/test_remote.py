@@ -11,9 +11,10 @@ from app.db import Database
 from app.jobs.model_tests import ROUNDS
 from app.models import FineTune, ModelTest
 from app.models.columns import RunState, Split
-from app.services import exports, fine_tunes, model_tests
-from app.services.exports import ExportChoices
-from app.services.providers import Service
+from app.services.proving import model_tests
+from app.services.tuning import exports, fine_tunes
+from app.services.tuning.exports import ExportChoices
+from app.services.tuning.providers import Service
 from tests.durability import processes
 from tests.factories import ROWS, TUNABLE_ROWS, Row, make_dataset
 from tests.providers.fake_openai import API_KEY, fake_openai

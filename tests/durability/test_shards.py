@@ -12,7 +12,7 @@ from app.config import Settings
 from app.db import Database
 from app.models import Example, Score, ScoringRun
 from app.models.columns import RunState
-from app.services import scoring
+from app.services.finding import scoring
 from tests.durability import processes
 from tests.durability.test_crashes import ask_for_import
 from tests.services import importing

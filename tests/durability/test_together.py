@@ -11,7 +11,7 @@ from app.db import Database
 from app.errors import Conflict
 from app.models import Decision, Example
 from app.models.review import Verdict
-from app.services import decisions
+from app.services.reviewing import decisions
 from tests.factories import Row, make_dataset, make_user
 from tests.services.checking import check
 

@@ -7,7 +7,7 @@ import pytest
 
 from app.errors import InvalidInput
 from app.files.prices import Price, estimate, read_prices
-from app.services import checks
+from app.services.tuning import checks
 
 HEADER = "model,usd_per_million_tokens,most_tokens_per_row,as_of,source\n"
 

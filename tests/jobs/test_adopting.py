@@ -17,10 +17,13 @@ from app.models import Batch, Dataset, Decision, Example, Export, Import
 from app.models.columns import RunState
 from app.models.examples import ExampleState
 from app.models.review import Verdict
-from app.services import adopting, batches, datasets, exports, imports
-from app.services.exports import ExportChoices
-from app.services.imports import ImportChoices
-from app.services.limits import limits_of
+from app.services import datasets
+from app.services.bounding import batches
+from app.services.importing import adopting, imports
+from app.services.importing.imports import ImportChoices
+from app.services.importing.limits import limits_of
+from app.services.tuning import exports
+from app.services.tuning.exports import ExportChoices
 from tests.factories import make_dataset
 from tests.jobs import working
 from tests.services import test_autofix as fixing

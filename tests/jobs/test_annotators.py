@@ -13,8 +13,11 @@ from app.config import Settings
 from app.db import Database
 from app.files.rows import Columns, Layout
 from app.models import Example, Import, Label
-from app.services import annotators, datasets, imports, labels, scoring
-from app.services.imports import ImportChoices
+from app.services import datasets
+from app.services.finding import annotators, scoring
+from app.services.importing import imports
+from app.services.importing.imports import ImportChoices
+from app.services.labelling import labels
 from tests import factories
 from tests.api.asking import problem_of
 from tests.api.conftest import client_of

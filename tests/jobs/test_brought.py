@@ -15,7 +15,8 @@ from app.config import Settings
 from app.db import Database
 from app.models import Example, Score, ScoringRun
 from app.models.columns import Split
-from app.services import datasets, scoring
+from app.services import datasets
+from app.services.finding import scoring
 from app.web.app import create_app
 from tests import factories
 from tests.api.conftest import client_of

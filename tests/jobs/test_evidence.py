@@ -16,9 +16,11 @@ from app.models.columns import Split
 from app.models.evidence import IssueKind, kinds_of
 from app.models.review import Verdict
 from app.science.neighbours import unpack, unpack_ids
-from app.services import autofix, batches, datasets, decisions, review
-from app.services.autofix import Rule, RuleKind
-from app.services.queue_filter import Preset, QueueFilter
+from app.services import datasets
+from app.services.bounding import autofix, batches
+from app.services.bounding.autofix import Rule, RuleKind
+from app.services.ranking.queue_filter import Preset, QueueFilter
+from app.services.reviewing import decisions, review
 from tests.jobs.test_jobs import ask_for_import, ask_for_scores, tickets
 from tests.jobs.working import at_work, done
 from tests.services.checking import check, example_of

@@ -14,19 +14,14 @@ from app.models import Example, Experiment, Import
 from app.models.columns import RunState, Split
 from app.models.examples import text_hash
 from app.models.review import Verdict
-from app.services import (
-    datasets,
-    decisions,
-    experiment_results,
-    experiment_words,
-    experiments,
-    exports,
-    runs,
-    test_split,
-    versions,
-)
-from app.services.experiment_results import OtherModel
-from app.services.experiments import Wanted
+from app.services import datasets
+from app.services.operation import runs
+from app.services.proving import experiment_results, experiment_words, experiments, test_split
+from app.services.proving.experiment_results import OtherModel
+from app.services.proving.experiments import Wanted
+from app.services.reviewing import decisions
+from app.services.tuning import exports
+from app.services.versioning import versions
 from tests.jobs.test_jobs import ask_for_import, ask_for_scores, tickets
 from tests.jobs.working import at_work, done, failed
 from tests.services import test_autofix as fixing

@@ -12,9 +12,10 @@ from app.db import Database
 from app.jobs import worker
 from app.models import Export, FineTune
 from app.models.columns import RunState
-from app.services import exports, fine_tunes, runs
-from app.services.exports import ExportChoices
-from app.services.providers import Service
+from app.services.operation import runs
+from app.services.tuning import exports, fine_tunes
+from app.services.tuning.exports import ExportChoices
+from app.services.tuning.providers import Service
 from tests.factories import TUNABLE_ROWS, Row, make_dataset
 from tests.jobs.working import PATIENCE_SECONDS, at_work, done, ended, failed
 from tests.providers.fake_openai import API_KEY, AT_ONCE, Failure, FakeOpenAI, fake_openai

@@ -19,10 +19,16 @@ from app.models import Batch, Dataset, Event, Example, Export, Import, Label, Sc
 from app.models.columns import RunState, Split
 from app.models.examples import ExampleState
 from app.models.exports import Variant
-from app.services import autofix, batches, datasets, experiments, exports, imports, runs, scoring
-from app.services.autofix import Rule, RuleKind
-from app.services.exports import ExportChoices
-from app.services.queue_filter import QueueFilter
+from app.services import datasets
+from app.services.bounding import autofix, batches
+from app.services.bounding.autofix import Rule, RuleKind
+from app.services.finding import scoring
+from app.services.importing import imports
+from app.services.operation import runs
+from app.services.proving import experiments
+from app.services.ranking.queue_filter import QueueFilter
+from app.services.tuning import exports
+from app.services.tuning.exports import ExportChoices
 from tests.factories import make_dataset
 from tests.jobs.working import PATIENCE_SECONDS, at_work, done, ended, failed
 from tests.services import importing

@@ -8,7 +8,9 @@ from app.db import Database
 from app.models import ScoringRun, Version
 from app.models.exports import Variant
 from app.models.review import Verdict
-from app.services import batches, datasets, restoring
+from app.services import datasets
+from app.services.bounding import batches
+from app.services.versioning import restoring
 from tests.jobs.test_jobs import ask_for_import, ask_for_scores, tickets
 from tests.jobs.working import at_work, done
 from tests.services.checking import check, label_names

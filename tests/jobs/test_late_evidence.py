@@ -16,8 +16,11 @@ from app.models.columns import Split
 from app.models.evidence import IssueKind
 from app.models.review import Verdict
 from app.queue import QUEUES, Job
-from app.services import datasets, decisions, findings, late_evidence, relabelling, review
-from app.services.runs import Overtaken
+from app.services import datasets
+from app.services.finding import findings, late_evidence
+from app.services.labelling import relabelling
+from app.services.operation.runs import Overtaken
+from app.services.reviewing import decisions, review
 from tests.factories import make_dataset
 from tests.jobs.test_evidence import ids_by_kind, scored, wait_for
 from tests.jobs.working import at_work

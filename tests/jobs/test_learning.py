@@ -14,9 +14,10 @@ from app.models import Dataset, Example, Learning, Score
 from app.models.columns import Split
 from app.models.review import Verdict
 from app.pipeline.learning import Decided, front, suspicion
-from app.services import datasets, decisions, review
-from app.services import learning as learnings
-from app.services.queue_filter import Preset, QueueFilter
+from app.services import datasets
+from app.services.ranking import learning as learnings
+from app.services.ranking.queue_filter import Preset, QueueFilter
+from app.services.reviewing import decisions, review
 from tests.jobs.test_jobs import ask_for_import, ask_for_scores, tickets
 from tests.jobs.working import at_work, done
 from tests.services.checking import check, example_of

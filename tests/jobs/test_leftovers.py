@@ -15,7 +15,7 @@ from app.jobs.context import Context
 from app.jobs.tending import discard_leftovers
 from app.models import Import
 from app.models.columns import RunState
-from app.services import imports
+from app.services.importing import imports
 from tests.services import importing
 
 ROWS = [{"text": "one", "label": "a"}, {"text": "two", "label": "b"}]

@@ -11,10 +11,11 @@ from app.config import Settings
 from app.db import Database
 from app.models import FineTune, ModelTest
 from app.models.columns import RunState
-from app.services import comparing_models, experiments, exports, fine_tunes, model_tests
-from app.services.experiments import Wanted
-from app.services.exports import ExportChoices
-from app.services.providers import Service
+from app.services.proving import comparing_models, experiments, model_tests
+from app.services.proving.experiments import Wanted
+from app.services.tuning import exports, fine_tunes
+from app.services.tuning.exports import ExportChoices
+from app.services.tuning.providers import Service
 from tests.factories import TUNABLE_ROWS, make_dataset
 from tests.jobs.working import at_work, done, ended, failed
 from tests.providers.fake_openai import API_KEY, AT_ONCE, Failure, FakeOpenAI, fake_openai

@@ -9,9 +9,11 @@ from app.config import Settings
 from app.db import Database
 from app.errors import InvalidInput
 from app.models.review import Verdict
-from app.services import datasets, decisions, review, scoring
-from app.services.queue_filter import Preset, QueueFilter
-from app.services.queue_rows import QueueRow
+from app.services import datasets
+from app.services.finding import scoring
+from app.services.ranking.queue_filter import Preset, QueueFilter
+from app.services.ranking.queue_rows import QueueRow
+from app.services.reviewing import decisions, review
 from tests.jobs.test_jobs import ask_for_import, ask_for_scores, tickets
 from tests.jobs.working import at_work, done
 from tests.services.checking import assert_counters

@@ -22,7 +22,8 @@ from app.jobs import webhooks as telling
 from app.jobs.context import Context
 from app.models import Delivery
 from app.models.webhooks import DeliveryState
-from app.services import datasets, webhooks
+from app.services import datasets
+from app.services.operation import webhooks
 from tests import factories
 from tests.jobs.working import PATIENCE_SECONDS, at_work
 

@@ -8,7 +8,7 @@ from app.config import Settings
 from app.db import Database
 from app.jobs import worker
 from app.models.columns import RunState
-from app.services import runs
+from app.services.operation import runs
 
 PATIENCE_SECONDS = 180.0
 

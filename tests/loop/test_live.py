@@ -15,7 +15,7 @@ from app.config import Settings
 from app.db import Database
 from app.models import Example
 from app.models.review import Verdict
-from app.services import decisions
+from app.services.reviewing import decisions
 from tests import factories
 from tests.commands.terminal import Terminal
 from tests.loop.serving import serving

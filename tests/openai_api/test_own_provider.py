@@ -7,9 +7,10 @@ from app.config import Settings
 from app.db import Database
 from app.models import ModelTest
 from app.models.columns import Split
-from app.services import exports, fine_tunes, model_tests, providers
-from app.services.exports import ExportChoices
-from app.services.providers import ServiceDetails
+from app.services.proving import model_tests
+from app.services.tuning import exports, fine_tunes, providers
+from app.services.tuning.exports import ExportChoices
+from app.services.tuning.providers import ServiceDetails
 from tests.factories import Row, make_dataset
 from tests.jobs.working import at_work, done
 from tests.openai_api.serving import ROWS

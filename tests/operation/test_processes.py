@@ -20,7 +20,8 @@ from app.config import Settings
 from app.db import Database
 from app.models import Dataset
 from app.samples import sample_path
-from app.services import people, replay
+from app.services.accounts import people
+from app.services.versioning import replay
 from tests import factories
 from tests.commands.terminal import Terminal
 from tests.factories import make_dataset

@@ -14,8 +14,8 @@ from app.config import Settings
 from app.db import Database
 from app.errors import Unavailable
 from app.models.columns import RunState
-from app.services import exports
-from app.services.exports import ExportChoices
+from app.services.tuning import exports
+from app.services.tuning.exports import ExportChoices
 from tests import factories
 from tests.apps import lent
 from tests.jobs.working import at_work, done

@@ -11,7 +11,7 @@ from app.models.columns import Split
 from app.models.datasets import CounterName
 from app.models.evidence import kinds_of
 from app.models.examples import ExampleState
-from app.services.counting import Standing
+from app.services.ranking.counting import Standing
 
 Counted = dict[tuple[Split, CounterName], int]
 

@@ -13,9 +13,10 @@ from app.files.reading import read_rows
 from app.files.rows import Columns, Layout, Limits, Rejected, Row
 from app.models import Import
 from app.models.columns import RunState
-from app.services import imports, publishing, retraction, runs, staging
-from app.services.imports import ImportChoices
-from app.services.staging import Bounds, NumberedRow
+from app.services.importing import imports, publishing, retraction, staging
+from app.services.importing.imports import ImportChoices
+from app.services.importing.staging import Bounds, NumberedRow
+from app.services.operation import runs
 
 WIDE = Bounds(max_classes=1000, max_rejected=1000)
 PLAIN = Columns(text="text", label="label")

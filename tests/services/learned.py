@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from app.db import Database
 from app.models import Dataset, Example, Learning
-from app.services import learning as learnings
-from app.services import runs
+from app.services.operation import runs
+from app.services.ranking import learning as learnings
 
 
 def put_in_front(

@@ -13,18 +13,16 @@ from app.models import Batch, Example, Score, ScoringRun, Version
 from app.models.columns import Split
 from app.models.exports import Variant
 from app.models.review import Verdict
-from app.services import (
-    batches,
-    datasets,
-    decisions,
-    exports,
-    relabelling,
-    runs,
-    versions,
-)
-from app.services.queue_filter import Preset, QueueFilter
-from app.services.relabelling import SplitChoices
-from app.services.review import probabilities_of
+from app.services import datasets
+from app.services.bounding import batches
+from app.services.labelling import relabelling
+from app.services.labelling.relabelling import SplitChoices
+from app.services.operation import runs
+from app.services.ranking.queue_filter import Preset, QueueFilter
+from app.services.reviewing import decisions
+from app.services.reviewing.review import probabilities_of
+from app.services.tuning import exports
+from app.services.versioning import versions
 from tests.factories import Row
 from tests.services.checking import example_of, label_of
 

@@ -4,7 +4,7 @@ from sqlalchemy.orm import Session
 
 from app.actor import Actor
 from app.models.people import SignInMethod
-from app.services import people, sessions
+from app.services.accounts import people, sessions
 
 
 def signed_in(session: Session, name: str, *, hours: int = 1) -> str:

@@ -9,7 +9,9 @@ from app.db import Database
 from app.errors import Conflict, Forbidden, InvalidInput, NotFound
 from app.models import DatasetRole, Event, Example, Import, Label, User
 from app.models.people import TokenScope
-from app.services import access, datasets, people, runs
+from app.services import datasets
+from app.services.accounts import access, people
+from app.services.operation import runs
 from tests.factories import make_dataset, make_user
 from tests.services.checking import last_event
 

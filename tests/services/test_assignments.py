@@ -14,8 +14,10 @@ from app.models import AssignedRow, Assignment, Event, Example
 from app.models.columns import RunState
 from app.models.examples import ExampleState
 from app.models.review import Verdict
-from app.services import assignments, datasets, decisions, review
-from app.services.queue_filter import Preset, QueueFilter
+from app.services import datasets
+from app.services.ranking.queue_filter import Preset, QueueFilter
+from app.services.reviewing import decisions, review
+from app.services.together import assignments
 from tests import factories
 
 EVERY = QueueFilter(preset=Preset.ALL)

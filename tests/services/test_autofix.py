@@ -12,9 +12,13 @@ from app.models import Batch, Dataset, Example
 from app.models.columns import RunState, Split
 from app.models.examples import ExampleState
 from app.models.review import Verdict
-from app.services import autofix, batches, datasets, decisions, leftovers, runs, undoing, versions
-from app.services.autofix import Rule, RuleKind
-from app.services.queue_filter import Preset, QueueFilter
+from app.services import datasets
+from app.services.bounding import autofix, batches, leftovers, undoing
+from app.services.bounding.autofix import Rule, RuleKind
+from app.services.operation import runs
+from app.services.ranking.queue_filter import Preset, QueueFilter
+from app.services.reviewing import decisions
+from app.services.versioning import versions
 from tests.factories import Row, make_dataset
 from tests.services.checking import check, event_names, example_of, label_names, label_of, last_event
 

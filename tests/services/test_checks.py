@@ -14,8 +14,9 @@ from app.files.faults import FaultKind
 from app.models import Export, Import
 from app.models.columns import RunState, Split
 from app.models.exports import Variant
-from app.services import checks, datasets, exports
-from app.services.exports import ExportChoices
+from app.services import datasets
+from app.services.tuning import checks, exports
+from app.services.tuning.exports import ExportChoices
 from tests.factories import Row, make_dataset
 from tests.jobs import working
 

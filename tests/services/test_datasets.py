@@ -7,11 +7,17 @@ from app.db import Database
 from app.errors import Conflict, Forbidden, InvalidInput, NotFound
 from app.models import Dataset, Event, Import
 from app.models.columns import RunState, Split
-from app.services import autofix, datasets, experiments, exports, fine_tunes, imports, removal, runs, scoring
-from app.services.autofix import Rule, RuleKind
-from app.services.providers import Service
-from app.services.queue_filter import QueueFilter
-from app.services.runs import AnyRun
+from app.services import datasets, removal
+from app.services.bounding import autofix
+from app.services.bounding.autofix import Rule, RuleKind
+from app.services.finding import scoring
+from app.services.importing import imports
+from app.services.operation import runs
+from app.services.operation.runs import AnyRun
+from app.services.proving import experiments
+from app.services.ranking.queue_filter import QueueFilter
+from app.services.tuning import exports, fine_tunes
+from app.services.tuning.providers import Service
 from tests.factories import ROWS, make_dataset
 from tests.services import importing
 from tests.services.checking import assert_counters, event_names, last_event

@@ -11,7 +11,8 @@ from app.errors import Conflict, Forbidden, InvalidInput, NotFound
 from app.models import Dataset, Decision, Example
 from app.models.examples import ExampleState
 from app.models.review import Verdict
-from app.services import datasets, decisions, review
+from app.services import datasets
+from app.services.reviewing import decisions, review
 from tests.factories import Row, make_dataset
 from tests.services.checking import assert_counters, check, example_of, label_of, last_event
 

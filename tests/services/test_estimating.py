@@ -10,8 +10,8 @@ from app.errors import InvalidInput, NotFound
 from app.files import vectors
 from app.files.vectors import Cost
 from app.models.examples import text_hash
-from app.services import estimating
-from app.services.estimating import SAMPLE_ROWS, Estimate
+from app.services.finding import estimating
+from app.services.finding.estimating import SAMPLE_ROWS, Estimate
 from tests import factories
 
 SERVICE = {

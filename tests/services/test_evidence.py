@@ -8,9 +8,11 @@ from app.errors import InvalidInput
 from app.models import Dataset, Evidence, Example, Finding, Score, ScoringRun
 from app.models.columns import RunState, Split
 from app.models.evidence import IssueKind, kinds_of
-from app.services import datasets, evidence, findings, issues, review
-from app.services.explaining import explain
-from app.services.queue_filter import Preset, QueueFilter
+from app.services import datasets
+from app.services.finding import evidence, findings, issues
+from app.services.finding.explaining import explain
+from app.services.ranking.queue_filter import Preset, QueueFilter
+from app.services.reviewing import review
 from tests.conftest import QueryRecorder
 from tests.factories import Found, Row, add_evidence, make_dataset
 from tests.services.checking import check, example_of

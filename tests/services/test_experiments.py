@@ -9,9 +9,12 @@ from app.errors import Conflict, Forbidden, InvalidInput, NotFound, Unavailable
 from app.models import Example, Experiment
 from app.models.columns import RunState, Split
 from app.models.review import Verdict
-from app.services import datasets, experiments, runs, versions
-from app.services.experiments import Wanted
-from app.services.material import Material, curve_counts
+from app.services import datasets
+from app.services.operation import runs
+from app.services.proving import experiments
+from app.services.proving.experiments import Wanted
+from app.services.proving.material import Material, curve_counts
+from app.services.versioning import versions
 from tests.factories import Row, make_dataset
 from tests.services import test_autofix as fixing
 from tests.services.checking import example_of, last_event

@@ -17,9 +17,11 @@ from app.models import Export, Version
 from app.models.columns import RunState, Split
 from app.models.exports import Variant
 from app.models.review import Verdict
-from app.services import datasets, exports, runs
-from app.services.autofix import Rule
-from app.services.exports import ExportChoices
+from app.services import datasets
+from app.services.bounding.autofix import Rule
+from app.services.operation import runs
+from app.services.tuning import exports
+from app.services.tuning.exports import ExportChoices
 from tests.factories import Row, make_dataset
 from tests.services import importing
 from tests.services import test_autofix as fixing

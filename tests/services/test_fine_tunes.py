@@ -8,9 +8,10 @@ from app.db import Database
 from app.errors import Cancelled, Forbidden, InvalidInput, NotFound
 from app.models import Export, FineTune
 from app.models.columns import RunState
-from app.services import exports, fine_tunes, runs
-from app.services.exports import ExportChoices
-from app.services.providers import Service
+from app.services.operation import runs
+from app.services.tuning import exports, fine_tunes
+from app.services.tuning.exports import ExportChoices
+from app.services.tuning.providers import Service
 from tests.factories import make_dataset
 from tests.services.checking import last_event
 

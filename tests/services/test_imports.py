@@ -9,7 +9,8 @@ from app.errors import Conflict, Forbidden, InvalidInput, NotFound
 from app.files.rows import Columns, Layout, Limits
 from app.models import Dataset
 from app.models.columns import RunState
-from app.services import datasets, imports
+from app.services import datasets
+from app.services.importing import imports
 from tests.services import importing
 from tests.services.checking import event_names, last_event
 from tests.services.importing import choices_of

@@ -13,7 +13,10 @@ from app.models import Label
 from app.models.datasets import Colour
 from app.models.exports import Variant
 from app.models.review import Verdict
-from app.services import datasets, decisions, label_names, labels, versions
+from app.services import datasets
+from app.services.labelling import label_names, labels
+from app.services.reviewing import decisions
+from app.services.versioning import versions
 from tests.factories import Row, make_dataset
 from tests.services.checking import check, label_of, last_event
 from tests.services.checking import label_names as names_of_rows

@@ -14,10 +14,13 @@ from app.db import Database, now
 from app.models import Dataset, Decision, Event, FrontRow, Learning, ScoringRun
 from app.models.columns import RunState, Split
 from app.models.review import Verdict
-from app.services import datasets, decisions, queue_order, review, runs
-from app.services import learning as learnings
-from app.services.queue_filter import Preset, QueueFilter
-from app.services.queue_rows import QueueRow
+from app.services import datasets
+from app.services.operation import runs
+from app.services.ranking import learning as learnings
+from app.services.ranking import queue_order
+from app.services.ranking.queue_filter import Preset, QueueFilter
+from app.services.ranking.queue_rows import QueueRow
+from app.services.reviewing import decisions, review
 from tests.factories import ROWS, Row, make_dataset
 from tests.services.checking import check, example_of
 from tests.services.learned import put_in_front

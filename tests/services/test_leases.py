@@ -13,8 +13,10 @@ from app.db import Database, now
 from app.errors import Conflict, Forbidden, NotFound
 from app.models import Event, Example, Lease
 from app.models.review import Verdict
-from app.services import datasets, decisions, handing_out, leases
-from app.services.queue_filter import Preset, QueueFilter
+from app.services import datasets
+from app.services.ranking.queue_filter import Preset, QueueFilter
+from app.services.reviewing import decisions
+from app.services.together import handing_out, leases
 from tests import factories
 
 ISSUES = QueueFilter()

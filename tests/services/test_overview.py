@@ -10,9 +10,12 @@ from app.errors import Forbidden, InvalidInput
 from app.models import Label, Progress, SampleRow, ScoringRun
 from app.models.columns import Split
 from app.models.review import Verdict
-from app.services import advice, autofix, datasets, overview, progress, scoring, share
-from app.services.autofix import Rule, RuleKind
-from app.services.queue_filter import Preset, QueueFilter
+from app.services import datasets
+from app.services.bounding import advice, autofix
+from app.services.bounding.autofix import Rule, RuleKind
+from app.services.finding import scoring
+from app.services.ranking.queue_filter import Preset, QueueFilter
+from app.services.reviewing import overview, progress, share
 from tests.factories import ROWS, Row, make_dataset, make_user
 from tests.services.checking import check, example_of
 from tests.services.test_autofix import decide, fixed, request, run, undo

@@ -10,7 +10,7 @@ from app.db import Database, now
 from app.errors import Conflict, Forbidden, InvalidInput, NotFound, Unauthorized
 from app.models import LoginSession, Token, User
 from app.models.people import SignInLink, SignInMethod, TokenScope
-from app.services import people, sessions
+from app.services.accounts import people, sessions
 from tests.factories import PASSWORD, make_user
 from tests.services.checking import event_names, last_event
 from tests.services.signing_in import actor_of, signed_in

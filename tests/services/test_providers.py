@@ -6,8 +6,9 @@ from app.config import Settings
 from app.db import Database
 from app.errors import Conflict, Forbidden, InvalidInput, NotFound, Unavailable
 from app.models import Provider
-from app.services import providers, vault
-from app.services.providers import Service, ServiceDetails
+from app.services.operation import vault
+from app.services.tuning import providers
+from app.services.tuning.providers import Service, ServiceDetails
 from tests.services.checking import last_event
 
 KEY = "a-very-secret-key-81f"

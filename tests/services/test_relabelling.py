@@ -13,20 +13,16 @@ from app.models.columns import RunState
 from app.models.examples import ExampleState
 from app.models.exports import Variant
 from app.models.review import Verdict
-from app.services import (
-    batches,
-    datasets,
-    decisions,
-    leftovers,
-    merged_scores,
-    relabelling,
-    runs,
-    scoring,
-    versions,
-)
-from app.services.label_names import labels_at
-from app.services.queue_filter import Preset, QueueFilter
-from app.services.relabelling import SplitChoices
+from app.services import datasets
+from app.services.bounding import batches, leftovers
+from app.services.finding import scoring
+from app.services.labelling import merged_scores, relabelling
+from app.services.labelling.label_names import labels_at
+from app.services.labelling.relabelling import SplitChoices
+from app.services.operation import runs
+from app.services.ranking.queue_filter import Preset, QueueFilter
+from app.services.reviewing import decisions
+from app.services.versioning import versions
 from tests.factories import make_dataset
 from tests.services.checking import check, event_names, example_of, label_names, label_of
 from tests.services.relabelling import ROWS, decide, export, freeze, ids, merge, scores, split, undo, work

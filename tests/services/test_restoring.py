@@ -12,10 +12,13 @@ from app.db import Database
 from app.errors import Conflict, Forbidden, InvalidInput, NotFound
 from app.models import Batch, Version
 from app.models.review import BatchKind, Verdict
-from app.services import comparing, datasets, labels, relabelling, restoring, runs, versions
-from app.services.comparing import PairFilter
-from app.services.queue_filter import Preset, QueueFilter
-from app.services.relabelling import SplitChoices
+from app.services import datasets
+from app.services.labelling import labels, relabelling
+from app.services.labelling.relabelling import SplitChoices
+from app.services.operation import runs
+from app.services.ranking.queue_filter import Preset, QueueFilter
+from app.services.versioning import comparing, restoring, versions
+from app.services.versioning.comparing import PairFilter
 from tests.factories import Row, make_dataset
 from tests.services.checking import check, example_of, label_names
 from tests.services.importing import WITH_ID, import_rows

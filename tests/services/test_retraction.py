@@ -12,7 +12,9 @@ from app.db import Database
 from app.models import Example, ImportMatch, Label, Score
 from app.models.columns import Split
 from app.models.review import Verdict
-from app.services import datasets, decisions, publishing
+from app.services import datasets
+from app.services.importing import publishing
+from app.services.reviewing import decisions
 from tests.factories import make_dataset
 from tests.services import importing
 from tests.services.checking import check, example_of, label_names

@@ -14,9 +14,11 @@ from app.models import Example
 from app.models.columns import Split
 from app.models.examples import ExampleState
 from app.models.review import Verdict
-from app.services import datasets, decisions, issues, review
-from app.services.queue_filter import Preset, QueueFilter
-from app.services.review import Matches
+from app.services import datasets
+from app.services.finding import issues
+from app.services.ranking.queue_filter import Preset, QueueFilter
+from app.services.reviewing import decisions, review
+from app.services.reviewing.review import Matches
 from tests.conftest import QueryRecorder
 from tests.factories import ROWS, Row, make_dataset
 from tests.services.checking import example_of, label_of

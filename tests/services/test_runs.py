@@ -13,7 +13,12 @@ from app.errors import Cancelled, Conflict, Forbidden, InvalidInput, NotFound
 from app.models import Batch, Dataset, Score, ScoringRun, Worker
 from app.models.columns import RunState, Split
 from app.models.review import Verdict
-from app.services import datasets, imports, overview, runs, scoring, versions, workers
+from app.services import datasets
+from app.services.finding import scoring
+from app.services.importing import imports
+from app.services.operation import runs, workers
+from app.services.reviewing import overview
+from app.services.versioning import versions
 from tests.factories import make_dataset, make_user
 from tests.services import importing
 from tests.services import test_autofix as fixing

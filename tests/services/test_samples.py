@@ -12,9 +12,11 @@ from app.errors import Forbidden, InvalidInput, NotFound
 from app.models import Example, SampleRow
 from app.models.examples import ExampleState
 from app.models.review import Verdict
-from app.services import autofix, datasets, decisions, review, samples
-from app.services.autofix import Rule, RuleKind
-from app.services.queue_filter import Preset, QueueFilter
+from app.services import datasets
+from app.services.bounding import autofix
+from app.services.bounding.autofix import Rule, RuleKind
+from app.services.ranking.queue_filter import Preset, QueueFilter
+from app.services.reviewing import decisions, review, samples
 from tests.factories import Row, make_dataset
 from tests.services.checking import check, event_names, example_of
 

@@ -9,10 +9,13 @@ from app.db import Database
 from app.errors import InvalidInput
 from app.models.columns import Split
 from app.models.review import Verdict
-from app.services import datasets, decisions, issues, narrowing, review
-from app.services.queue_filter import Preset, QueueFilter
-from app.services.queue_rows import rows
-from app.services.search_words import marked, prepared, terms_of, tsvector, words_of
+from app.services import datasets
+from app.services.finding import issues
+from app.services.ranking import narrowing
+from app.services.ranking.queue_filter import Preset, QueueFilter
+from app.services.ranking.queue_rows import rows
+from app.services.ranking.search_words import marked, prepared, terms_of, tsvector, words_of
+from app.services.reviewing import decisions, review
 from tests import factories
 from tests.factories import Row
 

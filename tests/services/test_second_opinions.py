@@ -10,7 +10,9 @@ from app.models import AssignedRow, Decision, Event, Example, Label, SecondOpini
 from app.models.examples import ExampleState
 from app.models.review import Verdict
 from app.models.together import OpinionState
-from app.services import agreement, company, datasets, decisions, opinions, second_opinions
+from app.services import datasets
+from app.services.reviewing import decisions
+from app.services.together import agreement, company, opinions, second_opinions
 from tests import factories
 
 

@@ -13,8 +13,12 @@ from app.files.rows import Layout
 from app.models import Dataset, Example, ImportMatch, Label, RejectedRow
 from app.models.columns import RunState, Split
 from app.models.review import Verdict
-from app.services import datasets, decisions, imports, publishing, runs, versions
-from app.services.staging import Bounds
+from app.services import datasets
+from app.services.importing import imports, publishing
+from app.services.importing.staging import Bounds
+from app.services.operation import runs
+from app.services.reviewing import decisions
+from app.services.versioning import versions
 from tests.services import importing
 from tests.services.checking import check, event_names, example_of, label_names, label_of, last_event
 from tests.services.importing import WITH_ID, import_rows, numbers

@@ -9,8 +9,10 @@ from app.models import Dataset, Import
 from app.models.columns import RunState, Split
 from app.models.evidence import IssueKind
 from app.models.review import Verdict
-from app.services import datasets, experiments, runs, test_split
-from app.services.experiments import Wanted
+from app.services import datasets
+from app.services.operation import runs
+from app.services.proving import experiments, test_split
+from app.services.proving.experiments import Wanted
 from tests.factories import Found, Row, add_evidence, make_dataset
 from tests.services import test_autofix as fixing
 from tests.services.checking import last_event

@@ -16,9 +16,13 @@ from app.errors import Conflict, Forbidden, InvalidInput, NotFound
 from app.models import Example, Version
 from app.models.columns import Split
 from app.models.review import Verdict
-from app.services import autofix, batches, datasets, decisions, exports, versions
-from app.services.autofix import Rule, RuleKind
-from app.services.queue_filter import Preset, QueueFilter
+from app.services import datasets
+from app.services.bounding import autofix, batches
+from app.services.bounding.autofix import Rule, RuleKind
+from app.services.ranking.queue_filter import Preset, QueueFilter
+from app.services.reviewing import decisions
+from app.services.tuning import exports
+from app.services.versioning import versions
 from tests.factories import Row, make_dataset
 from tests.services import test_autofix as fixing
 from tests.services.checking import check, example_of, label_of, last_event

@@ -13,7 +13,8 @@ from app.db import Database, now
 from app.errors import Conflict, Forbidden, InvalidInput, NotFound
 from app.models import Delivery, Event, Webhook
 from app.models.webhooks import DeliveryState
-from app.services import people, webhooks
+from app.services.accounts import people
+from app.services.operation import webhooks
 from tests import factories
 
 URL = "http://127.0.0.1:9/told"

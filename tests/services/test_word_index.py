@@ -10,8 +10,11 @@ from app.actor import LOCAL
 from app.db import Database
 from app.errors import Unavailable
 from app.models import Import
-from app.services import datasets, imports, review, search, word_index
-from app.services.queue_filter import Preset, QueueFilter
+from app.services import datasets
+from app.services.importing import imports
+from app.services.ranking import search, word_index
+from app.services.ranking.queue_filter import Preset, QueueFilter
+from app.services.reviewing import review
 from tests.services import importing
 from tests.services.importing import WIDE, WITH_ID
 

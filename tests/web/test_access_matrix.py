@@ -25,7 +25,7 @@ from app.models import (
     User,
 )
 from app.models.people import SignInMethod
-from app.services import access, people, sessions
+from app.services.accounts import access, people, sessions
 from app.web.app import create_app
 from app.web.deps import COOKIE
 from tests import access_matrix, factories

@@ -8,7 +8,7 @@ from app.models.columns import Split
 from app.models.evidence import IssueKind
 from app.models.examples import ExampleState
 from app.models.review import Verdict
-from app.services import decisions
+from app.services.reviewing import decisions
 from tests import factories
 from tests.conftest import QueryRecorder
 from tests.factories import Found, Row

@@ -13,9 +13,9 @@ from app.db import Database, now
 from app.models import Import
 from app.models.columns import RunState, Split
 from app.models.experiments import Trial
-from app.services import experiment_results, experiments
-from app.services.experiment_results import pack_ids, pack_places
-from app.services.experiments import Wanted
+from app.services.proving import experiment_results, experiments
+from app.services.proving.experiment_results import pack_ids, pack_places
+from app.services.proving.experiments import Wanted
 from tests import factories
 from tests.factories import Row
 from tests.web.browsing import Browser

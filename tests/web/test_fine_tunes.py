@@ -11,9 +11,12 @@ from app.config import Settings
 from app.db import Database, now
 from app.models import Export, FineTune, ModelTest, Provider
 from app.models.columns import RunState
-from app.services import exports, fine_tunes, model_tests, removal, runs
-from app.services.exports import ExportChoices
-from app.services.providers import Service
+from app.services import removal
+from app.services.operation import runs
+from app.services.proving import model_tests
+from app.services.tuning import exports, fine_tunes
+from app.services.tuning.exports import ExportChoices
+from app.services.tuning.providers import Service
 from app.web.app import create_app
 from tests import factories
 from tests.providers.fake_openai import API_KEY, fake_openai

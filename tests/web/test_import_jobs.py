@@ -6,7 +6,7 @@ from app.config import Settings
 from app.db import Database, now
 from app.models import RejectedRow
 from app.models.columns import RunState
-from app.services.staging import HOW_TO_UPDATE
+from app.services.importing.staging import HOW_TO_UPDATE
 from tests import factories
 from tests.web.browsing import Browser
 from tests.web.uploading import change, one_import, upload

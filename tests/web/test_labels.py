@@ -12,7 +12,8 @@ from app.config import Settings
 from app.db import Database
 from app.models import Batch, Example, Label
 from app.models.review import Verdict
-from app.services import datasets, versions
+from app.services import datasets
+from app.services.versioning import versions
 from tests import factories
 from tests.conftest import QueryRecorder
 from tests.factories import Row

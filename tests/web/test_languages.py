@@ -5,7 +5,8 @@ from starlette.testclient import TestClient
 
 from app.actor import Role
 from app.db import Database
-from app.services import datasets, versions
+from app.services import datasets
+from app.services.versioning import versions
 from app.web.languages import COOKIE
 from tests import factories
 

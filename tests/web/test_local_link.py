@@ -10,7 +10,7 @@ from app.actor import LOCAL, Role
 from app.commands.server import _way_in
 from app.config import Settings
 from app.db import Database
-from app.services import people
+from app.services.accounts import people
 from app.web.app import create_app
 from app.web.deps import COOKIE
 from tests import factories

@@ -7,7 +7,8 @@ from starlette.testclient import TestClient
 from app.actor import LOCAL
 from app.config import Settings
 from app.db import Database
-from app.services import monitoring, scoring
+from app.services.finding import scoring
+from app.services.operation import monitoring
 from tests import factories
 from tests.apps import lent
 from tests.web.conftest import client_of

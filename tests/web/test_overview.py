@@ -13,7 +13,7 @@ from app.db import Database, now
 from app.models import Example, Label, SampleRow, ScoringRun
 from app.models.columns import RunState
 from app.models.review import Verdict
-from app.services import decisions
+from app.services.reviewing import decisions
 from tests import factories
 from tests.services.checking import example_of
 from tests.web.browsing import Browser

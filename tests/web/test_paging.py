@@ -4,7 +4,8 @@ import pytest
 
 from app.actor import LOCAL
 from app.db import Database
-from app.services import datasets, versions
+from app.services import datasets
+from app.services.versioning import versions
 from app.web.paging import split
 from app.web.versions import PAGE
 from tests.web.browsing import Browser

@@ -5,7 +5,8 @@ from fastapi import FastAPI
 
 from app.actor import LOCAL, Actor, Role
 from app.db import Database
-from app.services import access, datasets, people
+from app.services import datasets
+from app.services.accounts import access, people
 from tests import factories
 from tests.web.browsing import Browser, Form, Page
 from tests.web.conftest import client_of

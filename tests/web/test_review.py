@@ -11,7 +11,8 @@ from app.models import Decision, Example, Score
 from app.models.columns import Split
 from app.models.examples import ExampleState
 from app.models.review import Verdict
-from app.services import datasets, decisions
+from app.services import datasets
+from app.services.reviewing import decisions
 from tests import factories
 from tests.factories import Row
 from tests.services.learned import put_in_front

@@ -17,7 +17,7 @@ from app.config import Settings
 from app.db import Database, now
 from app.models import LoginSession
 from app.models.people import SignInMethod
-from app.services import people, sessions
+from app.services.accounts import people, sessions
 from app.web import attempts
 from app.web.app import create_app
 from app.web.deps import COOKIE

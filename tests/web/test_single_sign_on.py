@@ -16,7 +16,7 @@ from app.config import Settings
 from app.db import Database
 from app.models import User
 from app.models.people import SignInMethod
-from app.services import people, sessions
+from app.services.accounts import people, sessions
 from app.web.app import create_app
 from app.web.deps import COOKIE
 from tests import factories

@@ -12,7 +12,8 @@ from app.db import Database, now
 from app.models import Dataset, Example, Lease, SecondOpinion
 from app.models.review import Verdict
 from app.models.together import OpinionState
-from app.services import decisions, leases, second_opinions
+from app.services.reviewing import decisions
+from app.services.together import leases, second_opinions
 from tests import factories
 from tests.conftest import QueryRecorder
 from tests.web.browsing import Browser, Page

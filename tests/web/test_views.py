@@ -6,7 +6,9 @@ from fastapi import FastAPI
 from app.actor import LOCAL, Role
 from app.db import Database
 from app.errors import InvalidInput
-from app.services import datasets, keys, views
+from app.services import datasets
+from app.services.accounts import keys
+from app.services.ranking import views
 from tests.web.browsing import Browser
 from tests.web.signing_in import signed_in
 

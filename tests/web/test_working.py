@@ -14,7 +14,8 @@ from app.config import Settings
 from app.db import Database, now
 from app.models import Batch, Example, Experiment, Export, FineTune, ScoringRun
 from app.models.columns import RunState
-from app.services import datasets, versions
+from app.services import datasets
+from app.services.versioning import versions
 from app.web.app import create_app
 from tests import factories
 from tests.web.browsing import Browser

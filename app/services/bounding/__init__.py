@@ -1,0 +1,1 @@
+"""Bounding: changes in bulk, estimated before, limited, and taken back as one."""

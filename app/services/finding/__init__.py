@@ -1,0 +1,1 @@
+"""Finding: scores, kinds of issue and the evidence beside a row."""

@@ -1,0 +1,1 @@
+"""Importing: rows of files enter a dataset, all of them or none."""

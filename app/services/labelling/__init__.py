@@ -1,0 +1,1 @@
+"""Labelling: the classes of a dataset and their rows."""

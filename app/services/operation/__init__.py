@@ -1,0 +1,1 @@
+"""Operation: jobs and workers, secrets, webhooks, and what machines ask."""

@@ -1,0 +1,1 @@
+"""Proving: the frozen test split, and models compared on it."""

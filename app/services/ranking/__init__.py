@@ -1,0 +1,1 @@
+"""Ranking: the queue, its order, its filters, its search and its counters."""

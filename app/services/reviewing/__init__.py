@@ -1,0 +1,1 @@
+"""Reviewing: one verdict on one row, or on many, and what that tells about the dataset."""

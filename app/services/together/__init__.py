@@ -1,0 +1,1 @@
+"""Together: several people on the same rows, and how far they agree."""

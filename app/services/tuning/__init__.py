@@ -1,0 +1,1 @@
+"""Tuning: validated files, and models that are trained from them, here or elsewhere."""

@@ -1,0 +1,1 @@
+"""Versioning: what happened, what it was before, and going back there."""
