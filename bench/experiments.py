@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from sqlalchemy.orm import Session
 
 from app.actor import LOCAL
@@ -53,6 +54,8 @@ class Chosen:
     curve_points: int
     is_brief: bool
     """Whether to leave out the curve, and what the flagged rows alone bring."""
+    rows: int
+    """How many rows of train and of test, drawn at random, to work with: 0 for all."""
 
 
 def main() -> None:
@@ -75,6 +78,7 @@ def _chosen() -> Chosen:
     parser.add_argument("--sets", default="")
     parser.add_argument("--seeds", default=",".join(map(str, SEEDS)))
     parser.add_argument("--brief", action="store_true")
+    parser.add_argument("--rows", type=int, default=0)
     given, rest = parser.parse_known_args()
     options = report.options("experiments", rest)
     usual = QUICK_SETS if options.quick else SETS
@@ -85,6 +89,7 @@ def _chosen() -> Chosen:
         seeds=tuple(int(seed) for seed in given.seeds.split(",")),
         curve_points=0 if given.brief else CURVE_POINTS,
         is_brief=given.brief,
+        rows=given.rows,
     )
 
 
@@ -93,7 +98,8 @@ def measure(here: Here, name: str, chosen: Chosen) -> dict[str, float]:
     folder = chosen.options.data / name
     columns = Columns(text="text", label="label", id="id")
     for split in Split:
-        import_file(here, folder / f"{split}.csv", Wanted(columns=columns, split=split), dataset=name)
+        file = part_of(folder / f"{split}.csv", chosen.rows, here.settings.home)
+        import_file(here, file, Wanted(columns=columns, split=split), dataset=name)
     with here.database.write() as session:
         dataset = datasets.get_by_name(session, name)
         run = scoring.request(session, dataset.id, embedder="use", actor=LOCAL)
@@ -107,6 +113,16 @@ def measure(here: Here, name: str, chosen: Chosen) -> dict[str, float]:
     return {f"{name}.flagged_rows": flagged, f"{name}.rows": flagged + rest} | _figures(
         f"{name}.{chosen.trainer}", finish_job(here, asked).results
     )
+
+
+def part_of(file: Path, rows: int, folder: Path) -> Path:
+    """The file itself, or one with as many of its rows, drawn at random but always the same."""
+    table = pd.read_csv(file, dtype=str, keep_default_na=False)
+    if not rows or rows >= len(table):
+        return file
+    folder.mkdir(parents=True, exist_ok=True)
+    table.sample(rows, random_state=0).to_csv(folder / file.name, index=False)
+    return folder / file.name
 
 
 def _ask(here: Here, dataset_id: int, chosen: Chosen) -> Experiment:

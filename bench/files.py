@@ -26,7 +26,7 @@ from app.web.app import create_app
 settings = Settings(
     _env_file=None, home=Path(sys.argv[1]), database_url=sys.argv[2], log_level="ERROR", local_access="open"
 )
-listening = socket.socket()
+listening = socket.socket(proto=socket.IPPROTO_TCP)
 listening.bind(("127.0.0.1", 0))
 listening.listen()
 app = create_app(settings, Database(settings.url))

@@ -93,6 +93,11 @@ class Process:
             self.running.wait()
         self.start()
 
+    def signal(self, number: int) -> None:
+        """Send it a signal, if it runs."""
+        if self.running is not None and self.running.poll() is None:
+            self.running.send_signal(number)
+
     def stop(self) -> None:
         """Let it end."""
         if self.running is None:

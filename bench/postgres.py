@@ -1,4 +1,4 @@
-"""A Postgres that may be killed at any moment and started again on the same files."""
+"""A Postgres as people run it, which may be killed at any moment and started again on the same files."""
 
 import contextlib
 import os
@@ -17,11 +17,11 @@ import psycopg
 from tests import postgres_guard
 
 PATIENCE_SECONDS = 180
-OPTIONS = {"listen_addresses": "", "max_connections": "300", "shared_buffers": "64MB"}
+OPTIONS = {"listen_addresses": "", "shared_buffers": "512MB"}
 
 
-class Killable:
-    """A server in a folder of its own, with its promises kept: nothing is switched off."""
+class Server:
+    """A server in a folder of its own that keeps its promises: but for its memory, all is as it comes."""
 
     def __init__(self, folder: Path) -> None:
         found = postgres_guard.binaries()
@@ -48,6 +48,11 @@ class Killable:
     @property
     def url(self) -> str:
         return f"postgresql+psycopg://postgres@/postgres?host={self._folder}"
+
+    @property
+    def address(self) -> str:
+        """What psycopg calls it."""
+        return f"host={self._folder} user=postgres dbname=postgres"
 
     def _launch(self) -> subprocess.Popen[bytes]:
         options: list[str] = [part for name, value in OPTIONS.items() for part in ("-c", f"{name}={value}")]
@@ -101,10 +106,10 @@ class Killable:
 
 
 @contextmanager
-def killable() -> Iterator[Killable]:
+def running() -> Iterator[Server]:
     """Run one while the block lasts."""
     folder = Path(tempfile.mkdtemp(prefix="setright-pg-", dir="/tmp"))  # a socket's path must be short
-    server = Killable(folder)
+    server = Server(folder)
     try:
         yield server
     finally:
