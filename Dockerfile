@@ -13,9 +13,9 @@ RUN pip wheel --no-cache-dir --disable-pip-version-check --no-deps --wheel-dir /
     && /opt/setright/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps /wheel/*.whl
 
 FROM python:3.13-slim
-# The openai client trusts the operating system's certificates.
+# The openai client trusts the operating system's certificates; the fonts write on pictures of charts, Chinese too.
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends ca-certificates \
+    && apt-get install -y --no-install-recommends ca-certificates fonts-dejavu-core fonts-wqy-microhei \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin setright \
     && install --directory --owner setright --group setright /data

@@ -31,9 +31,10 @@ run: .venv/.run  ## start Setright with its sample dataset, and print the addres
 test: .venv/.dev  ## run every test (ARGS="tests/web -k decide" for some)
 	@tests/install_browser.sh
 	@tests/install_contract_tools.sh
-	@# The tests start many processes, each of which would compile the program anew where Python may not keep it.
+	@# The tests start many processes, each of which would compile the program anew where Python may not keep it:
+	@# so it is compiled here, and the tests themselves are kept once one of the processes has compiled them.
 	@$(BIN)/python -m compileall -q app migrations
-	$(BIN)/python -m pytest -q -n 4 --dist loadgroup $(ARGS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q -n 4 --dist loadgroup $(ARGS)
 
 lint: .venv/.dev  ## check style, types, imports and templates
 	$(BIN)/ruff check

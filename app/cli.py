@@ -5,15 +5,23 @@ from importlib import import_module
 
 import typer
 
+from app.commands.loading import loading
 from app.errors import plain_sentence
 
-ROOMS = (
-    "serving", "importing", "auditing", "scoring", "annotators", "reviewing", "exporting", "proving",
-    "providing", "administration", "backing_up",
-)  # fmt: skip
-"""Modules of `app.commands`; each adds its commands."""
-# Loading every room takes longer than judging a small file.
-ALONE = {"audit": ("auditing",)}
+ROOMS = {
+    "serving": ("demo", "serve", "worker", "migrate", "doctor", "recover"),
+    "importing": ("import", "datasets"),
+    "auditing": ("audit",),
+    "scoring": ("score", "issues"),
+    "annotators": ("annotators",),
+    "reviewing": ("autofix", "undo"),
+    "exporting": ("export", "finetune"),
+    "proving": ("experiment", "test-split"),
+    "providing": ("provider", "test-model"),
+    "administration": ("user", "token"),
+    "backing_up": ("backup", "restore"),
+}
+"""Modules of `app.commands`, and the commands that each adds: a command loads its own room alone."""
 
 
 def commands(*rooms: str) -> typer.Typer:
@@ -33,13 +41,19 @@ def commands(*rooms: str) -> typer.Typer:
     return cli
 
 
+def _rooms_of(words: list[str]) -> list[str]:
+    """Return the room of the command that is asked for; none where the first word is no command."""
+    return [room for room, names in ROOMS.items() if set(words) & set(names)]
+
+
 def _setright() -> None:
     """With a callback even a single command keeps its name."""
 
 
 def main() -> None:
     """Run a command; exit 2 where the arguments are wrong, 1 where the work failed."""
-    cli = commands(*ALONE.get(sys.argv[1] if len(sys.argv) > 1 else "", ()))
+    with loading():
+        cli = commands(*_rooms_of(sys.argv[1:2]))
     try:
         cli()
     except KeyboardInterrupt:

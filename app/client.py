@@ -21,9 +21,11 @@ from typing import Any, Self
 import httpx2
 import pandas as pd
 
+from app.frames import Rows, in_parts, lines_of
+
 API = "/api/v1"
 NDJSON = "application/x-ndjson"
-ROWS_A_CALL = 50_000
+ACCEPTED = 202
 ENDED = frozenset({"done", "failed", "cancelled"})
 PASSING = frozenset({429, 502, 504})
 """Statuses that pass by themselves: the same request is sent again, under the same key."""
@@ -31,7 +33,6 @@ UNAVAILABLE = 503
 LONGEST_WAIT = 60.0
 
 Json = dict[str, Any]
-Rows = pd.DataFrame | Sequence[Mapping[str, Any]]
 
 
 class ApiError(Exception):
@@ -216,7 +217,7 @@ class Client:
         """
         query = _said({"dataset": dataset, **columns})
         if isinstance(data, pd.DataFrame):
-            content = _lines(data)
+            content = lines_of(data)
             headers = {"Content-Type": NDJSON}
             made = self.request("POST", f"{API}/imports", content=content, headers=headers, params=query)
         else:
@@ -254,6 +255,15 @@ class Client:
         found = self.pages(f"{self._path(dataset)}/examples", **{"limit": 200, **wanted})
         return pd.DataFrame(list(found))
 
+    def filter_columns(self, dataset: str | int, names: Sequence[str] | None = None) -> list[str]:
+        """Return the columns of metadata that rows can be filtered by; `names`, if given, become these."""
+        path = f"{self._path(dataset)}/filter-columns"
+        if names is not None:
+            chosen = self.request("PUT", API + path, json={"names": list(names)})
+            if chosen.status_code == ACCEPTED:
+                self.wait(f"/column-changes/{_json(chosen)['id']}")
+        return [column["name"] for column in self.get(path)["columns"] if column["state"] == "whole"]
+
     def decide(
         self, dataset: str | int, row: str, verdict: str, *, label: str | None = None, **more: Any
     ) -> Json:
@@ -269,7 +279,7 @@ class Client:
         """
         path = f"{API}{self._path(dataset)}/decisions/bulk"
         total: Json = {"decided": 0, "skipped": 0, "first_skipped": []}
-        for lines in _in_parts(rows):
+        for lines in in_parts(rows):
             sent = self.request(
                 "POST",
                 path,
@@ -332,7 +342,7 @@ class Client:
             {"id": str(row), "probabilities": dict(zip(names, values, strict=True))}
             for row, values in zip(pred_probs.index, pred_probs.to_numpy(dtype=float).tolist(), strict=True)
         ]
-        for lines in _in_parts(rows):
+        for lines in in_parts(rows):
             headers = {"Content-Type": NDJSON}
             self.request("POST", f"{API}{path}/predictions", content=lines, headers=headers)
 
@@ -343,35 +353,6 @@ def _said(query: Mapping[str, Any]) -> Json:
         for name, value in query.items()
         if value is not None
     }
-
-
-def _in_parts(rows: Rows) -> Iterator[bytes]:
-    frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows), dtype=object)
-    for start in range(0, len(frame), ROWS_A_CALL):
-        yield _lines(frame.iloc[start : start + ROWS_A_CALL])
-
-
-def _lines(frame: pd.DataFrame) -> bytes:
-    """Write rows as one JSON object a line; what is missing is left out."""
-    names = [str(name) for name in frame.columns]
-    columns = [frame.iloc[:, at].astype(object).tolist() for at in range(len(names))]
-    return "".join(
-        json.dumps(
-            {name: _plain(value) for name, value in zip(names, row, strict=True) if not _is_gap(value)}
-        )
-        + "\n"
-        for row in zip(*columns, strict=True)
-    ).encode("ascii")
-
-
-def _is_gap(value: Any) -> bool:
-    return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and value != value)  # noqa: PLR0124 — that is what is no number
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, str | bool | int | float | dict | list):
-        return value
-    return value.item() if hasattr(value, "item") else str(value)
 
 
 def _json(response: httpx2.Response) -> Json:

@@ -24,6 +24,12 @@ class Settings(BaseSettings):
     database_url: str = Field(
         "", description="SQLAlchemy URL of the database; empty means SQLite in SETRIGHT_HOME."
     )
+    database_connections: int = Field(
+        0,
+        ge=0,
+        description="Most connections of one process to the database; a request that finds none "
+        "free for ten seconds is answered with 503. 0 means 30 to Postgres and 50 to SQLite.",
+    )
     host: str = Field(
         "127.0.0.1", description="Address the web process listens on; any but loopback needs an admin."
     )
@@ -206,6 +212,13 @@ class Settings(BaseSettings):
     worker_beat_seconds: float = Field(2, gt=0, description="Seconds between two heartbeats of a worker.")
     worker_stale_seconds: float = Field(
         20, gt=0, description="Seconds without a heartbeat after which a worker counts as gone."
+    )
+    worker_niceness: int = Field(
+        10,
+        ge=0,
+        le=19,
+        description="How much a worker lets pages and other programs of its machine go first: 0 not at all, "
+        "19 most; Windows knows no such thing.",
     )
     pause_ms: int = Field(
         10, ge=0, description="Pause between two chunks of bulk work, so that people can write in between."

@@ -3,30 +3,24 @@
 import copy
 import datetime as dt
 import json
-import math
 import re
-import sqlite3
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any
+from functools import cache
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from psycopg import Error as PostgresError
-from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 
-from app.errors import Conflict, DiskFull, InvalidInput, is_disk_full
+from app.connections import BUSY_SECONDS, WAIT_SECONDS, connect
+from app.errors import Conflict, DiskFull, is_disk_full
 from app.languages import _
 from app.turns import Turns
 
-BUSY_SECONDS = 30
-"""How long one writer of SQLite waits for the others."""
-LOOK_SECONDS = 0.002
-RESTED_SECONDS = 1.0
 FOUND = "setright_found"
 """Where a session that only reads keeps what was dear to find and is asked for again."""
-DRIVERS = ("sqlite", "postgresql+psycopg")
 _ESCAPE = "\x10"
 _TO_ESCAPE = re.compile("[\x00\x10\ud800-\udfff]")
 _ESCAPED = re.compile("\x10([0-9a-f]{4})")
@@ -50,10 +44,13 @@ class UtcDateTime(sa.types.TypeDecorator[dt.datetime]):
         return value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value.astimezone(dt.UTC)
 
 
-class ExactText(sa.types.TypeDecorator[str]):
-    """Any Python string, exactly: NUL and lone surrogates, which databases refuse, are escaped."""
+class ExactName(sa.types.TypeDecorator[str]):
+    """Any short string, exactly: NUL and lone surrogates, which databases refuse, are escaped.
 
-    impl = sa.Text
+    What somebody asks for by such a name is then simply not found.
+    """
+
+    impl = sa.String
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:  # noqa: ARG002 — SQLAlchemy's signature
@@ -61,6 +58,13 @@ class ExactText(sa.types.TypeDecorator[str]):
 
     def process_result_value(self, value: str | None, dialect: sa.Dialect) -> str | None:  # noqa: ARG002 — SQLAlchemy's signature
         return None if value is None else unescape(value)
+
+
+class ExactText(ExactName):
+    """Any Python string, exactly."""
+
+    impl = sa.Text
+    cache_ok = True
 
 
 class JsonText(sa.types.TypeDecorator[Any]):
@@ -88,6 +92,7 @@ def unescape(text: str) -> str:
     return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text) if _ESCAPE in text else text
 
 
+Row = TypeVar("Row", bound="Base")
 BigId = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
@@ -116,13 +121,20 @@ def now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
 
 
+def _end_reading(connection: sa.Connection) -> None:
+    """Commit what Postgres has kept from writing: a rollback makes the driver forget what it has prepared."""
+    if not connection.invalidated:
+        connection.connection.commit()
+
+
 class Database:
     """One database and the two ways to open a transaction on it."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, connections: int = 0, patience: float = WAIT_SECONDS) -> None:
         self.url = url
-        self.engine = _create_engine(url)
-        self._read = sessionmaker(self.engine, expire_on_commit=False)
+        self.engine = connect(url, connections=connections, patience=patience)
+        reading = {} if self.is_sqlite else {"postgresql_readonly": True}
+        self._read = sessionmaker(self.engine.execution_options(**reading), expire_on_commit=False)
         self._write = sessionmaker(self.engine.execution_options(setright_write=True), expire_on_commit=False)
         self._info: Mapping[str, Any] = {}
         self._turns = Turns() if self.is_sqlite else None
@@ -145,6 +157,8 @@ class Database:
                 session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
             session.autoflush = False
             yield session
+            if not self.is_sqlite and session.in_transaction():
+                _end_reading(session.connection())
 
     @contextmanager
     def write(self) -> Iterator[Session]:
@@ -165,9 +179,37 @@ class Database:
         """Let this process's writers go one by one: SQLite itself takes whoever looks at a lucky moment."""
         return self._turns.taken(patience=BUSY_SECONDS) if self._turns else nullcontext()
 
+    def take_over_log(self) -> None:
+        """Write what SQLite's log has into its file, so that no commit has to; nobody waits for it."""
+        if not self.is_sqlite:
+            return
+        connection = self.engine.raw_connection()
+        try:
+            connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)").close()
+        finally:
+            connection.close()
+
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+
+
+def row_by_id(session: Session, kind: type[Row], number: int) -> Row | None:
+    """Return the row of a number, as `Session.get` does, which writes its statement anew for each."""
+    key = sa.inspect(kind).identity_key_from_primary_key((number,))
+    if key in session.identity_map:
+        return session.get(kind, number)
+    found: Row | None = session.scalar(_by_id(kind), {"number": number})
+    return found
+
+
+@cache
+def _by_id(kind: type[Any]) -> sa.Select[Any]:
+    return (
+        sa.select(kind)
+        .where(sa.inspect(kind).primary_key[0] == sa.bindparam("number"))
+        .execution_options(autoflush=False)
+    )
 
 
 def insert_rows(
@@ -232,6 +274,17 @@ def is_one_of(
     return column == sa.any_(sa.cast(sa.literal(stored, sa.ARRAY(sa.Text)), sa.ARRAY(sa.Text)))
 
 
+def has_id(
+    session: Session, column: sa.SQLColumnExpression[int], ids: Iterable[int]
+) -> sa.ColumnElement[bool]:
+    """Return the condition that a column has one of many numbers, as `is_one_of` does for texts."""
+    numbers = list(ids)
+    if session.get_bind().dialect.name == "sqlite":
+        each = sa.func.json_each(_to_json(numbers)).table_valued(sa.column("value", sa.BigInteger))
+        return column.in_(sa.select(each.c.value))
+    return column == sa.any_(sa.literal(numbers, sa.ARRAY(sa.BigInteger)))
+
+
 def _copy(connection: sa.Connection, statement: str, rows: Iterable[Sequence[Any]]) -> None:
     driver = connection.connection.driver_connection
     if driver is None:
@@ -244,107 +297,3 @@ def _copy(connection: sa.Connection, statement: str, rows: Iterable[Sequence[Any
         raise sa.exc.DBAPIError.instance(
             statement, None, error, PostgresError, dialect=connection.dialect
         ) from error
-
-
-def _checked(url: str) -> sa.URL:
-    try:
-        read = sa.engine.make_url(url)
-    except (ArgumentError, ValueError):
-        raise InvalidInput(_("SETRIGHT_DATABASE_URL is no address of a database.")) from None
-    if read.drivername not in DRIVERS:
-        raise InvalidInput(
-            _(
-                "SETRIGHT_DATABASE_URL is for %(drivername)s; only sqlite:/// and postgresql:// will do.",
-                drivername=read.drivername,
-            )
-        )
-    return read
-
-
-def _create_engine(address: str) -> sa.Engine:
-    url = _checked(address)
-    # An error is logged with its statement; what was to be stored, texts and hashes, stays out of the log.
-    if url.drivername != "sqlite":
-        engine = sa.create_engine(url, pool_size=10, max_overflow=20, hide_parameters=True)
-        _look_before_use(engine)
-        return engine
-    engine = sa.create_engine(
-        url, hide_parameters=True, connect_args={"timeout": BUSY_SECONDS}, pool_size=10, max_overflow=40
-    )
-    sa.event.listen(engine, "connect", _prepare_sqlite)
-    sa.event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _look_before_use(engine: sa.Engine) -> None:
-    """Ask a connection that has rested whether it still works, as `pool_pre_ping` does with all of them.
-
-    A request needs several transactions one after the other: to ask each time cost more than some of them.
-    """
-
-    def rest(_connection: Any, record: Any) -> None:
-        record.info["rests_since"] = time.monotonic()
-
-    def look(connection: Any, record: Any, _fairy: Any) -> None:
-        if time.monotonic() - record.info.get("rests_since", math.inf) < RESTED_SECONDS:
-            return
-        try:
-            engine.dialect.do_ping(connection)
-        except PostgresError as error:
-            raise sa.exc.InvalidatePoolError from error
-
-    sa.event.listen(engine, "checkin", rest)
-    sa.event.listen(engine, "checkout", look)
-
-
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # this file says BEGIN itself: see _begin_sqlite
-    cursor = connection.cursor()
-    for pragma in (
-        f"busy_timeout={BUSY_SECONDS * 1000}",
-        "journal_mode=WAL",
-        "synchronous=NORMAL",
-        "foreign_keys=ON",
-        "cache_size=-65536",
-        "temp_store=MEMORY",
-    ):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _begin_sqlite(connection: sa.Connection) -> None:
-    # A read transaction that turns into a write fails at once when another writer was first,
-    # whatever the timeout; a writer therefore says so at the start and waits its turn.
-    if connection.get_execution_options().get("setright_write"):
-        _begin_to_write(connection)
-    else:
-        connection.exec_driver_sql("BEGIN")
-
-
-def _begin_to_write(connection: sa.Connection) -> None:
-    """Wait for the writer of another process, who leaves only short pauses between two chunks of bulk work.
-
-    SQLite's own waiting looks ever more rarely, in the end ten times a second, and would miss them.
-    """
-    driver: Any = connection.connection.driver_connection
-    ends = time.monotonic() + BUSY_SECONDS
-    driver.execute("PRAGMA busy_timeout=0")
-    try:
-        while _is_busy(driver):
-            if time.monotonic() > ends:
-                connection.exec_driver_sql("BEGIN IMMEDIATE")  # the last look: fails as every statement does
-                return
-            time.sleep(LOOK_SECONDS)
-    finally:
-        driver.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
-
-
-def _is_busy(driver: sqlite3.Connection) -> bool:
-    """Begin to write, or say that another process is at it."""
-    try:
-        driver.execute("BEGIN IMMEDIATE")
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:  # the rest says why it is busy
-            raise
-        return True
-    return False

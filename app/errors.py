@@ -83,6 +83,14 @@ class Unavailable(AppError):
     status = 503
 
 
+class Busy(Unavailable):
+    """Too much is going on, or the database is away for a moment: the same will do a few seconds later."""
+
+    def __init__(self, sentence: str, *, seconds: int = 5) -> None:
+        super().__init__(sentence)
+        self.seconds = seconds
+
+
 class DiskFull(AppError):
     """There is no room for what has to be kept."""
 

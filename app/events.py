@@ -25,6 +25,14 @@ NAMES = {
     "review.undone": N_("A person took back a verdict."),
     "review.sampled": N_("Rows that an auto-fix would change were drawn at random, to be reviewed first."),
     "lease.broken": N_("A lead ended somebody's lease of a row, so that others can decide it."),
+    "column_change.requested": N_("Other columns to filter by were chosen."),
+    "column_change.finished": N_("The columns to filter by were changed."),
+    "column_change.failed": N_(
+        "Changing the columns to filter by ended; those that were not whole are gone."
+    ),
+    "column_change.cancelled": N_(
+        "Changing the columns to filter by was stopped; those that were not whole are gone."
+    ),
     "assignment.requested": N_("Open rows were to be given to people, or taken back from one."),
     "assignment.finished": N_("Open rows were given to people, or taken back from one."),
     "assignment.failed": N_("Giving rows to people ended before its last row."),

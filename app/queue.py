@@ -5,10 +5,13 @@ import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
+
+from app import tracing
 
 if TYPE_CHECKING:
     from dbos import DBOSClient, EnqueueOptions
@@ -36,6 +39,7 @@ class Job(StrEnum):
     MODEL_TEST = "model_test"
     WEBHOOK = "webhook"
     ASSIGNMENT = "assignment"
+    COLUMN_CHANGE = "column_change"
 
 
 QUEUES = {
@@ -54,9 +58,12 @@ QUEUES = {
     Job.MODEL_TEST: "remote",
     Job.WEBHOOK: "webhooks",
     Job.ASSIGNMENT: "batches",
+    Job.COLUMN_CHANGE: "batches",
 }
 """Which queue a job waits in, so that a long training never holds up an import."""
 
+ASKED_BY = "setright.asked_by"
+"""Under which a job keeps the request that has asked for it."""
 _clients: "weakref.WeakKeyDictionary[sa.Engine, DBOSClient]" = weakref.WeakKeyDictionary()
 
 
@@ -77,6 +84,8 @@ def enqueue(
         "workflow_id_reuse_policy": "reject",
         "app_version": APPLICATION_VERSION,
     }
+    if asked_by := tracing.carried():
+        options["attributes"] = {ASKED_BY: asked_by}
     _client(session).enqueue_in_transaction(session, options, subject_id, *more)
 
 
@@ -100,6 +109,35 @@ def is_broken(session: Session, job: Job, subject_id: int) -> bool:
         load_output=False,
     )
     return bool(found) and found[0].status in {"ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"}
+
+
+def workers_of(session: Session, job: Job, subject_id: int) -> list[str]:
+    """Return the workers at which jobs of a kind on one row are under way, alive or not."""
+    table = _workflows(session)
+    is_under_way = (
+        table.c.status == "PENDING",
+        table.c.workflow_uuid.startswith(ids_of(job, subject_id), autoescape=True),
+    )
+    found = session.scalars(sa.select(table.c.executor_id).where(*is_under_way).distinct())
+    return [one for one in found if one]
+
+
+def asker_of(session: Session, workflow_id: str) -> dict[str, str]:
+    """Return what `tracing.carried` said of the request that has asked for a job."""
+    table = _workflows(session)
+    kept = session.scalar(sa.select(table.c.attributes).where(table.c.workflow_uuid == workflow_id))
+    return dict((kept or {}).get(ASKED_BY, {}))
+
+
+def _workflows(session: Session) -> sa.TableClause:
+    """Return the queue's own table, for questions within a transaction of ours."""
+    return _table(None if session.get_bind().dialect.name == "sqlite" else "dbos")
+
+
+@cache
+def _table(schema: str | None) -> sa.TableClause:
+    texts = [sa.column(name, sa.Text) for name in ("workflow_uuid", "status", "executor_id")]
+    return sa.table("workflow_status", *texts, sa.column("attributes", sa.JSON), schema=schema)
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
+import structlog
 from opentelemetry import propagate, trace
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from app.config import Settings
 from app.errors import Unavailable
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
 SERVICE = "setright"
+REQUEST_ID = "request_id"
+"""What the id of a request is called on a line of the log."""
 _tracers: list[Tracer] = []
 """None, or the one that this process reports to."""
 
@@ -49,16 +53,41 @@ def is_on() -> bool:
     return bool(_tracers)
 
 
+def carried() -> dict[str, str]:
+    """Return what a job keeps of who asks for it: the request's id, and the span it comes from."""
+    kept: dict[str, str] = {}
+    TraceContextTextMapPropagator().inject(kept)  # not what else a request may carry along: it is kept
+    request_id = structlog.contextvars.get_contextvars().get(REQUEST_ID)
+    return {**kept, REQUEST_ID: request_id} if request_id else kept
+
+
+@contextmanager
+def carried_on(name: str, facts: Mapping[str, str | int], carried: Mapping[str, str]) -> Iterator[None]:
+    """Do a job as a part of what has asked for it: in its trace, and with its id on every line of the log."""
+    request_id = carried.get(REQUEST_ID)
+    asked_by = {REQUEST_ID: request_id} if request_id else {}
+    facts = {**facts, **{f"setright.{key}": value for key, value in asked_by.items()}}
+    with (
+        structlog.contextvars.bound_contextvars(**asked_by),
+        span(name, facts, headers=carried, kind=SpanKind.CONSUMER),
+    ):
+        yield
+
+
 @contextmanager
 def span(
-    name: str, facts: Mapping[str, str | int], *, headers: Mapping[str, str] | None = None
+    name: str,
+    facts: Mapping[str, str | int],
+    *,
+    headers: Mapping[str, str] | None = None,
+    kind: SpanKind | None = None,
 ) -> Iterator[Span]:
     """Report what happens within the block; `headers` of a request may name a span it belongs to."""
     if not _tracers:
         yield trace.INVALID_SPAN
         return
     around = propagate.extract(headers) if headers is not None else None
-    kind = SpanKind.SERVER if headers is not None else SpanKind.INTERNAL
+    kind = kind or (SpanKind.SERVER if headers is not None else SpanKind.INTERNAL)
     # What an error says may quote a row: its kind is enough here, and the log has the rest.
     with _tracers[0].start_as_current_span(
         name, context=around, kind=kind, attributes=dict(facts), record_exception=False,

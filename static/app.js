@@ -24,6 +24,16 @@ function letMessagesPass() {
 }
 
 document.addEventListener("htmx:sendError", () => say(document.body.dataset.unreachable));
+// What is asked for every second is gone, or not for this person any more: it is asked for no longer.
+document.addEventListener("htmx:responseError", (event) => {
+  const { elt, xhr } = event.detail;
+  if (![403, 404].includes(xhr.status) || !elt.getAttribute("hx-trigger")?.startsWith("every")) return;
+  const left = elt.cloneNode(true);
+  left.removeAttribute("hx-get");
+  left.removeAttribute("hx-trigger");
+  left.querySelectorAll("progress, form, button").forEach((part) => part.remove());
+  elt.replaceWith(left);
+});
 document.addEventListener("click", (event) => {
   if (event.target.closest("[data-close]")) byId("flash").replaceChildren();
   const opener = event.target.closest("[data-opens]");

@@ -37,8 +37,14 @@ function press(event) {
     return;
   }
   if (button.matches(":disabled") || (event.repeat && !button.dataset.go)) return;
-  if (isTyping(button)) button.focus();
+  if (isTyping(button)) enterField(button);
   else (forPicked(button) || button).click();
+}
+
+// What a search holds is replaced by what is typed now; a note goes on.
+function enterField(field) {
+  field.focus();
+  if (field.type === "search") field.select();
 }
 
 // A page of the table on its way leaves the open row where it is.
@@ -47,7 +53,10 @@ const isBusy = () => isHeld || document.querySelector("#review .htmx-request:not
 // Keys work again once a field is left; Enter in a filter applies it too, as any change does.
 function leaveField(event) {
   const field = event.target;
-  if (event.key === "Escape") field.blur();
+  if (event.key === "Escape") {
+    if (field.dataset.narrows) narrow(field, "");
+    field.blur();
+  }
   if (field.dataset.narrows && ["ArrowDown", "ArrowUp"].includes(event.key)) {
     event.preventDefault();
     moveChoice(byId(field.dataset.narrows), event.key === "ArrowDown" ? 1 : -1);
@@ -70,14 +79,16 @@ function moveChoice(list, by) {
 
 const plain = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLocaleLowerCase();
 
-document.addEventListener("input", (event) => {
-  const list = event.target.dataset.narrows && byId(event.target.dataset.narrows);
-  if (!list) return;
-  const wanted = plain(event.target.value.trim());
-  for (const item of list.children) {
-    item.hidden = !plain(item.textContent).includes(wanted);
+function narrow(field, typed) {
+  field.value = typed;
+  for (const item of byId(field.dataset.narrows).children) {
+    item.hidden = !plain(item.textContent).includes(plain(typed.trim()));
     item.classList.remove("active");
   }
+}
+
+document.addEventListener("input", (event) => {
+  if (event.target.dataset.narrows) narrow(event.target, event.target.value);
 });
 
 function sayMissed(key) {
@@ -345,10 +356,17 @@ function pickRange(from, to, isPicked = true) {
   const [first, last] = [all.indexOf(from), all.indexOf(to)].sort((one, other) => one - other);
   if (first < 0) return;
   for (const row of all.slice(first, last + 1)) if (boxOf(row)) boxOf(row).checked = isPicked;
+  countPicked();
 }
 
 function unpick() {
   for (const box of picked()) box.checked = false;
+  countPicked();
+}
+
+function countPicked() {
+  const count = byId("picked-count");
+  if (count) count.textContent = picked().length;
 }
 
 // The button among those for the picked rows that does what this one does for the open row.
@@ -378,6 +396,9 @@ document.addEventListener("click", (event) => {
     lastPicked = row;
   }
 }, true);
+document.addEventListener("change", (event) => {
+  if (event.target.closest("#queue .c-pick")) countPicked();
+});
 document.addEventListener("pointerdown", (event) => {
   isDragging = false;
   dragFrom = event.pointerType === "mouse" && event.button === 0 ? event.target.closest("#queue tbody tr") : null;

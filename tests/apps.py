@@ -7,6 +7,8 @@ from fastapi import FastAPI
 
 from app.config import Settings
 from app.db import Database
+from app.streaming import Writers
+from app.web import live
 from app.web.app import create_app
 from app.web.attempts import make_attempts
 
@@ -19,5 +21,8 @@ def lent(settings: Settings, database: Database) -> Iterator[FastAPI]:
     app = _free.pop() if _free else create_app(settings, database)
     app.state.settings, app.state.database = settings, database
     app.state.attempts = make_attempts(settings.sign_in_attempts)
+    # These belong to the loop that first used them, which may be gone; the writers know their settings.
+    app.state.live = live.Live(app.state, most=settings.live_connections)
+    app.state.writers = Writers(settings)
     yield app
     _free.append(app)

@@ -1,7 +1,9 @@
 """What every test may ask for: settings, a migrated database of its own, Postgres, a browser."""
 
+import gc
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -16,12 +18,15 @@ from app.config import Settings
 from app.db import Database
 from app.migrate import migrate
 from tests import chromium as chrome
+from tests import memory, postgres_guard, statements
 from tests import postgres as pg
-from tests import postgres_guard
 
 # A slow machine is no failure, and a run that was green stays so: what fails is found again by its seed.
 hypothesis.settings.register_profile("steady", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("steady")
+statements.share()
+# Where pytest makes its folders; the folder of a test that has passed is removed at once: see pyproject.toml.
+os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", memory.folder(otherwise=tempfile.gettempdir()))
 
 QueryRecorder = Callable[[Database], AbstractContextManager[list[str]]]
 _FAILED = pytest.StashKey[bool]()
@@ -160,14 +165,28 @@ def _recorded(database: Database) -> Iterator[list[str]]:
         sa.event.remove(database.engine, "before_cursor_execute", note)
 
 
+def _is_for_later(item: pytest.Item) -> bool:
+    return item.get_closest_marker("slow") is None or item.get_closest_marker("browser") is not None
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
-    """Mark browser tests, and let one process run them all: two Chromiums slow each other down."""
+    """Mark browser tests, and let one process run them all: two Chromiums slow each other down.
+
+    Of the others the slow ones come first, so that none goes on alone when all else is done.
+    """
     for item in items:
         if "chromium" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.browser)
             item.add_marker(pytest.mark.xdist_group("browser"))
+    items.sort(key=_is_for_later)
     yield
+
+
+def pytest_collection_finish() -> None:
+    """Spare the collector what was loaded: looking through it over and over took a fifth of all time."""
+    gc.freeze()
+    gc.set_threshold(20_000)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -12,6 +12,7 @@ from app.db import Database, now
 from app.files.rows import Layout
 from app.models import (
     Batch,
+    ColumnChange,
     Delivery,
     Example,
     Experiment,
@@ -121,9 +122,12 @@ def told(session: Session, dataset_id: int, settings: Settings) -> dict[str, Any
     session.add(webhook)
     session.flush()
     delivery = Delivery(webhook_id=webhook.id, event_id=1, event_name="dataset.renamed")
-    session.add(delivery)
+    change = ColumnChange(
+        dataset_id=dataset_id, created_by_id=LOCAL.user_id, state=RunState.DONE, finished_at=now()
+    )
+    session.add_all([delivery, change])
     session.flush()
-    return {"webhook": webhook.id, "delivery": delivery.id}
+    return {"webhook": webhook.id, "delivery": delivery.id, "change": change.id}
 
 
 def fine_tuned(

@@ -17,7 +17,7 @@ import psycopg
 
 from app.db import Database
 from app.migrate import migrate
-from tests import postgres_guard
+from tests import memory, postgres_guard
 
 _TEMPLATE = "setright_template"
 _NOTE = "postgres.json"
@@ -46,7 +46,9 @@ class Server:
     def lend(self, *, migrated: bool) -> Iterator[str]:
         """Lend the URL of a fresh database, with all tables in it or none."""
         name = f"test_{uuid4().hex}"
-        self.run(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE if migrated else 'template0'}")
+        template = _TEMPLATE if migrated else "template0"
+        # The usual way writes all pages to the log first.
+        self.run(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
         try:
             yield self.url(name)
         finally:
@@ -82,7 +84,8 @@ def stop_shared(shared: Path) -> None:
 
 
 def _start(watch: int) -> Server:
-    folder = Path(tempfile.mkdtemp(prefix="setright-pg-", dir="/tmp"))  # a socket's path must be short
+    short = memory.folder(otherwise="/tmp")  # noqa: S108 — a socket's path must be short, mkdtemp is safe
+    folder = Path(tempfile.mkdtemp(prefix="setright-pg-", dir=short))
     log = folder.with_suffix(".log")
     server = Server(str(folder), _spawn_guard(folder, watch, log))
     _wait(lambda: not folder.exists() or _answers(server), f"Postgres did not start: see {log}")

@@ -23,6 +23,12 @@ _OPTIONS = {
     "max_connections": "300",
     "shared_buffers": "64MB",
     "autovacuum": "off",
+    "log_checkpoints": "off",
+    # Each copy of a database is a checkpoint of its own, and nobody replays what was logged before it.
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "min_wal_size": "32MB",
+    "max_wal_size": "64MB",
 }
 
 

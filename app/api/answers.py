@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, SkipValidation
 from starlette.responses import Response
 
+from app.api.described import Described
 from app.models.columns import RunState
 from app.web.render import url
 
@@ -19,16 +20,17 @@ Exact = SkipValidation[str]
 """Any string of a file, lone surrogates too, which pydantic's own check refuses."""
 
 
-class Out(BaseModel):
+class Out(Described):
     """What the API says of one thing; made from a row of a table."""
 
-    model_config = ConfigDict(from_attributes=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(from_attributes=True)
 
 
-class In(BaseModel):
+class In(Described):
     """What the API is told; a field it does not know is a mistake, not a thing to pass over."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    # What is no number could be kept, but never be said again: JSON has no word for it.
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 class RunOut(Out):
@@ -62,10 +64,8 @@ class RunOut(Out):
     """When it ended."""
 
 
-class Listing(BaseModel, Generic[Item]):
+class Listing(Described, Generic[Item]):
     """A part of a list, and where it goes on."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
 
     items: list[Item]
     """The things, in their order."""

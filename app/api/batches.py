@@ -29,7 +29,8 @@ from app.services.bounding import autofix, batches, leftovers
 from app.services.bounding.autofix import AutofixPreview, Rule, RuleKind
 from app.services.bounding.leftovers import LeftRow
 from app.services.operation import runs
-from app.web.deps import Id, ReadSession, WriteSession
+from app.services.together import blind
+from app.web.deps import CurrentSettings, Id, ReadSession, WriteSession
 
 router = router_of("batches")
 
@@ -221,7 +222,9 @@ class LeftRowOut(Out):
     summary="Preview an auto-fix",
     response_model=AutofixPreviewOut,
 )
-def preview(dataset_id: Id, session: ReadSession, query: Annotated[PreviewQuery, Query()]) -> Response:
+def preview(
+    dataset_id: Id, session: ReadSession, actor: CurrentActor, query: Annotated[PreviewQuery, Query()]
+) -> Response:
     """Count what a rule would change, and show a random sample of it. Changes nothing."""
     dataset = datasets.get(session, dataset_id)
     rule = Rule(query.rule, query.value)
@@ -230,7 +233,7 @@ def preview(dataset_id: Id, session: ReadSession, query: Annotated[PreviewQuery,
         AutofixPreviewOut(
             rows=seen.rows,
             pairs=[PairOut.model_validate(pair) for pair in seen.pairs],
-            sample=rows_out(session, dataset, seen.sample),
+            sample=rows_out(session, dataset, seen.sample, actor=actor),
             protected=ProtectedOut.model_validate(seen.protected),
             emptied=seen.emptied,
             doubled=seen.doubled,
@@ -324,7 +327,9 @@ def get(batch_id: Id, session: ReadSession) -> Response:
     summary="List the rows that an undo left",
     response_model=Listing[LeftRowOut],
 )
-def left(request: Request, batch_id: Id, session: ReadSession, page: CurrentPage) -> Response:
+def left(
+    request: Request, batch_id: Id, session: ReadSession, actor: CurrentActor, page: CurrentPage
+) -> Response:
     """List rows of an undone batch that were changed since, and so were left as they are."""
     batch = in_dataset(session, batches.get(session, batch_id))
     found: Sequence[LeftRow] = []
@@ -332,7 +337,9 @@ def left(request: Request, batch_id: Id, session: ReadSession, page: CurrentPage
     if batch.undone_at is not None:
         rows = leftovers.rows_left(session, batch_id, after=page.cursor or 0, limit=page.limit + 1)
         found, more = with_more(rows, page.limit)
-    items = [LeftRowOut.model_validate(row) for row in found]
+    dataset = datasets.get(session, batch.dataset_id)
+    shown = blind.without_hidden_left(session, dataset, found, actor=actor)
+    items = [LeftRowOut.model_validate(row) for row in shown]
     return listing(request, items, cursor=found[-1].decision_id if more else None)
 
 
@@ -343,10 +350,12 @@ def left(request: Request, batch_id: Id, session: ReadSession, page: CurrentPage
     status_code=202,
     response_model=BatchOut,
 )
-def cancel(request: Request, batch_id: Id, actor: CurrentActor, session: WriteSession) -> Response:
+def cancel(
+    request: Request, batch_id: Id, actor: CurrentActor, session: WriteSession, settings: CurrentSettings
+) -> Response:
     """Ask a batch to stop at its next step; what it has changed stays and can be undone. For leads."""
     batch = in_dataset(session, batches.get(session, batch_id))
-    runs.request_cancel(session, batch, actor=actor)
+    runs.request_cancel(session, batch, actor=actor, stale_seconds=settings.worker_stale_seconds)
     return accepted(request, BatchOut.model_validate(batch), "api.batches.get", batch_id=batch_id)
 
 

@@ -1,6 +1,7 @@
 """Decisions: one verdict on one row, and taking it back."""
 
 import datetime as dt
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,7 +16,7 @@ from app.api import streams
 from app.api.answers import Exact, In, Out, answer
 from app.api.deps import CurrentActor, router_of
 from app.api.locks import IfMatch, check, lock
-from app.api.once import once
+from app.api.once import is_claimed, once
 from app.api.rows import ExampleOut, rows_out
 from app.db import Database
 from app.errors import InvalidInput
@@ -24,7 +25,7 @@ from app.models.review import Decision, Verdict
 from app.services import datasets
 from app.services.reviewing import bulk_decisions, decisions, review
 from app.services.reviewing.bulk_decisions import Wish
-from app.web.deps import CurrentDatabase, CurrentSettings, Id, RowId, WriteSession, require_there
+from app.web.deps import CurrentDatabase, CurrentSettings, Id, RowId, require_there
 from app.web.render import url
 
 router = router_of("decisions")
@@ -181,24 +182,27 @@ def create(
     dataset_id: Id,
     body: DecisionIn,
     actor: CurrentActor,
-    session: WriteSession,
+    database: CurrentDatabase,
     if_match: IfMatch = None,
 ) -> Response:
     """Give a verdict on a row. Needs the role annotator; 409, with who was first, if the row was changed.
 
     The version of the row goes into the body, or its tag into `If-Match`.
     """
-    decision = decisions.decide(
-        session,
-        dataset_id,
-        body.example_id,
-        body.verdict,
-        version=_version(session, dataset_id, body, if_match),
-        label_id=body.label_id,
-        note=body.note,
-        actor=actor,
-    )
-    return _created(request, session, decision)
+
+    def decide(session: Session) -> Decision:
+        return decisions.decide(
+            session,
+            dataset_id,
+            body.example_id,
+            body.verdict,
+            version=_version(session, dataset_id, body, if_match),
+            label_id=body.label_id,
+            note=body.note,
+            actor=actor,
+        )
+
+    return _decided(request, database, decide, actor=actor)
 
 
 def _version(session: Session, dataset_id: int, body: DecisionIn, if_match: str | None) -> int:
@@ -276,18 +280,36 @@ def _decide_many(
     status_code=201,
     response_model=DecidedOut,
 )
-def undo(request: Request, dataset_id: Id, actor: CurrentActor, session: WriteSession) -> Response:
+def undo(request: Request, dataset_id: Id, actor: CurrentActor, database: CurrentDatabase) -> Response:
     """Take back your own last verdict that still stands; each call takes back one more.
 
     404 when nothing of yours is left; a row that somebody else decided since is left to them.
     """
-    return _created(request, session, decisions.undo(session, dataset_id, actor=actor))
+    return _decided(
+        request, database, lambda session: decisions.undo(session, dataset_id, actor=actor), actor=actor
+    )
 
 
-def _created(request: Request, session: Session, decision: Decision) -> Response:
+def _decided(
+    request: Request, database: Database, decide: Callable[[Session], Decision], *, actor: Actor
+) -> Response:
+    """Write a decision, and make its answer once nobody has to wait for what was written.
+
+    An answer that is kept under a key belongs to the transaction of what it tells.
+    """
+    if is_claimed(request):
+        with database.write() as session:
+            return once(request, session, lambda: _created(request, session, decide(session), actor=actor))
+    with database.write() as session:
+        decision = decide(session)
+    with database.read() as session:
+        return _created(request, session, decision, actor=actor)
+
+
+def _created(request: Request, session: Session, decision: Decision, *, actor: Actor) -> Response:
     dataset = datasets.get(session, decision.dataset_id)
     row = review.get_row(session, dataset, decision.example_id)
     facts = dict(DecisionOut.model_validate(decision))
     there = url(request, "api.examples.get", dataset_id=dataset.id, example_id=decision.example_id)
-    content = DecidedOut(**facts, example=rows_out(session, dataset, [row])[0])
+    content = DecidedOut(**facts, example=rows_out(session, dataset, [row], actor=actor)[0])
     return answer(content, status_code=201, headers={"Location": there})

@@ -8,8 +8,9 @@ from pydantic import Field
 from starlette.responses import Response
 
 from app.api.answers import Exact, Listing, Out, PageQuery, listing, with_more
-from app.api.deps import router_of
+from app.api.deps import CurrentActor, router_of
 from app.services import datasets
+from app.services.together import blind
 from app.services.versioning import history
 from app.services.versioning.history import EventFilter
 from app.web.deps import Id, ReadSession, RowId
@@ -68,13 +69,25 @@ class EventQuery(PageQuery):
     response_model=Listing[EventOut],
 )
 def list_events(
-    request: Request, dataset_id: Id, session: ReadSession, query: Annotated[EventQuery, Query()]
+    request: Request,
+    dataset_id: Id,
+    session: ReadSession,
+    actor: CurrentActor,
+    query: Annotated[EventQuery, Query()],
 ) -> Response:
-    """List what happened to a dataset, newest first. Events are never changed or removed."""
+    """List what happened to a dataset, newest first. Events are never changed or removed.
+
+    Verdicts on rows that wait for your second opinion are left out until you have given it.
+    """
     dataset = datasets.get(session, dataset_id)
     found, more = with_more(
         history.list_events(
-            session, dataset.id, before_id=query.cursor, wanted=query.wanted(), limit=query.limit + 1
+            session,
+            dataset.id,
+            before_id=query.cursor,
+            wanted=query.wanted(),
+            but_rows=blind.rows_kept_from(dataset, actor=actor),
+            limit=query.limit + 1,
         ),
         query.limit,
     )

@@ -8,7 +8,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from app.api.answers import CurrentPage, Exact, Listing, Out, answer, listing, with_more
-from app.api.deps import router_of
+from app.api.deps import CurrentActor, router_of
 from app.api.locks import lock, with_tag
 from app.api.rows import ExampleOut, FilterIn, rows_out
 from app.models.columns import Split
@@ -20,6 +20,7 @@ from app.services.ranking import word_index
 from app.services.ranking.queue_filter import Preset
 from app.services.reviewing import review
 from app.services.reviewing.review import DecisionLine
+from app.services.together import blind
 from app.services.versioning import history
 from app.web.deps import Id, ReadSession
 
@@ -115,7 +116,11 @@ class ExampleWithHistoryOut(ExampleOut):
     response_model=Listing[ExampleOut],
 )
 def list_examples(
-    request: Request, dataset_id: Id, session: ReadSession, query: Annotated[ExampleQuery, Query()]
+    request: Request,
+    dataset_id: Id,
+    session: ReadSession,
+    actor: CurrentActor,
+    query: Annotated[ExampleQuery, Query()],
 ) -> Response:
     """List rows in the queue's order, the worst first, each with the probability of every label.
 
@@ -123,10 +128,11 @@ def list_examples(
     began, so that no row is listed twice or left out. A page costs the same at any depth. Rows imported after
     the current scoring run show up here once the dataset is scored again.
     """
-    dataset, wanted = datasets.get(session, dataset_id), query.queue_filter()
+    dataset = datasets.get(session, dataset_id)
+    wanted = blind.narrow(query.queue_filter(), dataset_id, actor=actor)
     word_index.require_whole(session, dataset, wanted)
     page = review.list_queue(session, dataset, wanted, cursor=query.cursor, limit=query.limit)
-    return listing(request, rows_out(session, dataset, page.rows), cursor=page.after)
+    return listing(request, rows_out(session, dataset, page.rows, actor=actor), cursor=page.after)
 
 
 @router.get(
@@ -135,11 +141,12 @@ def list_examples(
     summary="Show a row",
     response_model=ExampleWithHistoryOut,
 )
-def get(dataset_id: Id, example_id: Id, session: ReadSession) -> Response:
+def get(dataset_id: Id, example_id: Id, session: ReadSession, actor: CurrentActor) -> Response:
     """Show one row with its scores, what resembles it, and its history."""
     dataset = datasets.get(session, dataset_id)
     found = review.resolver(session, dataset, review.get_row(session, dataset, example_id))
-    row = rows_out(session, dataset, [found.row])[0]
+    found = blind.veil_resolver(session, dataset, found, actor=actor)
+    row = rows_out(session, dataset, [found.row], actor=actor)[0]
     history = [_line_out(line) for line in found.history]
     findings = [FindingOut.model_validate(one) for one in found.why.findings]
     neighbours = [SimilarOut.model_validate(one) for one in found.why.nearest]
@@ -154,10 +161,21 @@ def get(dataset_id: Id, example_id: Id, session: ReadSession) -> Response:
     response_model=Listing[PastDecisionOut],
 )
 def list_decisions(
-    request: Request, dataset_id: Id, example_id: Id, session: ReadSession, page: CurrentPage
+    request: Request,
+    dataset_id: Id,
+    example_id: Id,
+    session: ReadSession,
+    actor: CurrentActor,
+    page: CurrentPage,
 ) -> Response:
-    """List everything that was decided about a row, newest first."""
-    review.get_row(session, datasets.get(session, dataset_id), example_id)
+    """List everything that was decided about a row, newest first.
+
+    Nothing for somebody who is to give the second opinion on it.
+    """
+    dataset = datasets.get(session, dataset_id)
+    review.get_row(session, dataset, example_id)
+    if blind.is_hidden(session, dataset, example_id, actor=actor):
+        return listing(request, [], cursor=None)
     lines, more = with_more(
         history.decisions_of(session, example_id, before_id=page.cursor, limit=page.limit + 1), page.limit
     )

@@ -201,10 +201,12 @@ def repeat(request: Request, experiment_id: Id, actor: CurrentActor, session: Wr
     status_code=202,
     response_model=ExperimentOut,
 )
-def cancel(request: Request, experiment_id: Id, actor: CurrentActor, session: WriteSession) -> Response:
+def cancel(
+    request: Request, experiment_id: Id, actor: CurrentActor, session: WriteSession, settings: CurrentSettings
+) -> Response:
     """Ask an experiment to stop at its next step. Needs the role lead; 409 once it has ended."""
     experiment = in_dataset(session, experiments.get(session, experiment_id))
-    runs.request_cancel(session, experiment, actor=actor)
+    runs.request_cancel(session, experiment, actor=actor, stale_seconds=settings.worker_stale_seconds)
     content = ExperimentOut.model_validate(experiment)
     return accepted(request, content, "api.experiments.get", experiment_id=experiment_id)
 

@@ -1,6 +1,5 @@
 """Exports: the file of a version, its manifest, and a fine-tune from that very file."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +9,7 @@ from pydantic import ConfigDict, Field
 from sqlalchemy.orm import Session
 from starlette.responses import FileResponse, Response, StreamingResponse
 
+from app.actor import Actor
 from app.api.answers import (
     AsciiJSONResponse,
     CurrentPage,
@@ -25,7 +25,6 @@ from app.api.checks import CheckOut, EstimateOut, FaultOut
 from app.api.deps import CurrentActor, in_dataset, router_of
 from app.api.fine_tunes import FineTuneIn, FineTuneOut, start
 from app.api.streams import NDJSON
-from app.db import Database
 from app.errors import InvalidInput, NotFound
 from app.files.drawing import MOST_PERCENT
 from app.files.writing import EXPORT_FORMATS, media_type
@@ -33,11 +32,13 @@ from app.models.columns import RunState
 from app.models.exports import Export, Variant
 from app.services import datasets
 from app.services.operation import runs
+from app.services.together import blind
 from app.services.tuning import checks, exports
 from app.services.tuning.exports import MAX_PROMPT_CHARS, MAX_SEED, SPLITS, ExportChoices
 from app.services.versioning import versions
 from app.services.versioning.versions import MAX_NAME_CHARS
-from app.web.deps import CurrentDatabase, CurrentSettings, Id, ReadSession, WriteSession
+from app.web.deps import CurrentSettings, Id, ReadSession, WriteSession
+from app.web.streamed import streamed
 
 router = router_of("exports")
 
@@ -221,10 +222,15 @@ def list_exports(request: Request, dataset_id: Id, session: ReadSession, page: C
     response_model=CheckOut,
 )
 def check(
-    dataset_id: Id, session: ReadSession, settings: CurrentSettings, query: Annotated[CheckIn, Query()]
+    dataset_id: Id,
+    session: ReadSession,
+    settings: CurrentSettings,
+    actor: CurrentActor,
+    query: Annotated[CheckIn, Query()],
 ) -> Response:
     """Say what a fine-tuning service would refuse or charge for; nothing is written or sent."""
     dataset = datasets.get(session, dataset_id)
+    blind.refuse_export(session, dataset, actor=actor)
     found = checks.preview(session, dataset, query.choices(session, dataset.id))
     if found is None:
         raise InvalidInput(f"Only {' and '.join(exports.CHAT_FORMATS)} are checked.")
@@ -264,7 +270,6 @@ def stream(
     request: Request,
     dataset_id: Id,
     session: ReadSession,
-    database: CurrentDatabase,
     actor: CurrentActor,
     query: Annotated[FileIn, Query()],
 ) -> Response:
@@ -276,12 +281,7 @@ def stream(
     exports.require_streamable(session, datasets.get(session, dataset_id), choices, actor=actor)
     is_asked = NDJSON in request.headers.get("accept", "") and choices.format.endswith("jsonl")
     kind = NDJSON if is_asked else media_type(choices.format)
-    return StreamingResponse(_stream(database, dataset_id, choices), media_type=kind)
-
-
-def _stream(database: Database, dataset_id: int, choices: ExportChoices) -> Iterator[bytes]:
-    with database.read(snapshot=True) as session:
-        yield from exports.stream(session, datasets.get(session, dataset_id), choices)
+    return streamed(request, session, dataset_id, choices, media_type=kind)
 
 
 @router.get(
@@ -298,9 +298,9 @@ def get(export_id: Id, session: ReadSession) -> Response:
     summary="Fetch the file",
     response_class=FileResponse,
 )
-def file(export_id: Id, session: ReadSession) -> Response:
+def file(export_id: Id, session: ReadSession, actor: CurrentActor) -> Response:
     """Fetch the file. 404 until it is written."""
-    export = _written(session, export_id)
+    export = _written(session, export_id, actor=actor)
     path = Path(export.path)
     if not path.is_file():
         raise NotFound(f"The file of export {export_id} is not there any more.")
@@ -313,9 +313,9 @@ def file(export_id: Id, session: ReadSession) -> Response:
     summary="Fetch the validation file",
     response_class=FileResponse,
 )
-def validation(export_id: Id, session: ReadSession) -> Response:
+def validation(export_id: Id, session: ReadSession, actor: CurrentActor) -> Response:
     """Fetch the rows that were drawn for validation. 404 where none were."""
-    export = _written(session, export_id)
+    export = _written(session, export_id, actor=actor)
     path = checks.validation_path(export)
     if path is None or not path.is_file():
         raise NotFound(f"No rows of export {export_id} were drawn for validation.")
@@ -328,9 +328,9 @@ def validation(export_id: Id, session: ReadSession) -> Response:
     summary="Fetch the manifest",
     response_model=dict[str, Any],
 )
-def manifest(export_id: Id, session: ReadSession) -> Response:
+def manifest(export_id: Id, session: ReadSession, actor: CurrentActor) -> Response:
     """Fetch what stands beside the file: where its rows come from, what was decided, its hash."""
-    return AsciiJSONResponse(_written(session, export_id).manifest)
+    return AsciiJSONResponse(_written(session, export_id, actor=actor).manifest)
 
 
 @router.post(
@@ -340,15 +340,18 @@ def manifest(export_id: Id, session: ReadSession) -> Response:
     status_code=202,
     response_model=ExportOut,
 )
-def cancel(request: Request, export_id: Id, actor: CurrentActor, session: WriteSession) -> Response:
+def cancel(
+    request: Request, export_id: Id, actor: CurrentActor, session: WriteSession, settings: CurrentSettings
+) -> Response:
     """Ask an export to stop. Needs the role lead; 409 once it has ended."""
     export = in_dataset(session, exports.get(session, export_id))
-    runs.request_cancel(session, export, actor=actor)
+    runs.request_cancel(session, export, actor=actor, stale_seconds=settings.worker_stale_seconds)
     return accepted(request, ExportOut.model_validate(export), "api.exports.get", export_id=export_id)
 
 
-def _written(session: Session, export_id: int) -> Export:
+def _written(session: Session, export_id: int, *, actor: Actor) -> Export:
     export = in_dataset(session, exports.get(session, export_id))
     if export.state is not RunState.DONE:
         raise NotFound(f"The file of export {export_id} is not written: its state is {export.state.value}.")
+    blind.refuse_export(session, datasets.get(session, export.dataset_id), actor=actor)
     return export

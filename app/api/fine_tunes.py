@@ -147,10 +147,12 @@ def get(fine_tune_id: Id, session: ReadSession) -> Response:
     status_code=202,
     response_model=FineTuneOut,
 )
-def cancel(request: Request, fine_tune_id: Id, actor: CurrentActor, session: WriteSession) -> Response:
+def cancel(
+    request: Request, fine_tune_id: Id, actor: CurrentActor, session: WriteSession, settings: CurrentSettings
+) -> Response:
     """Ask a fine-tune to stop, here and at the service. Needs the role lead; 409 once it has ended."""
     found = in_dataset(session, fine_tunes.get(session, fine_tune_id))
-    runs.request_cancel(session, found, actor=actor)
+    runs.request_cancel(session, found, actor=actor, stale_seconds=settings.worker_stale_seconds)
     return accepted(request, FineTuneOut.model_validate(found), "api.fine_tunes.get", fine_tune_id=found.id)
 
 

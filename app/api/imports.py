@@ -240,10 +240,12 @@ def discard(request: Request, import_id: Id, actor: CurrentActor, database: Curr
     status_code=202,
     response_model=ImportOut,
 )
-def cancel(request: Request, import_id: Id, actor: CurrentActor, session: WriteSession) -> Response:
+def cancel(
+    request: Request, import_id: Id, actor: CurrentActor, session: WriteSession, settings: CurrentSettings
+) -> Response:
     """Ask an import to stop; nothing of it is kept. Needs the role lead; 409 once it has ended."""
     kept = imports.get(session, import_id)
-    runs.request_cancel(session, kept, actor=actor)
+    runs.request_cancel(session, kept, actor=actor, stale_seconds=settings.worker_stale_seconds)
     return accepted(request, ImportOut.model_validate(kept), "api.imports.get", import_id=import_id)
 
 

@@ -6,11 +6,12 @@ from fastapi import Query, Request
 from starlette.responses import Response
 
 from app.api.answers import Exact, Listing, Out, PageQuery, listing, with_more
-from app.api.deps import router_of
+from app.api.deps import CurrentActor, router_of
 from app.models.columns import Split
 from app.models.evidence import IssueKind
 from app.services import datasets
 from app.services.finding import issues
+from app.services.together import blind
 from app.web.deps import Id, ReadSession
 
 router = router_of("issues")
@@ -85,7 +86,11 @@ class IssueQuery(PageQuery):
     response_model=Listing[IssueOut] | Listing[FoundOut],
 )
 def list_issues(
-    request: Request, dataset_id: Id, session: ReadSession, query: Annotated[IssueQuery, Query()]
+    request: Request,
+    dataset_id: Id,
+    session: ReadSession,
+    actor: CurrentActor,
+    query: Annotated[IssueQuery, Query()],
 ) -> Response:
     """List the rows that the current run flags, the worst first, whatever was decided about them since.
 
@@ -93,15 +98,21 @@ def list_issues(
     """
     dataset = datasets.get(session, dataset_id)
     after, most = query.cursor or 0, query.limit + 1
+    hidden = blind.rows_kept_from(dataset, actor=actor)
     if query.kind is not None:
         rows, more = with_more(
-            issues.list_found(session, dataset, query.kind, split=query.split, after_rank=after, limit=most),
+            issues.list_found(
+                session, dataset, query.kind, split=query.split, but_rows=hidden, after_rank=after, limit=most
+            ),
             query.limit,
         )
         found_rows = [FoundOut.model_validate(row) for row in rows]
         return listing(request, found_rows, cursor=rows[-1].rank if more else None)
     found, more = with_more(
-        issues.list_issues(session, dataset, split=query.split, after_rank=after, limit=most), query.limit
+        issues.list_issues(
+            session, dataset, split=query.split, but_rows=hidden, after_rank=after, limit=most
+        ),
+        query.limit,
     )
     issue_rows = [IssueOut.model_validate(issue) for issue in found]
     return listing(request, issue_rows, cursor=found[-1].rank if more else None)

@@ -317,12 +317,14 @@ def merge(
     summary="Preview a split",
     response_model=SplitPreviewOut,
 )
-def preview_split(dataset_id: Id, session: ReadSession, query: Annotated[SplitQuery, Query()]) -> Response:
+def preview_split(
+    dataset_id: Id, session: ReadSession, actor: CurrentActor, query: Annotated[SplitQuery, Query()]
+) -> Response:
     """Count the rows that would leave their label, and show some of them. Changes nothing."""
     dataset = datasets.get(session, dataset_id)
     choices = SplitChoices(query.label_id, query.queue_filter(), query.with_decided)
     plan = relabelling.preview_split(session, dataset, choices)
-    sample = rows_out(session, dataset, plan.sample)
+    sample = rows_out(session, dataset, plan.sample, actor=actor)
     return answer(SplitPreviewOut(rows=plan.rows, decided=plan.decided, left=plan.left, sample=sample))
 
 

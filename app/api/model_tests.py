@@ -115,10 +115,12 @@ def get(test_id: Id, session: ReadSession) -> Response:
     status_code=202,
     response_model=ModelTestOut,
 )
-def cancel(request: Request, test_id: Id, actor: CurrentActor, session: WriteSession) -> Response:
+def cancel(
+    request: Request, test_id: Id, actor: CurrentActor, session: WriteSession, settings: CurrentSettings
+) -> Response:
     """Ask a test to stop; its answers are kept. Needs the role lead; 409 once it has ended."""
     found = in_dataset(session, model_tests.get(session, test_id))
-    runs.request_cancel(session, found, actor=actor)
+    runs.request_cancel(session, found, actor=actor, stale_seconds=settings.worker_stale_seconds)
     return accepted(request, ModelTestOut.model_validate(found), "api.model_tests.get", test_id=found.id)
 
 

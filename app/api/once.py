@@ -77,6 +77,11 @@ def once(request: Request, session: Session, write: Callable[[], Response]) -> R
     return _once(session, write)
 
 
+def is_claimed(request: Request) -> bool:
+    """Say whether a write is sent under a key, so that its answer has to be kept with it."""
+    return request.state.claim is not None
+
+
 def refuse_to_repeat(request: Request, session: Session) -> None:
     """Answer a request that came before at once, where looking at what it is about would fail now."""
     noted: Claim | None = request.state.claim

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 from sqlalchemy.orm import Session
 
+from app.actor import Actor
 from app.api.answers import Exact, In, Out
 from app.models.columns import Split
 from app.models.datasets import Dataset
@@ -19,6 +20,7 @@ from app.services.ranking import search
 from app.services.ranking.queue_filter import MAX_SEARCH_CHARS, Preset, QueueFilter, Sort
 from app.services.ranking.queue_rows import QueueRow
 from app.services.reviewing import review
+from app.services.together import blind
 from app.web.deps import RowId
 
 MetadataIs = Annotated[str, Field(max_length=500, pattern=r"^[^=]+=.+$", examples=["channel=chat"])]
@@ -54,7 +56,7 @@ class FilterIn(In):
     sample: RowId | None = None
     """Number of a sample: only the rows drawn for it."""
     metadata: Annotated[list[MetadataIs], Field(max_length=20)] = []  # noqa: RUF012 — pydantic copies it
-    """What columns of metadata hold, each as `NAME=VALUE`; columns that were chosen for that at an import."""
+    """What columns of metadata hold, each as `NAME=VALUE`; those of `/filter-columns`."""
 
     sort: Sort = Sort.SUSPECT
     """Whether the most suspect row comes first or the least."""
@@ -153,10 +155,15 @@ class ExampleOut(Out):
     """The file's other columns."""
     score: ScoreOut | None
     """What the current run says; null for a row that it has not seen."""
+    is_hidden: bool
+    """Whether what was decided is kept from you, for a second opinion; it reads as if open."""
 
 
-def rows_out(session: Session, dataset: Dataset, rows: Sequence[QueueRow]) -> list[ExampleOut]:
-    """Return rows as the API shows them."""
+def rows_out(
+    session: Session, dataset: Dataset, rows: Sequence[QueueRow], *, actor: Actor
+) -> list[ExampleOut]:
+    """Return rows as the API shows them to somebody."""
+    rows = blind.veil(session, dataset, rows, actor=actor)
     names = datasets.label_names(session, dataset.id)
     run = scoring.current(session, dataset)
     return [_row_out(row, names, run) for row in rows]
@@ -180,6 +187,7 @@ def _row_out(row: QueueRow, names: dict[int, str], run: ScoringRun | None) -> Ex
         decided_by_id=example.decided_by_id,
         decided_at=example.decided_at,
         metadata=example.details,
+        is_hidden=row.is_hidden,
         score=_score_out(row.score, row.score.suggested_label_id, names, run)
         if row.score and row.score.suggested_label_id and run
         else None,

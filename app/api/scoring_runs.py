@@ -240,8 +240,10 @@ def get(run_id: Id, session: ReadSession) -> Response:
     status_code=202,
     response_model=ScoringRunOut,
 )
-def cancel(request: Request, run_id: Id, actor: CurrentActor, session: WriteSession) -> Response:
+def cancel(
+    request: Request, run_id: Id, actor: CurrentActor, session: WriteSession, settings: CurrentSettings
+) -> Response:
     """Ask a scoring run to stop at its next step. Needs the role lead; 409 once it has ended."""
     run = in_dataset(session, scoring.get(session, run_id))
-    runs.request_cancel(session, run, actor=actor)
+    runs.request_cancel(session, run, actor=actor, stale_seconds=settings.worker_stale_seconds)
     return accepted(request, ScoringRunOut.model_validate(run), "api.scoring_runs.get", run_id=run.id)

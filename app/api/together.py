@@ -5,8 +5,10 @@ from typing import Annotated
 
 from fastapi import Request
 from pydantic import ConfigDict, Field
+from sqlalchemy.orm import Session
 from starlette.responses import Response
 
+from app.actor import Actor
 from app.api.answers import (
     CurrentPage,
     Exact,
@@ -19,10 +21,12 @@ from app.api.answers import (
     with_more,
 )
 from app.api.deps import CurrentActor, router_of
+from app.api.once import is_claimed, once, refuse_to_repeat
 from app.api.rows import ExampleOut, FilterIn, rows_out
 from app.services import datasets
-from app.services.together import agreement, assignments, handing_out, leases, presence
-from app.web.deps import CurrentSettings, Id, ReadSession, RowId, WriteSession
+from app.services.ranking.queue_rows import QueueRow
+from app.services.together import agreement, assignments, blind, handing_out, leases, presence
+from app.web.deps import CurrentDatabase, CurrentSettings, Id, ReadSession, RowId, WriteSession
 
 router = router_of("together")
 
@@ -186,17 +190,41 @@ def list_leases(request: Request, dataset_id: Id, session: ReadSession, page: Cu
     response_model=NextOut,
 )
 def take(
-    dataset_id: Id, body: NextIn, actor: CurrentActor, session: WriteSession, settings: CurrentSettings
+    request: Request,
+    dataset_id: Id,
+    body: NextIn,
+    actor: CurrentActor,
+    database: CurrentDatabase,
+    settings: CurrentSettings,
 ) -> Response:
     """Take the first row of a filter that nobody else has open, for SETRIGHT_LEASE_MINUTES minutes.
 
     A decision gives it back. While only one person has a login nothing is taken. Needs the role annotator.
     """
-    dataset = datasets.get(session, dataset_id)
-    wanted, minutes = body.filter.queue_filter(), settings.lease_minutes
+    minutes = settings.lease_minutes
+    wanted = blind.narrow(body.filter.queue_filter(), dataset_id, actor=actor)
     find = handing_out.first_row(wanted, cursor=None, order=None)
-    row = handing_out.hand_out(session, dataset, find, minutes=minutes, actor=actor)
-    example = rows_out(session, dataset, [row])[0] if row else None
+    with database.read() as session:
+        refuse_to_repeat(request, session)
+        found = handing_out.look_for(session, dataset_id, find, minutes=minutes, actor=actor)
+        seen = _next(session, dataset_id, found.row, actor=actor)
+    if not found.is_to_take and not is_claimed(request):
+        return seen
+    with database.write() as session:
+
+        def hand_out() -> Response:
+            if handing_out.take_found(session, found, minutes=minutes, actor=actor):
+                return seen
+            dataset = datasets.get(session, dataset_id)
+            row = handing_out.hand_out(session, dataset, find, minutes=minutes, actor=actor)
+            return _next(session, dataset_id, row, actor=actor)
+
+        return once(request, session, hand_out)
+
+
+def _next(session: Session, dataset_id: int, row: QueueRow | None, *, actor: Actor) -> Response:
+    dataset = datasets.get(session, dataset_id)
+    example = rows_out(session, dataset, [row], actor=actor)[0] if row else None
     return answer(NextOut(example=example), status_code=201)
 
 

@@ -24,6 +24,7 @@ from app.api.deps import CurrentActor, in_dataset, router_of
 from app.models.examples import ExampleState
 from app.services import datasets
 from app.services.labelling import label_names
+from app.services.together import blind
 from app.services.versioning import comparing, restoring, versions
 from app.services.versioning.comparing import ChangedRow, LabelPair, PairFilter
 from app.web.deps import Id, ReadSession, RowId, WriteSession
@@ -230,7 +231,11 @@ def _pair_out(pair: LabelPair, old_names: dict[int, str], new_names: dict[int, s
     response_model=Listing[ChangeOut],
 )
 def changes(
-    request: Request, dataset_id: Id, session: ReadSession, query: Annotated[ChangesQuery, Query()]
+    request: Request,
+    dataset_id: Id,
+    session: ReadSession,
+    actor: CurrentActor,
+    query: Annotated[ChangesQuery, Query()],
 ) -> Response:
     """List the rows that are not the same at two versions, in the order in which they came."""
     dataset = datasets.get(session, dataset_id)
@@ -242,7 +247,8 @@ def changes(
     )
     names = label_names.names_at(session, old), label_names.names_at(session, new)
     cursor = rows[-1].change.example_id if more else None
-    return listing(request, [_change_out(row, *names) for row in rows], cursor=cursor)
+    shown = blind.without_hidden(session, dataset, rows, actor=actor)
+    return listing(request, [_change_out(row, *names) for row in shown], cursor=cursor)
 
 
 def _change_out(row: ChangedRow, old_names: dict[int, str], new_names: dict[int, str]) -> ChangeOut:

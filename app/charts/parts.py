@@ -18,6 +18,7 @@ _UNFIT = re.compile(
 )
 _WIDE = {"W", "F"}
 _STEPS = (1, 2, 2.5, 5, 10)
+_NEARLY_NOTHING = 1e-300
 
 
 @dataclass(frozen=True)
@@ -176,6 +177,12 @@ def width_of(text: str) -> float:
     return sum(FONT if unicodedata.east_asian_width(letter) in _WIDE else FONT * 0.56 for letter in text)
 
 
+def has_wide_letters(chart: Chart) -> bool:
+    """Say whether a chart's words have letters that take two places, as Chinese ones do."""
+    written = [chart.title, *(mark.text for mark in chart.marks)]
+    return any(unicodedata.east_asian_width(letter) in _WIDE for text in written for letter in text)
+
+
 def fitted(text: str, room: float) -> str:
     """Return the text, cut with an ellipsis where it is wider than its room."""
     if width_of(text) <= room:
@@ -191,7 +198,7 @@ def fitted(text: str, room: float) -> str:
 
 def round_steps(most: float, *, wanted: int = 4, is_whole: bool = False) -> list[float]:
     """Return round numbers from 0 to at least `most`, about as many as wanted; at least 0 and one more."""
-    most = most if math.isfinite(most) and most > 0 else 1
+    most = most if math.isfinite(most) and most > _NEARLY_NOTHING else 1
     raw = most / wanted
     size = 10.0 ** math.floor(math.log10(raw))
     step = next(size * factor for factor in _STEPS if size * factor >= raw * 0.999)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from app.commands.session import make_home
 from app.config import Settings
@@ -24,6 +25,7 @@ from app.services.versioning import replay
 LEAST_FREE_BYTES = 1_000_000_000
 MOST_CLOCK_SECONDS = 5
 PROVIDER_SECONDS = 10
+MOST_CONNECTIONS_TAKEN = 0.9
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,25 @@ def _look(what: str, look: Callable[[], str]) -> Finding:
 def _database(database: Database) -> str:
     with database.write() as session:
         session.execute(sa.text("SELECT 1"))
-    return f"{database.engine.dialect.name} at {database.engine.url.render_as_string(hide_password=True)}"
+        room = "" if database.is_sqlite else f", {_connections(session)}"
+    place = database.engine.url.render_as_string(hide_password=True)
+    return f"{database.engine.dialect.name} at {place}{room}"
+
+
+def _connections(session: Session) -> str:
+    """Say how many connections of Postgres are taken: where hardly any is left, requests wait."""
+    taken, most = session.execute(
+        sa.text(
+            "SELECT count(*), current_setting('max_connections')::int FROM pg_stat_activity "
+            "WHERE backend_type = 'client backend'"
+        )
+    ).one()
+    if taken > most * MOST_CONNECTIONS_TAKEN:
+        raise AppError(
+            f"{taken} of its {most} connections are taken: raise max_connections of Postgres, or lower "
+            "SETRIGHT_DATABASE_CONNECTIONS"
+        )
+    return f"{taken} of {most} connections taken"
 
 
 def _migrations(database: Database) -> str:

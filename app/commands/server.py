@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 def run_server(settings: Settings, database: Database, *, path: str, with_worker: bool) -> None:
     """Serve until stopped; the worker is started again should it die."""
     _check_address(settings, database)
-    bound = _bind(settings)
+    bound = bind(settings)
     host, port = bound.getsockname()[:2]
     settings = settings.model_copy(update={"port": port})
     app = create_app(settings, database)
@@ -97,9 +97,12 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _bind(settings: Settings) -> socket.socket:
+def bind(settings: Settings) -> socket.socket:
+    """Return a socket that listens where the settings say."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
+    # Without its protocol's number asyncio takes no connection of it for TCP, and holds back the second half
+    # of each answer until the client's system says that it has the first: 40 ms every time.
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((settings.host, settings.port))

@@ -10,8 +10,10 @@ import typer
 from app.commands import samples
 from app.commands.doctor import examine, examine_worker
 from app.commands.first_admin import make_first_admin
+from app.commands.loading import loading
 from app.commands.session import Here, load_settings, opened, say, say_json
 from app.errors import Unavailable
+from app.priority import give_way
 
 
 def register(cli: typer.Typer) -> None:
@@ -61,7 +63,8 @@ def serve(
 
 
 def _serve(here: Here, *, host: str | None, port: int | None, path: str, with_worker: bool = True) -> None:
-    from app.commands.server import run_server  # loads FastAPI
+    with loading():
+        from app.commands.server import run_server  # loads FastAPI
 
     chosen = {"host": host or here.settings.host, "port": here.settings.port if port is None else port}
     run_server(here.settings.model_copy(update=chosen), here.database, path=path, with_worker=with_worker)
@@ -72,9 +75,11 @@ def worker(
 ) -> None:
     """Run jobs until stopped; start as many as there are machines or cores to spare."""
     with opened() as here:
-        from app import __version__, tracing
-        from app.jobs.worker import running
+        with loading():
+            from app import __version__, tracing
+            from app.jobs.worker import running
 
+        give_way(here.settings.worker_niceness)
         with (
             tracing.telling(here.settings, here.database.engine, process="worker", version=__version__),
             running(here.settings, here.database) as slot,

@@ -71,7 +71,7 @@ def open_database(settings: Settings) -> Database:
     make_home(settings)
     from app import migrate  # loads Alembic and the job queue, which `audit` does without
 
-    database = Database(settings.url)
+    database = Database(settings.url, connections=settings.database_connections)
     try:
         migrate.migrate(database)
     except AppError:
@@ -88,16 +88,25 @@ def open_database(settings: Settings) -> Database:
 def finish_job(here: Here, run: Run) -> Run:
     """Wait for a job, running a worker in this process where none is alive; raise if it failed."""
     with ExitStack() as stack:
+        helper = _Helper(here, run, stack)
         try:
-            ended = _follow(here, run, _Helper(here, run, stack))
+            ended = _follow(here, run, helper)
         except KeyboardInterrupt:
-            sys.stderr.write(
-                "Nobody waits any more; the job is left to the next worker (`setright recover`).\n"
-            )
+            sys.stderr.write(f"{_how_to_come_back(run, helper)}\n")
             raise
     if ended.state is not RunState.DONE:
         raise AppError(ended.error or f"The job was {ended.state.value}.")
     return ended
+
+
+def _how_to_come_back(run: Run, helper: "_Helper") -> str:
+    name = f"{runs.NOUNS[type(run)].replace('_', '-')} {run.id}"
+    if helper.is_at_work:
+        return (
+            f"Stopped; {name} is kept as far as it is. `setright recover` goes on with it, "
+            "and so does the next worker."
+        )
+    return f"Nobody waits here any more; {name} goes on in the worker. `setright recover` waits for its end."
 
 
 class _Helper:
@@ -107,6 +116,11 @@ class _Helper:
         self._here, self._run, self._stack = here, run, stack
         self._own: str | None = None
         self._looked = -LOOK_SECONDS
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether this process runs a worker of its own."""
+        return self._own is not None
 
     def look(self) -> None:
         """Run a worker in this process where none is alive; raise where the job has broken off."""

@@ -72,6 +72,20 @@ def names_test_rows(file_name: str) -> bool:
     return bool(TEST_FILE.search(name)) and not TRAIN_FILE.search(name)
 
 
+def subject_of(file_name: str) -> str:
+    """Return what is left of a file's name without folders, endings and the words for a split.
+
+    Returns
+    -------
+    str
+        In lower case; empty where the name says nothing but the split, as `test.csv` does.
+    """
+    stem = re.split(r"[/\\]", file_name)[-1].lower().partition(".")[0]
+    for words in (TEST_FILE, TRAIN_FILE):
+        stem = words.sub(" ", stem)
+    return re.sub(r"[\W_]+", " ", stem).strip()
+
+
 def _plain(name: str) -> str:
     return re.sub(r"[\s_\-.]+", "", name).casefold()
 

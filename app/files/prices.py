@@ -2,7 +2,6 @@
 
 import csv
 import datetime as dt
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +10,10 @@ from app.languages import _
 
 COLUMNS = ("model", "usd_per_million_tokens", "most_tokens_per_row", "as_of", "source")
 MAX_BYTES = 1024**2
+MOST_LINE_CHARS = 10_000
 MILLION = 1_000_000
+MOST_USD = 1e9
+"""Nothing costs that much; a sum of such prices might be no number any more."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,25 @@ def read_prices(path: Path) -> tuple[Price, ...]:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(_("The price table %(path)s cannot be read as UTF-8 text.", path=path)) from error
+    try:
+        return _prices(path, lines)
+    except csv.Error as error:
+        raise InvalidInput(
+            _("The price table %(path)s is no CSV file: %(error)s.", path=path, error=error)
+        ) from None
+
+
+def _prices(path: Path, lines: list[str]) -> tuple[Price, ...]:
+    for number, line in enumerate(lines, start=1):
+        if len(line) > MOST_LINE_CHARS:
+            raise InvalidInput(
+                _(
+                    "Line %(line)s of the price table %(path)s is longer than %(most)s characters.",
+                    line=number,
+                    path=path,
+                    most=f"{MOST_LINE_CHARS:,}",
+                )
+            )
     reader = csv.reader(lines)
     if tuple(next(reader, ())) != COLUMNS:
         raise InvalidInput(
@@ -83,14 +104,21 @@ def _price(path: Path, line: int, cells: list[str]) -> Price:
         )
     model, usd, most, as_of, source = (cell.strip() for cell in cells)
     try:
-        price = Price(model, float(usd), int(most) if most else None, dt.date.fromisoformat(as_of), source)
+        price = Price(model, _usd(usd), int(most) if most else None, dt.date.fromisoformat(as_of), source)
     except ValueError:
         raise InvalidInput(
             _("%(where)s holds a price, a number of tokens or a date that is none.", where=where)
         ) from None
     most_tokens = price.most_tokens_per_row
-    if not 0 <= price.usd_per_million_tokens < math.inf or (most_tokens is not None and most_tokens < 1):
+    if price.usd_per_million_tokens < 0 or (most_tokens is not None and most_tokens < 1):
         raise InvalidInput(_("%(where)s holds a price below zero or a limit below one token.", where=where))
+    return price
+
+
+def _usd(written: str) -> float:
+    price = float(written)
+    if not price < MOST_USD:  # nor is what is no number
+        raise ValueError(written)
     return price
 
 

@@ -3,6 +3,7 @@
 from app.jobs import (
     assignments,
     batches,
+    column_changes,
     deleting,
     embedding,
     experiments,
@@ -21,6 +22,7 @@ from app.jobs import (
 __all__ = [
     "assignments",
     "batches",
+    "column_changes",
     "deleting",
     "embedding",
     "experiments",

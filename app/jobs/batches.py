@@ -19,14 +19,19 @@ from app.services.versioning import restoring
 CHUNK = 500
 
 Find = Callable[[Session, Batch], list[int]]
-Change = Callable[..., int]
 ChangeThese = Callable[..., None]
-CHANGES: dict[BatchKind, Change] = {
-    BatchKind.MERGE: relabelling_rows.move_chunk,
-    BatchKind.SPLIT: relabelling_rows.move_chunk,
+ChangeNext = Callable[..., int]
+PLANNED: dict[BatchKind, tuple[Find, ChangeThese]] = {
+    BatchKind.AUTO_FIX: (autofix.rows_left, autofix.apply_chunk),
+    BatchKind.MERGE: (relabelling_rows.rows_left, relabelling_rows.move_chunk),
+    BatchKind.SPLIT: (relabelling_rows.rows_left, relabelling_rows.move_chunk),
+}
+"""How the rows of a batch are found, all at once, and how some of them are changed."""
+PASSED: dict[BatchKind, ChangeNext] = {
     BatchKind.RESTORE: restoring.restore_chunk,
     BatchKind.ADOPT: adopting.adopt_chunk,
 }
+"""How the next rows of a batch are changed that goes through all of them once."""
 
 
 @workflow(Job.BATCH, Batch)
@@ -50,8 +55,6 @@ def carry_out(context: Context, batch: Batch) -> None:
         _planned(context, batch, undoing.decisions_left, undoing.undo_chunk, report, actor=actor)
         if batch.kind is BatchKind.MERGE:
             relabelling.end_separation(context, batch)
-    elif batch.kind is BatchKind.AUTO_FIX:
-        _planned(context, batch, autofix.rows_left, autofix.apply_chunk, report, actor=actor)
     else:
         _apply(context, batch, report, actor=actor)
     with context.database.write() as session:
@@ -59,9 +62,12 @@ def carry_out(context: Context, batch: Batch) -> None:
 
 
 def _apply(context: Context, batch: Batch, report: Reporter, *, actor: Actor) -> None:
+    if batch.kind in PASSED:
+        _in_chunks(context, batch, PASSED[batch.kind], report, actor=actor)
+        return
     is_settled = False
     while not is_settled:
-        _in_chunks(context, batch, CHANGES[batch.kind], report, actor=actor)
+        _planned(context, batch, *PLANNED[batch.kind], report, actor=actor)
         is_settled = batch.kind is not BatchKind.MERGE or relabelling.end_merge(
             context, batch, report, actor=actor
         )
@@ -86,11 +92,10 @@ def _planned(
             start += len(part)
 
 
-def _in_chunks(context: Context, batch: Batch, change: Change, report: Reporter, *, actor: Actor) -> None:
-    changed = 1
+def _in_chunks(context: Context, batch: Batch, change: ChangeNext, report: Reporter, *, actor: Actor) -> None:
+    changed, pace = 1, Pace(context, CHUNK)
     while changed:
-        with context.database.write() as session:
-            changed = change(session, batch, limit=CHUNK, actor=actor)
+        with pace.writing() as session:
+            changed = change(session, batch, limit=pace.size, actor=actor)
             done, total = batches.how_far(session, batch)
         report("applying", done, max(total, done))
-        context.pause()

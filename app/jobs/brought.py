@@ -10,7 +10,9 @@ import numpy.typing as npt
 from app.jobs.context import Context
 from app.models.columns import RunState
 from app.models.scoring import ScoringRun
+from app.pipeline.shards import run_folder
 from app.providers.embedders import Embedder, get_embedder, options_of
+from app.providers.storage import storage_at
 from app.services.finding import brought
 from app.services.operation import runs
 
@@ -104,5 +106,7 @@ def give_up(context: Context, run_id: int, state: RunState, error: str) -> None:
     """Mark a run as failed or cancelled; nobody will read its files again."""
     with context.database.write() as session:
         runs.end(session, ScoringRun, run_id, state=state, error=error)
-        run = runs.get(session, ScoringRun, run_id)
-    delete_superseded(context, run)
+        run = session.get(ScoringRun, run_id)
+    storage_at(context.settings.shared).delete(run_folder(run_id))
+    if run is not None:
+        delete_superseded(context, run)

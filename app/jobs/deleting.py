@@ -7,6 +7,7 @@ from dbos import DBOS
 
 from app.jobs.brought import delete
 from app.jobs.context import current
+from app.jobs.durable import asked_for
 from app.queue import Job
 from app.services import removal
 from app.services.finding import brought
@@ -35,4 +36,5 @@ def remove(dataset_id: int) -> None:
 @DBOS.workflow(name=str(Job.DELETE_DATASET))
 def delete_dataset(dataset_id: int) -> None:
     """Delete a dataset with everything in it but its events."""
-    remove(dataset_id)
+    with asked_for(Job.DELETE_DATASET, dataset_id):
+        remove(dataset_id)

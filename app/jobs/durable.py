@@ -5,16 +5,19 @@ same result again. Its expected failures are values that DBOS stores, not except
 else is a crash: retried with backoff, then the job fails with the request to look at the log.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec
 
+import sqlalchemy as sa
 import structlog
 from dbos import DBOS
 
-from app import tracing
+from app import queue, tracing
 from app.errors import AppError, Cancelled, DiskFull, is_disk_full
+from app.jobs.away import Patience
 from app.jobs.context import Context, current, is_current
 from app.models.columns import RunState
 from app.queue import Job
@@ -48,20 +51,14 @@ def step(
     def decorate(body: Callable[Concatenate[Context, Run, P], Any]) -> Callable[Concatenate[int, P], Any]:
         def attempt(run_id: int, *args: Any) -> dict[str, Any]:
             structlog.contextvars.bind_contextvars(job=name, run_id=run_id)
-            context = current()
-            try:
-                with context.database.write() as session:
-                    run = runs.begin(session, kind, run_id)
-                if run is None:
-                    return {"ended": None, "error": ""}
-                with tracing.span(f"step {name}", {"setright.job": name, "setright.run_id": run_id}):
-                    return {"result": body(context, run, *args)}  # type: ignore[call-arg]
-            except Exception as error:
-                ended = _expected(error, context)
-                if ended is None:
-                    log.exception("step failed")
-                    raise
-                return ended
+            context, patience = current(), Patience()
+            while True:
+                try:
+                    return _once(kind, name, body, context, run_id, *args)
+                except Exception as error:
+                    if not patience.outlasts(error, context):
+                        log.exception("step failed")
+                        raise
 
         recorded = DBOS.step(
             name=name, retries_allowed=True, max_attempts=MAX_ATTEMPTS, interval_seconds=1, backoff_rate=3
@@ -78,6 +75,24 @@ def step(
         return call  # type: ignore[return-value]
 
     return decorate
+
+
+def _once(
+    kind: type[Run], name: str, body: Callable[..., Any], context: Context, run_id: int, *args: Any
+) -> dict[str, Any]:
+    """Take the job and do a step of it; return its result, or how it has ended the job."""
+    try:
+        with context.database.write() as session:
+            run = runs.begin(session, kind, run_id)
+        if run is None:
+            return {"ended": None, "error": ""}
+        with tracing.span(f"step {name}", {"setright.job": name, "setright.run_id": run_id}):
+            return {"result": body(context, run, *args)}
+    except Exception as error:
+        ended = _expected(error, context)
+        if ended is None:
+            raise
+        return ended
 
 
 def _expected(error: Exception, context: Context) -> dict[str, Any] | None:
@@ -115,10 +130,13 @@ def workflow(
         def run(run_id: int) -> None:
             here = current()
             try:
-                body(run_id)
+                with asked_for(job, run_id):
+                    body(run_id)
             except Ended as end:
                 if end.state is not None:
                     recorded_stop(run_id, end.state.value, end.error)
+                elif _is_cancelled(here, kind, run_id):  # while no worker had it: what is left goes now
+                    recorded_stop(run_id, RunState.CANCELLED.value, runs.STOPPED)
             except Exception as error:
                 if not is_current(here):
                     raise SystemExit from None  # the worker is stopping: another goes on, nothing has failed
@@ -130,6 +148,34 @@ def workflow(
         return registered
 
     return decorate
+
+
+@contextmanager
+def asked_for(job: Job, subject_id: int) -> Iterator[None]:
+    """Do a job as a part of the request that has asked for it, in traces and in the log."""
+    facts: dict[str, str | int] = {"setright.job": str(job), "setright.run_id": subject_id}
+    with tracing.carried_on(f"job {job}", facts, _asker()):
+        log.debug("a job begins", job=str(job), run_id=subject_id)
+        yield
+        log.debug("a job has gone through", job=str(job), run_id=subject_id)
+
+
+def _asker() -> dict[str, str]:
+    workflow_id = DBOS.workflow_id
+    if workflow_id is None:
+        return {}
+    try:
+        with current().database.read() as session:
+            return queue.asker_of(session, workflow_id)
+    except sa.exc.SQLAlchemyError:
+        log.warning("it could not be read who has asked for a job", exc_info=True)
+        return {}
+
+
+def _is_cancelled(context: Context, kind: type[Run], run_id: int) -> bool:
+    with context.database.read() as session:
+        run = session.get(kind, run_id)
+        return run is not None and run.state is RunState.CANCELLED
 
 
 def crashed(job: Job, run_id: int) -> str:

@@ -10,16 +10,17 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 import numpy as np
+import numpy.typing as npt
 import structlog
 from dbos import DBOS
 
 from app.errors import AppError, Cancelled, Unavailable
 from app.jobs.brought import embedder_of
 from app.jobs.context import Context, Reporter, current, is_current
-from app.jobs.durable import MAX_ATTEMPTS
+from app.jobs.durable import MAX_ATTEMPTS, asked_for
 from app.models.scoring import ScoringRun
 from app.pipeline.cache import HASH_BYTES, embed_cached
-from app.pipeline.shards import ShardedVectors, shard_name, write_shard
+from app.pipeline.shards import ShardedVectors, run_folder, shard_name, write_shard
 from app.providers.storage import storage_at
 from app.queue import Job, enqueue, ids_of, job_id
 from app.services.finding import scoring
@@ -129,7 +130,8 @@ def embed(run_id: int, number: int, first: int, last: int, seq: int) -> str:
     """Embed one shard; return why it could not be done, or nothing."""
     here = current()
     try:
-        return embed_one(run_id, number, first, last, seq)
+        with asked_for(Job.EMBED, run_id):
+            return embed_one(run_id, number, first, last, seq)
     except Exception:
         if not is_current(here):
             raise SystemExit from None  # the worker is stopping: another goes on, nothing has failed
@@ -158,7 +160,7 @@ def _embed(context: Context, shard: Shard) -> None:
         return
     with context.database.read() as session:
         run = runs.get(session, ScoringRun, shard.run_id)
-        if not run.state.is_open or run.cancel_requested:
+        if not _is_wanted(run):
             return
         rows = list(scoring.read_rows(session, run, seq=shard.seq, between=(shard.first, shard.last)))
     log.info("embedding a shard", rows=len(rows))
@@ -168,7 +170,20 @@ def _embed(context: Context, shard: Shard) -> None:
         embedder_of(context, run.embedder),
         context.settings.embeddings,
     )
+    _store(context, shard, vectors)
+
+
+def _store(context: Context, shard: Shard, vectors: npt.NDArray[np.float32]) -> None:
+    storage = storage_at(context.settings.shared)
     write_shard(storage, shard.run_id, shard.number, vectors)
+    with context.database.read() as session:
+        is_over = not _is_wanted(session.get(ScoringRun, shard.run_id))
+    if is_over:  # whoever ended the run may have looked for its shards before this one was there
+        storage.delete(run_folder(shard.run_id))
+
+
+def _is_wanted(run: ScoringRun | None) -> bool:
+    return run is not None and run.state.is_open and not run.cancel_requested
 
 
 def hashes_of(rows: Iterable[ScoredRow]) -> "np.ndarray[tuple[int, int], np.dtype[np.uint8]]":

@@ -27,6 +27,7 @@ MAX_WAIT_SECONDS = 600.0
 CANCEL_LOOK_SECONDS = 2.0
 NOT_OFFERED = frozenset({404, 405, 501})
 GONE = 404
+CANCELLED_THERE = "Cancelled at the provider."
 
 
 def tuner_of(context: Context, fine_tune: FineTune) -> FineTuner:
@@ -39,7 +40,40 @@ def tuner_of(context: Context, fine_tune: FineTune) -> FineTuner:
     return OpenAIFineTuner(key, base_url=fine_tune.base_url, reach=reach)
 
 
-@workflow(Job.FINE_TUNE, FineTune)
+def _give_up(context: Context, fine_tune_id: int, state: RunState, error: str) -> None:
+    """Mark a fine-tune as ended; of one that ended without its worker, tell the provider."""
+    with context.database.write() as session:
+        runs.end(session, FineTune, fine_tune_id, state=state, error=error)
+        ended = session.get(FineTune, fine_tune_id)
+    if ended is None or not runs.is_clearing_up(ended):
+        return
+    said = _told_to_end(context, ended)
+    with context.database.write() as session:
+        if cleared := runs.cleared_up(session, FineTune, fine_tune_id):
+            cleared.error = said
+
+
+def _told_to_end(context: Context, fine_tune: FineTune) -> str:
+    """Cancel the job that the provider has, if it does; return what became of that."""
+    job_id = fine_tune.remote_job_id
+    try:
+        tuner = tuner_of(context, fine_tune)
+        job = tuner.retrieve(job_id) if job_id else tuner.find_job({"setright_key": fine_tune.key})
+        if job is None:
+            return runs.STOPPED
+        job_id = job.id
+        if not job.is_final:
+            tuner.cancel(job.id)
+    except (Unavailable, ProviderRefused) as problem:
+        return _may_go_on(job_id or "?", problem)
+    return CANCELLED_THERE
+
+
+def _may_go_on(job_id: str, problem: Exception) -> str:
+    return f"Stopped here, but the job {job_id} may go on at the provider: {problem}"
+
+
+@workflow(Job.FINE_TUNE, FineTune, give_up=_give_up)
 def fine_tune(fine_tune_id: int) -> None:
     """Run a fine-tune at its provider."""
     while not file_is_ready(fine_tune_id):
@@ -173,10 +207,11 @@ def start(context: Context, fine_tune: FineTune, tried: int = 0) -> float | None
 
 
 def _withdraw(context: Context, fine_tune: FineTune, tuner: FineTuner, job: RemoteJob) -> None:
-    """Cancel a job that this worker created late, after another had taken over and created its own."""
+    """Cancel a job that this worker created late: another had created its own, or it was cancelled."""
     with context.database.read() as session:
-        theirs = runs.get(session, FineTune, fine_tune.id).remote_job_id
-    if theirs is not None and theirs != job.id:
+        fresh = runs.get(session, FineTune, fine_tune.id)
+    is_superseded = fresh.remote_job_id is not None and fresh.remote_job_id != job.id
+    if is_superseded or fresh.state is RunState.CANCELLED:
         tuner.cancel(job.id)
 
 
@@ -207,7 +242,7 @@ def follow(context: Context, fine_tune: FineTune) -> bool:
     with context.database.write() as session:
         fine_tunes.note_progress(session, fine_tune, progress, note=note, passed_on=wish)
     if job.status == "cancelled":
-        raise Cancelled("Cancelled at the provider.")
+        raise Cancelled(CANCELLED_THERE)
     if job.status == "failed":
         raise ProviderRefused(f"The provider says: {job.error or 'the job failed'} (job {job.id})")
     if job.status != "succeeded":
@@ -228,8 +263,7 @@ def _not_answered(
     if isinstance(problem, ProviderRefused) and problem.status_there == GONE:
         raise problem
     if wants_end:
-        job = fine_tune.remote_job_id
-        raise Cancelled(f"Stopped here, but the job {job} may go on at the provider: {problem}")
+        raise Cancelled(_may_go_on(fine_tune.remote_job_id or "", problem))
     with context.database.write() as session:
         fine_tunes.note_trouble(session, fine_tune, str(problem))
     return False

@@ -9,8 +9,8 @@ from app.files.annotations import MERGED, merge_annotations
 from app.files.reading import read_rows
 from app.files.rows import Columns, Layout, Limits, Rejected, Row
 from app.jobs import drawing
-from app.jobs.context import Context, Pace, Reporter, current
-from app.jobs.durable import Ended, step, workflow
+from app.jobs.context import Context, Pace, Reporter
+from app.jobs.durable import step, workflow
 from app.models.columns import RunState
 from app.models.imports import Import
 from app.queue import Job
@@ -48,22 +48,8 @@ def _take_back(context: Context, import_id: int, state: RunState, error: str) ->
 @workflow(Job.IMPORT, Import, give_up=_give_up)
 def import_file(import_id: int) -> None:
     """Import a confirmed file."""
-    try:
-        stage(import_id)
-        publish(import_id)
-    except Ended as end:
-        if end.state is None:
-            _delete_if_over(import_id)
-        raise
-
-
-def _delete_if_over(import_id: int) -> None:
-    """Delete the file of an import that was cancelled before any worker began it."""
-    with current().database.read() as session:
-        import_ = session.get(Import, import_id)
-        is_over = import_ is not None and not import_.state.is_open
-    if import_ is not None and is_over:
-        _delete(Path(import_.path))
+    stage(import_id)
+    publish(import_id)
 
 
 @step(Import, "import.stage")

@@ -5,6 +5,7 @@ import time
 from dbos import DBOS
 
 from app.jobs.context import current, is_current
+from app.jobs.durable import asked_for
 from app.queue import Job
 from app.services.ranking import word_index
 
@@ -26,4 +27,5 @@ def add_words(import_id: int) -> None:
 @DBOS.workflow(name=str(Job.INDEX))
 def index_words(import_id: int) -> None:
     """Let a search find the rows of an import."""
-    add_words(import_id)
+    with asked_for(Job.INDEX, import_id):
+        add_words(import_id)

@@ -6,6 +6,7 @@ from dbos import DBOS
 from app.errors import AppError
 from app.jobs import evidence
 from app.jobs.context import Context, Reporter, current, is_current
+from app.jobs.durable import asked_for
 from app.models.scoring import EVIDENCE_DUE, ScoringRun
 from app.pipeline.shards import run_folder
 from app.providers.storage import storage_at
@@ -68,7 +69,8 @@ def find_evidence(run_id: int) -> None:
     """Find what resembles each row of a run whose scores are shown."""
     here = current()
     try:
-        look(run_id)
+        with asked_for(Job.EVIDENCE, run_id):
+            look(run_id)
     except Exception:  # whatever it is: the page would say for ever that the rows are being looked for
         if not is_current(here):
             raise SystemExit from None  # the worker is stopping: another goes on

@@ -117,7 +117,8 @@ def compute(context: Context, run: ScoringRun, plan: Plan | None) -> dict[str, A
     from app.pipeline.dataset import score_dataset
 
     report = Reporter(context, run)
-    embed_seconds = (now() - run.started_at).total_seconds() if run.started_at else 0.0  # of the step before
+    since = run.started_at or now()
+    embed_seconds = max(0.0, (now() - since).total_seconds())  # a clock may go back
 
     def on_progress(progress: "Progress") -> None:
         report(progress.phase, progress.done, progress.total)

@@ -10,7 +10,7 @@ import structlog
 from app.db import now
 from app.jobs.context import Context
 from app.jobs.durable import ENDINGS, crashed
-from app.models.columns import OPEN_STATES, RunState
+from app.models.columns import RunState
 from app.queue import Job, is_broken
 from app.services.finding import predictions
 from app.services.importing import imports
@@ -28,8 +28,8 @@ def end_broken_jobs(context: Context) -> None:
     for kind, end in ENDINGS.items():
         job = Job(runs.NOUNS[kind])
         with context.database.read() as session:
-            is_open = sa.select(kind.id).where(kind.state.in_(OPEN_STATES))
-            broken = [one for one in session.scalars(is_open).all() if is_broken(session, job, one)]
+            unfinished = sa.select(kind.id).where(runs.is_unfinished(kind))
+            broken = [one for one in session.scalars(unfinished).all() if is_broken(session, job, one)]
         for run_id in broken:
             log.warning("ended a job that broke off", job=str(job), run_id=run_id)
             end(context, run_id, RunState.FAILED, crashed(job, run_id))
@@ -63,9 +63,10 @@ def forget_answers(context: Context) -> None:
 
 
 def forget_leases(context: Context) -> None:
-    """Forget the leases that ended long ago."""
+    """Forget the leases that ended long ago, and let none outlast a clock that was set back."""
     with context.database.write() as session:
         leases.forget_ended(session)
+        leases.cut_short(session, minutes=context.settings.lease_minutes)
 
 
 def _old_files(folder: Path, before: dt.datetime) -> list[Path]:

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 
 import sqlalchemy as sa
 import structlog
-from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer
+from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer
 
 import app.jobs  # noqa: F401 — registers the workflows before DBOS starts
 from app.config import Settings
@@ -20,6 +20,7 @@ from app.jobs.slots import Slot
 from app.models import (
     Assignment,
     Batch,
+    ColumnChange,
     Experiment,
     Export,
     FineTune,
@@ -29,9 +30,8 @@ from app.models import (
     ScoringRun,
     TrainingJob,
 )
-from app.models.columns import OPEN_STATES
 from app.queue import APPLICATION, APPLICATION_VERSION, QUEUES, LostJob, job_of, list_pending
-from app.services.operation import workers
+from app.services.operation import runs, workers
 
 CONCURRENCY = {
     "files": 2, "batches": 2, "training": 1, "experiments": 1, "learning": 1, "shards": 1, "remote": 10,
@@ -39,6 +39,12 @@ CONCURRENCY = {
     "words": 1,
 }  # fmt: skip
 POLL_SECONDS = 0.5
+LISTEN_SECONDS = 0.1
+"""How long DBOS sleeps between two looks for messages, of which a job sends none: a stop waits for that."""
+
+LOOK_SECONDS = 0.1
+"""Between two looks whether everything is finished."""
+
 TAKE_OVER_EVERY = 10
 """Heartbeats between two looks for workers that are gone."""
 
@@ -64,16 +70,11 @@ def running(settings: Settings, database: Database) -> Iterator[Slot]:
         "serializer": DBOSPortableJSONSerializer(),
         "run_migrations": False,
         "log_level": "WARNING",
+        "notification_listener_polling_interval_sec": LISTEN_SECONDS,
     }
+    _register_queues(database)
     DBOS(config=config)
     DBOS.launch()
-    for name in sorted(set(QUEUES.values())):
-        DBOS.register_queue(
-            name,
-            worker_concurrency=CONCURRENCY[name],
-            polling_interval_sec=POLL_SECONDS,
-            on_conflict="always_update",
-        )
     ended = threading.Event()
     pulse = threading.Thread(target=_beat, args=(here, slot, ended), daemon=True)
     pulse.start()
@@ -88,6 +89,18 @@ def running(settings: Settings, database: Database) -> Iterator[Slot]:
         with suppress(DiskFull), database.write() as session:
             workers.stop(session, slot.executor_id)
         slot.free()
+
+
+def _register_queues(database: Database) -> None:
+    """Name the queues before DBOS starts: it looks for them at once, and then each second."""
+    client = DBOSClient(
+        system_database_engine=database.engine.execution_options(setright_write=True),
+        serializer=DBOSPortableJSONSerializer(),
+        application_name=APPLICATION,
+        lazy=True,
+    )
+    for name in sorted(set(QUEUES.values())):
+        client.register_queue(name, worker_concurrency=CONCURRENCY[name], polling_interval_sec=POLL_SECONDS)
 
 
 def _beat(here: Context, slot: Slot, ended: threading.Event) -> None:
@@ -105,6 +118,7 @@ def _beat(here: Context, slot: Slot, ended: threading.Event) -> None:
             webhooks.tell(here)
             if beats % LEARN_EVERY == 0:
                 learning.ask_where_due(here.settings, here.database)
+            here.database.take_over_log()
         except AppError as error:
             log.warning("no sign of life written, no job taken over, or nothing learned", why=str(error))
         except Exception:  # whatever it is: a worker without a heartbeat would lose its jobs to another
@@ -142,13 +156,11 @@ def finish_everything(database: Database) -> None:
     """Wait until no job is waiting or running."""
     kinds = (
         Import, ScoringRun, Batch, Export, Experiment, FineTune, Learning, TrainingJob, ModelTest, Assignment,
+        ColumnChange,
     )  # fmt: skip
+    open_ones = sa.union_all(*(sa.select(kind.id).where(runs.is_unfinished(kind)) for kind in kinds))
     while True:
         with database.read() as session:
-            is_open = any(
-                session.scalar(sa.select(kind.id).where(kind.state.in_(OPEN_STATES)).limit(1))
-                for kind in kinds
-            )
-        if not is_open:
-            return
-        time.sleep(POLL_SECONDS)
+            if session.scalar(open_ones.limit(1)) is None:
+                return
+        time.sleep(LOOK_SECONDS)

@@ -10,7 +10,7 @@ from app.models.exports import Export
 from app.models.fine_tunes import FineTune
 from app.models.imports import Import, ImportMatch, RejectedRow
 from app.models.learning import FrontRow, Learning
-from app.models.metadata import MetadataColumn, MetadataValue
+from app.models.metadata import ColumnChange, MetadataColumn, MetadataValue
 from app.models.model_tests import ModelAnswer, ModelTest
 from app.models.openai_api import ApiFile, TrainedModel, TrainingJob
 from app.models.people import DatasetRole, LoginSession, SignInLink, Token, User
@@ -31,6 +31,7 @@ __all__ = [
     "AssignedRow",
     "Assignment",
     "Batch",
+    "ColumnChange",
     "Counter",
     "Dataset",
     "DatasetRole",

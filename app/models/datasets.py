@@ -30,6 +30,7 @@ class Dataset(Base):
     # Which part of the rows that people decide a second person decides again, drawn by the seed.
     second_share: Mapped[float] = mapped_column(default=0.0)
     second_seed: Mapped[int] = mapped_column(default=0)
+    has_second_opinions: Mapped[bool] = mapped_column(default=False)  # or had some
     created_by_id: Mapped[UserId]
     created_at: Mapped[Created]
 

@@ -5,7 +5,7 @@ from typing import ClassVar
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.db import Base, JsonText
+from app.db import Base, ExactName, JsonText
 from app.models.columns import BigInt, Created, Exact, Id, Json, RunColumns, UserId
 
 
@@ -15,9 +15,9 @@ class ApiFile(Base):
     __tablename__ = "api_files"
 
     id: Mapped[Id]
-    name: Mapped[str] = mapped_column(sa.String(40), unique=True)  # file-…
+    name: Mapped[str] = mapped_column(ExactName(40), unique=True)  # file-…
     file_name: Mapped[Exact]
-    purpose: Mapped[str] = mapped_column(sa.String(20))
+    purpose: Mapped[str] = mapped_column(ExactName(20))
     path: Mapped[str] = mapped_column(sa.Text)
     bytes: Mapped[BigInt]
     sha256: Mapped[str] = mapped_column(sa.String(64))
@@ -32,10 +32,10 @@ class TrainingJob(RunColumns, Base):
 
     dataset_id: ClassVar[None] = None  # it works on a file
     id: Mapped[Id]
-    name: Mapped[str] = mapped_column(sa.String(40), unique=True)  # ftjob-…
+    name: Mapped[str] = mapped_column(ExactName(40), unique=True)  # ftjob-…
     model: Mapped[Exact]
-    training_file: Mapped[str] = mapped_column(sa.String(40))
-    validation_file: Mapped[str | None] = mapped_column(sa.String(40))
+    training_file: Mapped[str] = mapped_column(ExactName(40))
+    validation_file: Mapped[str | None] = mapped_column(ExactName(40))
     suffix: Mapped[str] = mapped_column(sa.String(64), default="")
     seed: Mapped[int] = mapped_column(default=0)
     hyperparameters: Mapped[Json] = mapped_column(JsonText, default=dict)
@@ -54,7 +54,7 @@ class TrainedModel(Base):
     __tablename__ = "trained_models"
 
     id: Mapped[Id]
-    name: Mapped[str] = mapped_column(sa.String(200), unique=True)  # ft:…
+    name: Mapped[str] = mapped_column(ExactName(200), unique=True)  # ft:…
     job_id: Mapped[int] = mapped_column(sa.ForeignKey("training_jobs.id"))
     base_model: Mapped[Exact]
     folder: Mapped[str] = mapped_column(sa.Text)

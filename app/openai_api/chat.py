@@ -93,8 +93,7 @@ def _worded(ranked: list[tuple[str, float]], wanted: Mapping[str, Any] | None) -
         return Answer(ranked[0][0], ranked)
     if kind == "json_object":
         return Answer(json.dumps({"label": ranked[0][0]}), ranked)
-    schema = ((wanted or {}).get("json_schema") or {}).get("schema") or {}
-    properties = schema.get("properties") if isinstance(schema, dict) else None
+    properties = _inside(_inside(_inside(wanted, "json_schema"), "schema"), "properties")
     if not isinstance(properties, dict) or len(properties) != 1:
         raise Refused(
             "The schema of response_format is to be an object with one property, the label.",
@@ -107,6 +106,10 @@ def _worded(ranked: list[tuple[str, float]], wanted: Mapping[str, Any] | None) -
     if not ranked:
         raise Refused("None of this model's labels is in the schema's enum.", param="response_format")
     return Answer(json.dumps({name: ranked[0][0]}, ensure_ascii=False), ranked)
+
+
+def _inside(value: Any, name: str) -> Any:
+    return value.get(name) if isinstance(value, dict) else None
 
 
 def _logprobs(body: ChatIn, answer: Answer) -> dict[str, Any] | None:

@@ -25,7 +25,7 @@ class Hyperparameters(BaseModel):
 
     n_epochs: Auto | Annotated[int, Field(ge=1, le=50)] = "auto"
     batch_size: Auto | Annotated[int, Field(ge=1, le=256)] = "auto"
-    learning_rate_multiplier: Auto | Annotated[float, Field(gt=0)] = "auto"
+    learning_rate_multiplier: Auto | Annotated[float, Field(gt=0, allow_inf_nan=False)] = "auto"
 
 
 class Supervised(BaseModel):
@@ -107,9 +107,10 @@ def get(job_id: str, session: ReadSession) -> Response:
 
 
 @router.post("/{job_id}/cancel")
-def cancel(job_id: str, actor: CurrentActor, session: WriteSession) -> Response:
+def cancel(job_id: str, actor: CurrentActor, session: WriteSession, settings: CurrentSettings) -> Response:
     """Stop a job."""
-    return _answer(training_jobs.cancel(session, job_id, actor=actor))
+    stale_seconds = settings.worker_stale_seconds
+    return _answer(training_jobs.cancel(session, job_id, stale_seconds=stale_seconds, actor=actor))
 
 
 @router.post("/{job_id}/pause")

@@ -34,7 +34,10 @@ def resolve(host: str, port: int) -> list[str]:
     OSError
         There is no such name.
     """
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:  # a part of it is empty or too long: no name can be like that
+        raise OSError(f"{host!r} is no name of a host") from error
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 

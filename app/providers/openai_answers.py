@@ -16,6 +16,13 @@ ADVICE = {
     401: "Check the provider's key.",
     403: "Ask the provider for access, or use another one.",
 }
+MOST_WORDS = 2_000
+"""Characters that are kept of what a service says."""
+MOST_ID = 200
+LAST_SECOND = 2**33
+MOST_COUNT = 2**63 - 1
+_NO_ANSWER = (ValueError, TypeError, AttributeError, LookupError, OverflowError, RecursionError)
+"""What reading an answer of another shape, or one nested without end, ends in."""
 ADVICE_BY_CODE = {
     NO_QUOTA: "Add credit at the provider, or raise the limit there.",
     "model_not_found": "Choose a model that the provider lists now.",
@@ -51,7 +58,7 @@ def translated(server: str, api_key: str) -> Iterator[None]:
         raise Unavailable(f"{server} cannot be reached: {problem.__cause__ or problem}.") from None
     except openai.APIStatusError as problem:
         raise _refusal(problem, server, api_key) from None
-    except (openai.APIError, ValueError, TypeError, AttributeError):
+    except (openai.APIError, *_NO_ANSWER):
         raise ProviderRefused(f"{server} answered something that is not OpenAI's API.") from None
 
 
@@ -93,5 +100,38 @@ def _seconds_to_wait(said: str) -> float | None:
 
 def _words(problem: openai.APIStatusError) -> str:
     if isinstance(problem.body, dict) and isinstance(problem.body.get("message"), str):
-        return str(problem.body["message"])
+        return words_of(problem.body["message"])
     return f"HTTP status {problem.status_code} without an explanation"
+
+
+def id_of(value: object) -> str:
+    """Return an id, or a word that programs read, as a service gives it.
+
+    Raises
+    ------
+    TypeError
+        It is none that can be kept and asked for again.
+    """
+    if not isinstance(value, str) or not value or len(value) > MOST_ID or not value.isprintable():
+        raise TypeError("the answer holds no such id")
+    return value
+
+
+def words_of(value: object) -> str:
+    """Return what a service says to people, cut where it has no end; nothing where it is no text."""
+    if not isinstance(value, str):
+        return ""
+    return value if len(value) <= MOST_WORDS else f"{value[:MOST_WORDS]}…"
+
+
+def seconds_of(value: object) -> int:
+    """Return a point in time in seconds since 1970; 0 where a service gives none that clocks know."""
+    found = count_of(value)
+    return found if found is not None and found <= LAST_SECOND else 0
+
+
+def count_of(value: object) -> int | None:
+    """Return a number of things, where a service gives one."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MOST_COUNT:
+        return None
+    return min(int(value), MOST_COUNT)

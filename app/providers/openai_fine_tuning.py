@@ -1,7 +1,6 @@
 """Fine-tuning by any server that speaks OpenAI's API."""
 
 import hashlib
-import math
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from itertools import islice
@@ -25,7 +24,7 @@ from app.providers.fine_tuning import (
     RemoteJob,
     RemoteModel,
 )
-from app.providers.openai_answers import translated
+from app.providers.openai_answers import count_of, id_of, seconds_of, translated, words_of
 from app.providers.outward import client_for
 
 PURPOSE: Final = "fine-tune"
@@ -38,6 +37,7 @@ DIGEST_CHARACTERS = 16
 LARGEST_PAGE = 100
 MOST_EVENTS = 2_000
 MOST_ITEMS = 100_000
+MOST_LOSS = 1e300
 NOT_OFFERED = frozenset({404, 405, 501})
 UNKNOWN_OUTCOME = (
     "The answer to the request for a job was lost, and this provider does not list its jobs: "
@@ -254,7 +254,7 @@ def _items(page: SyncCursorPage[Item] | SyncPage[Item]) -> Iterator[Item]:
 def _different(page: SyncCursorPage[Item] | SyncPage[Item]) -> Iterator[Item]:
     seen: set[str] = set()
     for item in page:
-        name = _text(getattr(item, "id", None))
+        name = id_of(getattr(item, "id", None))
         if name in seen or len(seen) == MOST_ITEMS:
             return
         seen.add(name)
@@ -262,30 +262,31 @@ def _different(page: SyncCursorPage[Item] | SyncPage[Item]) -> Iterator[Item]:
 
 
 def _file(file: FileObject) -> RemoteFile:
-    return RemoteFile(id=_text(file.id), name=file.filename, bytes=file.bytes)
+    return RemoteFile(id=id_of(file.id), name=file.filename, bytes=file.bytes)
 
 
 def _model(model: Model) -> RemoteModel:
-    shutdown_date = getattr(model, "shutdown_date", None)
     return RemoteModel(
-        id=_text(model.id), owned_by=getattr(model, "owned_by", ""), shutdown_date=shutdown_date
+        id=id_of(model.id),
+        owned_by=words_of(getattr(model, "owned_by", "")),
+        shutdown_date=words_of(getattr(model, "shutdown_date", None)) or None,
     )
 
 
 def _event(event: FineTuningJobEvent) -> RemoteEvent:
     data = getattr(event, "data", None)
     return RemoteEvent(
-        id=_text(event.id),
-        created_at=event.created_at,
-        level=event.level,
-        message=event.message,
+        id=id_of(event.id),
+        created_at=seconds_of(event.created_at),
+        level=words_of(event.level),
+        message=words_of(event.message),
         data=dict(data) if isinstance(data, dict) else {},
     )
 
 
 def _checkpoint(checkpoint: FineTuningJobCheckpoint) -> RemoteCheckpoint:
     metrics = checkpoint.metrics.model_dump() if checkpoint.metrics else {}
-    return RemoteCheckpoint(step=int(checkpoint.step_number), metrics=numbers(metrics))
+    return RemoteCheckpoint(step=count_of(checkpoint.step_number) or 0, metrics=numbers(metrics))
 
 
 def numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
@@ -293,27 +294,22 @@ def numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
     return {
         name: float(value)
         for name, value in metrics.items()
-        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < MOST_LOSS
     }
 
 
 def _job(job: FineTuningJob) -> RemoteJob:
     error = job.error.message if getattr(job, "error", None) and job.error else None
+    model = getattr(job, "fine_tuned_model", None)
     return RemoteJob(
-        id=_text(job.id),
-        status=job.status,
+        id=id_of(job.id),
+        status=id_of(job.status),
         model=job.model,
         training_file=job.training_file,
-        created_at=job.created_at,
+        created_at=seconds_of(job.created_at),
         finished_at=getattr(job, "finished_at", None),
-        fine_tuned_model=getattr(job, "fine_tuned_model", None),
-        error=error or None,
-        trained_tokens=getattr(job, "trained_tokens", None),
+        fine_tuned_model=id_of(model) if model else None,
+        error=words_of(error) or None,
+        trained_tokens=count_of(getattr(job, "trained_tokens", None)),
         metadata=dict(getattr(job, "metadata", None) or {}),
     )
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str) or not value:
-        raise TypeError(f"{value!r} is not an id")
-    return value

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from app import events, queue
 from app.actor import Actor, Role
+from app.db import row_by_id
 from app.errors import Conflict, InvalidInput, NotFound
 from app.languages import N_, _
 from app.models.columns import RunState, Split
@@ -17,6 +18,7 @@ from app.models.experiments import Experiment
 from app.models.exports import Export
 from app.models.fine_tunes import FineTune
 from app.models.imports import Import
+from app.models.metadata import ColumnChange
 from app.models.model_tests import ModelTest
 from app.models.review import Batch
 from app.models.scoring import ScoringRun
@@ -42,6 +44,7 @@ BUSY: dict[type[runs.AnyRun], str] = {
     FineTune: N_("a fine-tune is running"),
     ModelTest: N_("a model is being tested"),
     Assignment: N_("rows are being assigned"),
+    ColumnChange: N_("columns to filter by are being changed"),
 }
 """What a dataset is busy with, by the kind of its running job."""
 
@@ -91,7 +94,7 @@ class DatasetCard:
 
 def get(session: Session, dataset_id: int) -> Dataset:
     """Return the dataset; one whose first import is still on its way is not there yet."""
-    dataset = session.get(Dataset, dataset_id)
+    dataset = row_by_id(session, Dataset, dataset_id)
     if dataset is None or dataset.import_seq == 0:
         raise NotFound(_("There is no dataset %(dataset_id)s.", dataset_id=dataset_id))
     return dataset
@@ -196,6 +199,14 @@ def class_ids(session: Session, dataset_id: int) -> dict[int, int]:
     return {label_id: _end_of(label_id, merged) for label_id in merged}
 
 
+def class_of(session: Session, label_id: int | None) -> int | None:
+    """Return the label whose rows a label names today: itself, unless it was merged into another."""
+    label = session.get(Label, label_id) if label_id is not None else None
+    while label is not None and label.merged_into_id is not None:
+        label = session.get(Label, label.merged_into_id)
+    return label.id if label is not None else None
+
+
 def _end_of(label_id: int, merged: dict[int, int]) -> int:
     while label_id in merged:
         label_id = merged[label_id]
@@ -245,7 +256,7 @@ def request_delete(session: Session, dataset_id: int, *, actor: Actor) -> None:
     _cancel_waiting(session, dataset, actor=actor)
     events.record(session, "dataset.deleted", actor=actor, dataset_id=dataset_id, old=dataset.name)
     # The name is free again at once; import_seq 0 hides the rows until the job has removed them.
-    dataset.name = f"{dataset.name} (deleted {dataset.id})"
+    dataset.name = runs.deleted_name(dataset)
     dataset.import_seq = 0
     queue.enqueue(session, queue.Job.DELETE_DATASET, dataset_id)
 

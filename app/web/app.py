@@ -10,6 +10,7 @@ from app.config import Settings
 from app.db import Database
 from app.helper import Helper
 from app.resources import folder
+from app.streaming import Writers
 from app.web import (
     account,
     annotators,
@@ -21,6 +22,7 @@ from app.web import (
     errors,
     experiments,
     exports,
+    filter_columns,
     fine_tunes,
     handing_out,
     hints,
@@ -72,6 +74,7 @@ PAGES = (
     history,
     versions,
     labels,
+    filter_columns,
     scoring,
     runs,
     account,
@@ -96,6 +99,7 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
         form_limits={"max_part_size": MAX_FORM_BYTES, "max_fields": 2 * settings.max_columns + 100},
     )
     app.state.settings, app.state.database, app.state.helper = settings, database, Helper()
+    app.state.writers = Writers(settings)
     app.state.path_patterns = {}
     app.state.live = live.Live(app.state, most=settings.live_connections)
     app.state.attempts = make_attempts(settings.sign_in_attempts)

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
+from app.actor import Actor
 from app.errors import NotFound
 from app.languages import _
 from app.models.review import Batch, BatchKind
@@ -13,6 +14,7 @@ from app.services import datasets
 from app.services.bounding import batches, leftovers
 from app.services.operation import runs
 from app.services.ranking.queue_filter import QueueFilter
+from app.services.together import blind
 from app.services.versioning import history
 from app.web import paging
 from app.web.csv_answer import csv_answer
@@ -50,36 +52,41 @@ def show(
     batch_id: Id,
     session: ReadSession,
     settings: CurrentSettings,
+    actor: CurrentActor,
 ) -> Response:
     """Show the progress of a batch, or what became of it."""
-    batch = _get(session, dataset_id, batch_id)
+    batch, dataset = _get(session, dataset_id, batch_id), datasets.get(session, dataset_id)
+    left = leftovers.rows_left(session, batch_id, limit=SHOWN_LEFT) if batch.rows_left else []
     has_filter = batch.kind in {BatchKind.AUTO_FIX, BatchKind.SPLIT}
     return html(
         request,
         "batches/page.html",
-        dataset=datasets.get(session, dataset_id),
+        dataset=dataset,
         batch=batch,
         query=QueueFilter.from_json(batch.filter).to_query() if has_filter else {},
         names=datasets.label_names(session, dataset_id),
-        left=leftovers.rows_left(session, batch_id, limit=SHOWN_LEFT) if batch.rows_left else [],
+        left=blind.without_hidden_left(session, dataset, left, actor=actor),
         worker_alive=runs.is_worker_alive(session, stale_seconds=settings.worker_stale_seconds),
     )
 
 
 @router.get("/batches/{batch_id:int}/left.csv", name="batches.left")
-def left(dataset_id: Id, batch_id: Id, session: ReadSession, database: CurrentDatabase) -> Response:
+def left(
+    dataset_id: Id, batch_id: Id, session: ReadSession, database: CurrentDatabase, actor: CurrentActor
+) -> Response:
     """Give the rows that an undone batch left as they are, as a file."""
     batch = _get(session, dataset_id, batch_id)
 
     def read(snapshot: Session) -> Iterator[list[list[str | int]]]:
-        return _left_rows(snapshot, batch)
+        return _left_rows(snapshot, batch, actor=actor)
 
     columns = ("row", "id", "batch_label", "label_now", "state_now", "changed_by", "text")
     return csv_answer(database, f"batch-{batch_id}-left", columns, read)
 
 
-def _left_rows(session: Session, batch: Batch) -> Iterator[list[list[str | int]]]:
+def _left_rows(session: Session, batch: Batch, *, actor: Actor) -> Iterator[list[list[str | int]]]:
     names, after = datasets.label_names(session, batch.dataset_id), 0
+    dataset = datasets.get(session, batch.dataset_id)
     while found := leftovers.rows_left(session, batch.id, after=after, limit=1000):
         yield [
             [
@@ -91,7 +98,7 @@ def _left_rows(session: Session, batch: Batch) -> Iterator[list[list[str | int]]
                 row.who or "",
                 row.text,
             ]
-            for row in found
+            for row in blind.without_hidden_left(session, dataset, found, actor=actor)
         ]
         after = found[-1].decision_id
 

@@ -2,10 +2,11 @@
 
 import ipaddress
 import logging
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import BackgroundTasks, Depends, Path, Query, Request
 from pydantic import BeforeValidator, Field
 from sqlalchemy.orm import Session
@@ -57,15 +58,18 @@ def settings_of(request: Request) -> Settings:
     return settings
 
 
-def limits_of(settings: "CurrentSettings") -> Limits:
-    """Return the bounds of one file."""
-    return limits.limits_of(settings)
+async def read_session(request: Request) -> AsyncIterator[Session]:
+    """Open a transaction that never commits.
 
-
-def read_session(request: Request) -> Iterator[Session]:
-    """Open a transaction that never commits."""
-    with seen_database(request).read() as session:
+    Nothing is asked before the route does so, in its own thread; to end it may take the database's time. As
+    in FastAPI's own, who ends one never waits for a thread: all may be waiting for the connection it has.
+    """
+    reading = seen_database(request).read()
+    session = reading.__enter__()
+    try:
         yield session
+    finally:
+        await to_thread.run_sync(reading.__exit__, None, None, None, limiter=CapacityLimiter(1))
 
 
 def write_session(request: Request) -> Iterator[Session]:
@@ -134,7 +138,7 @@ def require_there(database: Database, dataset_id: int, role: Role, *, actor: Act
         actor.require(role, datasets.get(session, dataset_id))
 
 
-def page(
+async def page(
     cursor: Annotated[str | None, Query()] = None,
     *,
     back: Annotated[bool, Query()] = False,
@@ -144,18 +148,35 @@ def page(
     return Page(cursor=cursor, backwards=back, order=order)
 
 
+# What takes no time is async: each dependency that is not costs every request a way to a thread and back.
+async def _seen_database(request: Request) -> Database:
+    return seen_database(request)
+
+
+async def _database(request: Request) -> Database:
+    return database_of(request)
+
+
+async def _settings(request: Request) -> Settings:
+    return settings_of(request)
+
+
+async def _limits(settings: Annotated[Settings, Depends(_settings)]) -> Limits:
+    return limits.limits_of(settings)
+
+
 Id = Annotated[int, Path(ge=1, lt=2**63)]
 """A row's number in an address."""
 RowId = Annotated[int, Field(ge=1, lt=2**63)]
 """A row's number in a form, a query or JSON."""
 ChosenId = Annotated[RowId | None, BeforeValidator(lambda value: None if value == "" else value)]
 """A row's number in a form; a choice left empty means none."""
-CurrentDatabase = Annotated[Database, Depends(seen_database)]
+CurrentDatabase = Annotated[Database, Depends(_seen_database)]
 """The database as it is for who asks."""
-WholeDatabase = Annotated[Database, Depends(database_of)]
+WholeDatabase = Annotated[Database, Depends(_database)]
 """The database without anybody looking: for signing in, and nothing else."""
-CurrentSettings = Annotated[Settings, Depends(settings_of)]
-CurrentLimits = Annotated[Limits, Depends(limits_of)]
+CurrentSettings = Annotated[Settings, Depends(_settings)]
+CurrentLimits = Annotated[Limits, Depends(_limits)]
 CurrentActor = Annotated[Actor, Depends(current_actor)]
 Visitor = Annotated[Actor | None, Depends(visitor)]
 CurrentPage = Annotated[Page, Depends(page)]

@@ -3,34 +3,39 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
-from pydantic import BaseModel, Field
+from pydantic import Field
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
-from app.actor import Actor
-from app.config import Settings
-from app.db import Database
 from app.languages import _
 from app.models.datasets import Dataset
-from app.models.review import Verdict
-from app.services import datasets
 from app.services.reviewing import review
 from app.services.together import second_opinions
 from app.services.together.second_opinions import Disagreement
-from app.web.deps import ChosenId, CurrentActor, CurrentDatabase, CurrentSettings, Id, ReadSession
-from app.web.render import after_write, html, url
-from app.web.review_values import blind_page
+from app.web.deps import CurrentActor, CurrentDatabase, CurrentSettings, Id, ReadSession
+from app.web.opened import VerdictForm, Walk
 
 router = APIRouter(prefix="/datasets/{dataset_id:int}/disagreements")
 
 
-class SettlingForm(BaseModel):
-    """The verdict that settles it; pressing a label's button is an override."""
+class SettlingForm(VerdictForm):
+    """The verdict that settles it, on the row as it was seen."""
 
     version: Annotated[int, Field(ge=1, lt=2**31)]
-    verdict: Verdict = Verdict.OVERRIDE
-    label_id: ChosenId = None
-    note: str = ""
+
+
+def _shown(session: Session, dataset: Dataset, opened: Disagreement | None) -> dict[str, Any]:
+    choices = review.resolver(session, dataset, opened.row).choices if opened else []
+    return {"opened": opened, "choices": choices}
+
+
+WALK = Walk(
+    "disagreements",
+    own=second_opinions.own_disagreement,
+    hand_out=second_opinions.next_disagreement,
+    count=second_opinions.count_disagreed,
+    shown=_shown,
+)
 
 
 @router.get("", name="disagreements.index")
@@ -38,10 +43,7 @@ def index(
     request: Request, dataset_id: Id, session: ReadSession, actor: CurrentActor, settings: CurrentSettings
 ) -> Response:
     """Show the disagreement that is open, or a way to open one."""
-    dataset = datasets.get(session, dataset_id)
-    opened = second_opinions.own_disagreement(session, dataset, actor=actor)
-    values = _values(session, dataset, settings, opened, starts=opened is None, actor=actor)
-    return html(request, "disagreements/index.html", **values)
+    return WALK.show(request, session, dataset_id, settings, actor)
 
 
 @router.post("/open", name="disagreements.open")
@@ -53,7 +55,7 @@ def open_next(
     settings: CurrentSettings,
 ) -> Response:
     """Take the first disagreement that nobody else is settling."""
-    return _next(request, database, dataset_id, settings, actor=actor)
+    return WALK.go_on(request, database, dataset_id, settings, actor=actor)
 
 
 @router.post("/{example_id:int}", name="disagreements.settle")
@@ -78,44 +80,4 @@ def settle(
             note=form.note.strip(),
             actor=actor,
         )
-    return _next(request, database, dataset_id, settings, flash=_("Settled."), actor=actor)
-
-
-def _next(
-    request: Request,
-    database: Database,
-    dataset_id: int,
-    settings: Settings,
-    *,
-    flash: str = "",
-    actor: Actor,
-) -> Response:
-    with database.write() as session:
-        dataset = datasets.get(session, dataset_id)
-        opened = second_opinions.next_disagreement(
-            session, dataset, minutes=settings.lease_minutes, actor=actor
-        )
-    with database.read() as session:
-        values = _values(session, dataset, settings, opened, starts=False, actor=actor)
-    there = url(request, "disagreements.index", dataset_id=dataset.id)
-    return after_write(request, "disagreements/_row.html", to=there, flash=flash, quiet=True, **values)
-
-
-def _values(
-    session: Session,
-    dataset: Dataset,
-    settings: Settings,
-    opened: Disagreement | None,
-    *,
-    starts: bool,
-    actor: Actor,
-) -> dict[str, Any]:
-    left = second_opinions.count_disagreed(session, dataset, actor=actor)
-    page = blind_page(session, dataset, settings, actor=actor)
-    return {
-        **page,
-        "choices": review.resolver(session, dataset, opened.row).choices if opened else [],
-        "opened": opened,
-        "left": left,
-        "starts": starts and left.rows > 0,
-    }
+    return WALK.go_on(request, database, dataset_id, settings, flash=_("Settled."), actor=actor)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -13,10 +12,10 @@ from starlette.responses import RedirectResponse, Response
 
 from app.api.problems import http_problem, invalid_problem
 from app.api.problems import problem as api_problem
-from app.errors import AppError, InvalidInput, NotFound, RowsRefused, TooMany, Unauthorized
+from app.errors import AppError, Busy, InvalidInput, NotFound, RowsRefused, TooMany, Unauthorized
 from app.languages import N_, _
 from app.languages.retelling import retold
-from app.web.render import html, is_fragment, url
+from app.web.render import came_from, html, is_fragment, url
 from app.web.signing_in import sign_in_page
 
 API = "/api/"
@@ -50,7 +49,7 @@ def answer_error(request: Request, error: AppError) -> Response:
         return api_problem(request, error.status, str(error), faults=error.faults)
     # What another process has said is English.
     response = _answer(request, error.status, retold(str(error)))
-    if isinstance(error, TooMany):
+    if isinstance(error, (TooMany, Busy)):
         response.headers["Retry-After"] = str(error.seconds)
     return response
 
@@ -117,19 +116,8 @@ def _to_sign_in(request: Request, error: Unauthorized) -> Response:
 def _answer(request: Request, status: int, sentence: str) -> Response:
     if get_route_path(request.scope).startswith(API):
         return api_problem(request, status, sentence)
-    again = _again(request) if status == CONFLICT else ""
+    again = came_from(request) if status == CONFLICT else ""
     if is_fragment(request):
         return html(request, "_error.html", status_code=status, sentence=sentence, again=again)
     title = _(_TITLES.get(status, N_("Something went wrong")))
     return html(request, "error.html", status_code=status, title=title, sentence=sentence, again=again)
-
-
-def _again(request: Request) -> str:
-    """Return the page a change was made from, as a path of this site."""
-    came_from = request.headers.get("hx-current-url") or request.headers.get("referer") or ""
-    try:
-        parts = urlsplit(came_from)
-    except ValueError:
-        return ""
-    is_ours = parts.netloc == request.headers.get("host") and parts.path.startswith("/")
-    return urlunsplit(("", "", parts.path, parts.query, "")) if is_ours else ""

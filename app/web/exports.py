@@ -1,19 +1,17 @@
 """Exports: choosing a format, seeing the first lines and what is wrong with them, getting the file."""
 
 import json
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Query, Request
 from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
-from starlette.responses import FileResponse, Response, StreamingResponse
+from starlette.responses import FileResponse, Response
 
+from app.actor import Actor
 from app.config import Settings
-from app.db import Database
-from app.errors import InvalidInput, NotFound
+from app.errors import Conflict, InvalidInput, NotFound
 from app.files.faults import fault_titles
 from app.files.writing import EXPORT_FORMATS, extension, media_type
 from app.languages import _
@@ -22,26 +20,24 @@ from app.models.datasets import Dataset
 from app.models.exports import Export, Variant
 from app.services import datasets
 from app.services.operation import runs
+from app.services.together import blind
 from app.services.tuning import checks, exports, fine_tunes, providers
 from app.services.tuning.exports import CHAT_FORMATS, SPLITS, ExportChoices
 from app.services.versioning import versions
 from app.web.deps import (
     ChosenId,
     CurrentActor,
-    CurrentDatabase,
     CurrentSettings,
     Id,
     ReadSession,
     WriteSession,
 )
-from app.web.monitoring import Requests
 from app.web.render import go_to, html, target, url
+from app.web.streamed import streamed, warm
 
 router = APIRouter()
 
 SHOWN_FAULTS = 30
-MOST_REST_SECONDS, LOOK_SECONDS = 0.2, 0.005
-"""How long the writing of a file rests at most after each block, and how often it looks."""
 
 
 class ExportForm(BaseModel):
@@ -101,6 +97,7 @@ def index(
     dataset_id: Id,
     session: ReadSession,
     settings: CurrentSettings,
+    actor: CurrentActor,
     form: Annotated[ExportForm, Query()],
 ) -> Response:
     """Show the form, the first lines it would give, what is wrong with them, and earlier files."""
@@ -108,9 +105,10 @@ def index(
     there = url(
         request, "exports.stream", form.model_dump(mode="json", exclude_defaults=True), dataset_id=dataset_id
     )
-    shown = _sample(session, dataset, form, settings) | {"streamed": there}
+    shown = _sample(session, dataset, form, settings, actor=actor) | {"streamed": there}
     if target(request) == "sample":
         return html(request, "exports/_sample.html", **shown)
+    warm(request, session, dataset_id)
     return html(
         request,
         "exports/index.html",
@@ -125,7 +123,9 @@ def index(
     )
 
 
-def _sample(session: Session, dataset: Dataset, form: ExportForm, settings: Settings) -> dict[str, Any]:
+def _sample(
+    session: Session, dataset: Dataset, form: ExportForm, settings: Settings, *, actor: Actor
+) -> dict[str, Any]:
     shown: dict[str, Any] = {"dataset": dataset, "form": form, "sample": "", "counted": None, "error": ""}
     table = checks.price_table(settings.prices)
     shown |= {
@@ -135,13 +135,14 @@ def _sample(session: Session, dataset: Dataset, form: ExportForm, settings: Sett
         "fault_titles": fault_titles(),
     }
     try:
+        blind.refuse_export(session, dataset, actor=actor)
         choices = form.choices()
         shown["sample"] = exports.sample_lines(session, dataset, choices)
         shown["counted"] = exports.count_rows(session, dataset, choices)
         shown["check"] = check = checks.preview(session, dataset, choices)
         if check is not None and check.is_whole:
             shown["estimates"] = checks.estimates(table, tokens=check.checked.tokens, epochs=form.epochs)
-    except InvalidInput as error:
+    except (InvalidInput, Conflict) as error:
         shown["error"] = str(error)
     return shown
 
@@ -164,7 +165,6 @@ def stream(
     request: Request,
     dataset_id: Id,
     session: ReadSession,
-    database: CurrentDatabase,
     actor: CurrentActor,
     form: Annotated[ExportForm, Query()],
 ) -> Response:
@@ -173,38 +173,31 @@ def stream(
     choices = form.choices()
     exports.require_streamable(session, dataset, choices, actor=actor)
     name = f"{_plain(dataset.name)}-{choices.variant}-{choices.split}{extension(choices.format)}"
-    return StreamingResponse(
-        giving_way(_stream(database, dataset_id, choices), request.app.state.requests),
+    return streamed(
+        request,
+        session,
+        dataset_id,
+        choices,
         media_type=media_type(choices.format),
         headers={"Content-Disposition": f'attachment; filename="{_ascii(name)}"'},
     )
 
 
-def _stream(database: Database, dataset_id: int, choices: ExportChoices) -> Iterator[bytes]:
-    with database.read(snapshot=True) as session:
-        yield from exports.stream(session, datasets.get(session, dataset_id), choices)
-
-
-def giving_way(blocks: Iterator[bytes], requests: Requests) -> Iterator[bytes]:
-    """Rest after a block while others wait for an answer: one process computes one thing at a time."""
-    for block in blocks:
-        yield block
-        ends = time.monotonic() + MOST_REST_SECONDS
-        while requests.waiting and time.monotonic() < ends:
-            time.sleep(LOOK_SECONDS)
-
-
 @router.get("/exports/{export_id:int}", name="exports.show")
-def show(request: Request, export_id: Id, session: ReadSession, settings: CurrentSettings) -> Response:
+def show(
+    request: Request, export_id: Id, session: ReadSession, settings: CurrentSettings, actor: CurrentActor
+) -> Response:
     """Show a file's progress, or the file."""
     export = exports.get(session, export_id)
-    check = checks.of_export(export)
+    dataset = datasets.get(session, export.dataset_id)
+    is_kept = blind.has_hidden(session, dataset, actor=actor)
+    check = None if is_kept else checks.of_export(export)
     table = checks.price_table(settings.prices)
     return html(
         request,
         "exports/show.html",
         export=export,
-        dataset=datasets.get(session, export.dataset_id),
+        dataset=dataset,
         version=versions.get(session, export.version_id),
         can_fine_tune=export.format in fine_tunes.FORMATS and export.split == "train",
         services=providers.list_services(session, settings),
@@ -219,16 +212,16 @@ def show(request: Request, export_id: Id, session: ReadSession, settings: Curren
 
 
 @router.get("/exports/{export_id:int}/file", name="exports.file")
-def file(export_id: Id, session: ReadSession) -> Response:
+def file(export_id: Id, session: ReadSession, actor: CurrentActor) -> Response:
     """Give the file."""
-    export = _written(session, export_id)
+    export = _written(session, export_id, actor=actor)
     return _download(session, export, Path(export.path), extension(export.format))
 
 
 @router.get("/exports/{export_id:int}/validation", name="exports.validation")
-def validation(export_id: Id, session: ReadSession) -> Response:
+def validation(export_id: Id, session: ReadSession, actor: CurrentActor) -> Response:
     """Give the file of the rows that were drawn for validation."""
-    export = _written(session, export_id)
+    export = _written(session, export_id, actor=actor)
     path = checks.validation_path(export)
     if path is None:
         raise NotFound(_("No rows of export %(export_id)s were drawn for validation.", export_id=export_id))
@@ -236,9 +229,9 @@ def validation(export_id: Id, session: ReadSession) -> Response:
 
 
 @router.get("/exports/{export_id:int}/faults.csv", name="exports.faults")
-def faults(export_id: Id, session: ReadSession) -> Response:
+def faults(export_id: Id, session: ReadSession, actor: CurrentActor) -> Response:
     """Give the list of what a fine-tuning service would refuse or only charge for."""
-    export = _written(session, export_id)
+    export = _written(session, export_id, actor=actor)
     path = checks.faults_path(export)
     if not path.is_file():
         raise NotFound(
@@ -263,10 +256,11 @@ def manifest(export_id: Id, session: ReadSession) -> Response:
     )
 
 
-def _written(session: Session, export_id: int) -> Export:
+def _written(session: Session, export_id: int, *, actor: Actor) -> Export:
     export = exports.get(session, export_id)
     if export.state is not RunState.DONE or not export.path:
         raise NotFound(_("The file of export %(export_id)s is not there.", export_id=export_id))
+    blind.refuse_export(session, datasets.get(session, export.dataset_id), actor=actor)
     return export
 
 

@@ -127,7 +127,7 @@ def change(
     """Stop a fine-tune, let it rest, let it go on, or try it again."""
     fine_tune = fine_tunes.get(session, fine_tune_id)
     if what == "cancel":
-        runs.request_cancel(session, fine_tune, actor=actor)
+        runs.request_cancel(session, fine_tune, actor=actor, stale_seconds=settings.worker_stale_seconds)
     elif what == "again":
         fine_tunes.again(session, fine_tune_id, actor=actor)
     else:
@@ -136,7 +136,7 @@ def change(
         request,
         "fine_tunes/_live.html",
         to=url(request, "fine_tunes.show", fine_tune_id=fine_tune_id),
-        flash=_(SAID[what]),
+        flash=_said(fine_tune, what),
         **_standing(session, settings, fine_tune),
     )
 
@@ -147,6 +147,14 @@ SAID = {
     "resume": N_("The provider is asked to go on with the job."),
     "again": N_("It is tried again; what the provider has already is used."),
 }
+
+
+def _said(fine_tune: FineTune, what: str) -> str:
+    if what == "cancel" and not fine_tune.state.is_open:
+        if runs.is_clearing_up(fine_tune):
+            return _("It was cancelled here; the provider is told once a worker is back.")
+        return _("It was cancelled: nothing was sent to the provider.")
+    return _(SAID[what])
 
 
 def _standing(session: Session, settings: Settings, fine_tune: FineTune) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from app.actor import Actor
 from app.db import Database
 from app.services import datasets
 from app.services.ranking.queue_rows import QueueRow
-from app.services.together import handing_out, leases
+from app.services.together import handing_out
 from app.services.together.handing_out import Find
 
 
@@ -21,7 +21,7 @@ def handed_out(
     if found.row is None or not found.is_to_take:
         return found.row
     with database.write() as session:
-        if leases.take_found(session, found.dataset, found.row, minutes=minutes, actor=actor):
+        if handing_out.take_found(session, found, minutes=minutes, actor=actor):
             return found.row
         dataset = datasets.get(session, dataset_id)
         return handing_out.hand_out(session, dataset, find, minutes=minutes, actor=actor)

@@ -8,12 +8,11 @@ from starlette.responses import Response
 
 from app.languages import _
 from app.services import datasets
-from app.services.ranking.queue_filter import QueueFilter
 from app.services.together import handing_out, leases, presence
 from app.web.deps import CurrentActor, CurrentDatabase, CurrentPage, CurrentSettings, Id, RowId, WriteSession
 from app.web.handed import handed_out
 from app.web.render import after_write, go_to, html, url
-from app.web.review_values import address, place_of, resolver, shared
+from app.web.review_values import address, filter_of, place_of, resolver, shared
 
 router = APIRouter(prefix="/datasets/{dataset_id:int}/review")
 
@@ -37,7 +36,7 @@ def open_first(
     place: CurrentPage,
 ) -> Response:
     """Take the first row of the page that nobody else has, and open it."""
-    wanted = QueueFilter.from_query(request.query_params)
+    wanted = filter_of(request, dataset_id, actor=actor)
     find = handing_out.first_row(wanted, cursor=place.cursor, order=place.order)
     row = handed_out(database, dataset_id, find, minutes=settings.lease_minutes, actor=actor)
     with database.read() as session:
@@ -62,7 +61,7 @@ def take_next(
     place: CurrentPage,
 ) -> Response:
     """Take the row that follows once this one, and those whose verdicts are on their way, are decided."""
-    wanted = QueueFilter.from_query(request.query_params)
+    wanted = filter_of(request, dataset_id, actor=actor)
     if form.left:
         with database.write() as session:
             leases.give_back(session, datasets.get(session, dataset_id), form.left, actor=actor)

@@ -16,10 +16,11 @@ from app.languages.retelling import retold
 from app.models.events import Event
 from app.services import datasets
 from app.services.reviewing import review
+from app.services.together import blind
 from app.services.versioning import history
 from app.services.versioning.history import EventFilter
 from app.web import paging
-from app.web.deps import ChosenId, Id, ReadSession
+from app.web.deps import ChosenId, CurrentActor, Id, ReadSession
 from app.web.kept_sentences import NOUNS
 from app.web.render import html, url
 
@@ -57,6 +58,7 @@ class Line:
 
     event: Event
     subject: str
+    number: str
     url: str
     shown: str
 
@@ -85,19 +87,27 @@ def index(
     request: Request,
     dataset_id: Id,
     session: ReadSession,
+    actor: CurrentActor,
     query: Annotated[EventQuery, Query()],
     before: Before = None,
 ) -> Response:
     """Show events, newest first."""
     dataset, wanted = datasets.get(session, dataset_id), query.wanted()
-    found = history.list_events(session, dataset_id, before_id=before, wanted=wanted, limit=history.PAGE + 1)
+    found = history.list_events(
+        session,
+        dataset_id,
+        before_id=before,
+        wanted=wanted,
+        but_rows=blind.rows_kept_from(dataset, actor=actor),
+        limit=history.PAGE + 1,
+    )
     shown, last = paging.split(found, history.PAGE)
-    names = datasets.label_names(session, dataset_id)
+    names, rows = datasets.label_names(session, dataset_id), history.row_names(session, shown)
     return html(
         request,
         "history/index.html",
         dataset=dataset,
-        lines=[_line(request, event, names) for event in shown],
+        lines=[_line(request, event, names, rows) for event in shown],
         meanings=events.meanings(),
         nouns=[noun for noun in history.NOUNS if noun not in HIDDEN_NOUNS],
         names=_names_of(wanted.noun),
@@ -116,17 +126,24 @@ def _names_of(noun: str) -> list[str]:
 
 @router.get("/rows/{example_id:int}", name="history.row")
 def row(
-    request: Request, dataset_id: Id, example_id: Id, session: ReadSession, before: Before = None
+    request: Request,
+    dataset_id: Id,
+    example_id: Id,
+    session: ReadSession,
+    actor: CurrentActor,
+    before: Before = None,
 ) -> Response:
     """Show everything that happened to one row."""
     dataset = datasets.get(session, dataset_id)
-    found = history.decisions_of(session, example_id, before_id=before, limit=history.ROW_PAGE + 1)
+    row = blind.veil(session, dataset, [review.get_row(session, dataset, example_id)], actor=actor)[0]
+    most = 0 if row.is_hidden else history.ROW_PAGE + 1
+    found = history.decisions_of(session, example_id, before_id=before, limit=most)
     shown, last = paging.split(found, history.ROW_PAGE)
     return html(
         request,
         "history/row.html",
         dataset=dataset,
-        row=review.get_row(session, dataset, example_id),
+        row=row,
         source=datasets.source_name(session, dataset, example_id),
         lines=shown,
         sources=history.sources_of(session, example_id),
@@ -135,9 +152,10 @@ def row(
     )
 
 
-def _line(request: Request, event: Event, names: Mapping[int, str]) -> Line:
-    subject, there = _subject(request, event)
-    return Line(event, subject, there, _shown(event, names))
+def _line(request: Request, event: Event, names: Mapping[int, str], rows: Mapping[int, str]) -> Line:
+    number, there = _subject(request, event)
+    name = rows.get(event.subject_id or 0) if event.name in history.VERDICTS else None
+    return Line(event, name or number, number, there, _shown(event, names))
 
 
 PLACES = {
@@ -153,7 +171,7 @@ PLACES = {
 def _subject(request: Request, event: Event) -> tuple[str, str]:
     """Return what an event is about and where that is shown, if there is a page of it."""
     noun, number = event.name.partition(".")[0], event.subject_id
-    if number is None:
+    if number is None or (noun == "review" and event.name not in history.VERDICTS):
         return "", ""
     word = _(NOUNS[noun]) if noun in NOUNS else noun.replace("_", "-")
     if noun not in PLACES:

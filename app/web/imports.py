@@ -16,7 +16,7 @@ from starlette.responses import Response, StreamingResponse
 from app.actor import Actor, Role
 from app.db import Database
 from app.errors import InvalidInput, TooLarge
-from app.files.guess import names_test_rows
+from app.files.guess import names_test_rows, subject_of
 from app.files.origins import ORIGINS
 from app.files.rows import ENCODINGS, FORMATS, SINGLE_ROLES, Columns, Layout, Limits, Preview
 from app.languages import _
@@ -179,7 +179,7 @@ def show(
     import_ = imports.get(session, import_id)
     if import_.state is RunState.DRAFT:
         template = "imports/_confirm.html" if target(request) == "confirm" else "imports/confirm.html"
-        into = datasets.get(session, chosen.dataset).name if chosen.dataset else import_.dataset_name
+        into = datasets.get(session, chosen.dataset).name if chosen.dataset else _proposed(session, import_)
         form = chosen if chosen.format else chosen.model_copy(update={"dataset_name": into})
         return html(request, template, **_confirm_values(session, import_, form, limits))
     done = import_.state is RunState.DONE and import_.dataset_id is not None
@@ -196,6 +196,21 @@ def show(
         rejected=imports.list_rejected(session, import_id, limit=SHOWN_REJECTED),
         worker_alive=runs.is_worker_alive(session, stale_seconds=settings.worker_stale_seconds),
     )
+
+
+def _proposed(session: Session, import_: Import) -> str:
+    """Return the name of the dataset that a file of test rows is for; else the name of the file.
+
+    That is the one the file is called after, or, for `test.csv` and its like, the newest without test rows.
+    """
+    if not names_test_rows(import_.file_name):
+        return import_.dataset_name
+    about = subject_of(import_.file_name)
+    for card in datasets.list_datasets(session):
+        name = card.dataset.name
+        if subject_of(name) == about if about else not card.counts.test:
+            return name
+    return import_.dataset_name
 
 
 def _confirm_values(session: Session, import_: Import, form: ConfirmForm, limits: Limits) -> dict[str, Any]:

@@ -63,6 +63,7 @@ SENTENCES = (
     N_("A batch is still being applied on the scores before this run. Score again when it is done."),
     N_("The uploaded file of %(name)s is gone; upload it again."),
     N_("Stopped on request."),
+    N_("Stopped on request while no worker was there: the provider is told once one is back."),
     N_("by hand"),
     N_("import"),
     N_("scoring"),
@@ -90,6 +91,7 @@ NOUNS = {
     "scoring": N_("scoring"),
     "lease": N_("lease"),
     "assignment": N_("assignment"),
+    "column_change": N_("change of columns"),
     "second_opinion": N_("second-opinion"),
     "learning": N_("learning"),
     "label": N_("label"),
@@ -111,8 +113,8 @@ WORDS = (
     N_("corrected"), N_("dropped"), N_("text"), N_("id"), N_("split"), N_("given label"), N_("metadata"),
     N_("filter"), N_("annotator"),
     N_("Review"), N_("Batch"), N_("Import"), N_("Export"), N_("Fine tune"), N_("Dataset"), N_("Scoring"),
-    N_("Lease"), N_("Assignment"), N_("Second opinion"), N_("Learning"), N_("Label"), N_("Version"),
-    N_("Experiment"), N_("Test split"), N_("Model test"), N_("Provider"), N_("Training file"),
-    N_("Training job"), N_("Trained model"), N_("Webhook"), N_("Access"),
+    N_("Lease"), N_("Assignment"), N_("Column change"), N_("Second opinion"), N_("Learning"), N_("Label"),
+    N_("Version"), N_("Experiment"), N_("Test split"), N_("Model test"), N_("Provider"),
+    N_("Training file"), N_("Training job"), N_("Trained model"), N_("Webhook"), N_("Access"),
 )  # fmt: skip
 """Words of code that pages show as they are."""

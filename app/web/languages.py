@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.errors import InvalidInput
 from app.languages import LANGUAGES, _, speaking
 from app.languages.asking import best_of
-from app.web.render import cookie_path, go_to
+from app.web.render import came_from, cookie_path, go_to, is_fragment
 from app.web.signing_in import own_path
 
 router = APIRouter(prefix="/language")
@@ -37,7 +37,9 @@ def choose(request: Request, form: Annotated[LanguageForm, Form()]) -> Response:
     """Speak a language in this browser from now on, whoever is signed in."""
     if form.language not in LANGUAGES:
         raise InvalidInput(_("There is no language %(language)r here.", language=form.language))
-    response = go_to(request, own_path(form.back))
+    # Scripts change the address of a page that is open: its filters, its row.
+    back = came_from(request) if is_fragment(request) else ""
+    response = go_to(request, own_path(back or form.back))
     response.set_cookie(
         COOKIE,
         form.language,

@@ -13,7 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import AppError, DiskFull, Forbidden, InvalidInput, is_disk_full
+from app.connections import busy
+from app.errors import AppError, Busy, DiskFull, Forbidden, InvalidInput, is_disk_full
 from app.languages import _
 from app.web.errors import answer_error, answer_unknown
 from app.web.signing_in import is_https
@@ -55,13 +56,19 @@ class Guard:
             try:
                 await self._pass_on(request, receive, watched)
             except Exception as error:
-                log.exception("%s %s failed", request.method, request.url.path)
+                passing = busy(error)
+                if passing is None or watched.status:
+                    log.exception("%s %s failed", request.method, request.url.path)
+                else:
+                    log.warning("%s %s: %s", request.method, request.url.path, _first_line(error))
                 if watched.status:
                     raise
-                await self._explain(request, error)(scope, receive, watched)
+                await self._explain(request, passing or error)(scope, receive, watched)
             watched.note()
 
     def _explain(self, request: Request, error: Exception) -> Response:
+        if isinstance(error, Busy):
+            return answer_error(request, error)
         if is_disk_full(error):
             return answer_error(request, DiskFull(request.app.state.settings.home))
         return answer_unknown(request)
@@ -87,7 +94,7 @@ class Guard:
                     "revoke it, make a new one, and send that as `Authorization: Bearer …`."
                 )
             )
-        if request.method not in SAFE_METHODS and not _is_same_origin(request.headers, host):
+        if request.method not in SAFE_METHODS and not _is_same_origin(request, host):
             return Forbidden(_("This change was asked for by a page of another site, so it was refused."))
         return None
 
@@ -114,13 +121,22 @@ class Published:
         await self.app(scope, receive, send)
 
 
-def _is_same_origin(headers: Headers, host: str) -> bool:
+def _is_same_origin(request: Request, host: str) -> bool:
     """Say whether a write comes from our own pages, or from a program that is no browser."""
-    site = headers.get("sec-fetch-site")
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
     if site is not None:
         return site in {"same-origin", "none"}
-    origin = headers.get("origin")
-    return origin is None or _split(origin).netloc == host
+    if origin is None:
+        return True
+    parts = _split(origin)
+    # Whoever can forge a page of the same name without TLS must not write through it.
+    is_weaker = parts.scheme != "https" and is_https(request, request.app.state.settings)
+    return parts.netloc == host and not is_weaker
+
+
+def _first_line(error: Exception) -> str:
+    """Return what the database said, without the statement that SQLAlchemy adds."""
+    return str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
 
 
 def _split(address: str) -> SplitResult:

@@ -75,7 +75,7 @@ def change(
     """Stop a test, or go on with it at the first row without an answer."""
     test = model_tests.get(session, test_id)
     if what == "cancel":
-        runs.request_cancel(session, test, actor=actor)
+        runs.request_cancel(session, test, actor=actor, stale_seconds=settings.worker_stale_seconds)
     else:
         model_tests.again(session, test_id, actor=actor)
     return after_write(

@@ -128,7 +128,6 @@ def _scored(
         "below": _below(histogram.rows) if histogram else [],
         "cut": histogram.cut if histogram else None,
         "kinds_drawn": drawn.kinds_chart(found.kinds, found.train.open_issues, queue),
-        "classes_drawn": drawn.classes_chart(found.classes, queue),
         "progress": drawn.progress_chart(course) if course.moments else None,
         "people": progress.people(session, dataset),
         "share": share.share_now(session, dataset, found.train),

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
-from urllib.parse import quote, unquote, urlencode
+from urllib.parse import quote, unquote, urlencode, urlsplit, urlunsplit
 
 import jinja2
 from fastapi import FastAPI
@@ -87,6 +87,17 @@ def is_fragment(request: Request) -> bool:
 def target(request: Request) -> str:
     """Return the id of the element that htmx will replace, or nothing."""
     return request.headers.get("hx-target", "") if is_fragment(request) else ""
+
+
+def came_from(request: Request) -> str:
+    """Return the page that a change was made from, as a path of this site; nothing where that is not told."""
+    told = request.headers.get("hx-current-url") or request.headers.get("referer") or ""
+    try:
+        parts = urlsplit(told)
+    except ValueError:
+        return ""
+    is_ours = parts.netloc == request.headers.get("host") and parts.path.startswith("/")
+    return urlunsplit(("", "", parts.path, parts.query, "")) if is_ours else ""
 
 
 def url(request: Request, name: str, query: Mapping[str, Any] | None = None, **parameters: Any) -> str:

@@ -11,11 +11,10 @@ from app.errors import InvalidInput
 from app.languages import _, n_
 from app.models.review import Decision, Verdict
 from app.services import datasets
-from app.services.ranking.queue_filter import QueueFilter
 from app.services.ranking.queue_rows import QueueRow
 from app.services.reviewing import decisions, review
 from app.services.reviewing.decisions import Picked
-from app.services.together import handing_out
+from app.services.together import blind, handing_out
 from app.web.deps import (
     ChosenId,
     CurrentActor,
@@ -29,7 +28,7 @@ from app.web.deps import (
 from app.web.handed import handed_out
 from app.web.render import html, target, url
 from app.web.review_answers import opened_after, picking, sent, table_again
-from app.web.review_values import is_renewed, place_of, resolver, shared, workbench
+from app.web.review_values import filter_of, is_renewed, place_of, resolver, shared, workbench
 
 router = APIRouter(prefix="/datasets/{dataset_id:int}/review")
 
@@ -76,12 +75,13 @@ def queue(
     rank: Annotated[Rank, Query()] = None,
 ) -> Response:
     """Show the queue with its first row opened; with a rank, the page that begins there."""
-    dataset, wanted = datasets.get(session, dataset_id), QueueFilter.from_query(request.query_params)
+    dataset, wanted = datasets.get(session, dataset_id), filter_of(request, dataset_id, actor=actor)
     if rank is not None:
         place = Page(cursor=review.place_at(session, dataset, wanted, rank), backwards=False)
     page = review.list_queue(
         session, dataset, wanted, cursor=place.cursor, order=place.order, backwards=place.backwards
     )
+    page = blind.veil_page(session, dataset, page, actor=actor)
     base = shared(session, dataset, wanted, replace(place, order=page.order), settings, actor=actor)
     if target(request) == "queue":
         labels = datasets.labels(session, dataset)
@@ -107,7 +107,7 @@ def show(
     place: CurrentPage,
 ) -> Response:
     """Show one row opened, beside the part of the queue it was chosen from."""
-    dataset, wanted = datasets.get(session, dataset_id), QueueFilter.from_query(request.query_params)
+    dataset, wanted = datasets.get(session, dataset_id), filter_of(request, dataset_id, actor=actor)
     row = review.get_row(session, dataset, example_id)
     if target(request) == "resolver":
         base = shared(session, dataset, wanted, place, settings, actor=actor)
@@ -116,6 +116,7 @@ def show(
     page = review.list_queue(
         session, dataset, wanted, cursor=place.cursor, order=place.order, backwards=place.backwards
     )
+    page = blind.veil_page(session, dataset, page, actor=actor)
     base = shared(session, dataset, wanted, replace(place, order=page.order), settings, actor=actor)
     values = workbench(request, session, dataset, wanted, base["sharing"], actor=actor)
     opened = resolver(session, row, settings, base, actor=actor)
@@ -134,7 +135,7 @@ def following(
     decided: Annotated[list[int] | None, Query(max_length=MOST_AHEAD)] = None,
 ) -> Response:
     """Give the row that follows once this one is decided, and those whose verdicts are on their way."""
-    dataset, wanted = datasets.get(session, dataset_id), QueueFilter.from_query(request.query_params)
+    dataset, wanted = datasets.get(session, dataset_id), filter_of(request, dataset_id, actor=actor)
     find = handing_out.row_after(
         wanted, example_id, order=place.order or 0, but={example_id, *(decided or [])}
     )
@@ -155,15 +156,16 @@ def undo(
     place: CurrentPage,
 ) -> Response:
     """Take back the last verdict and open its row again."""
-    wanted = QueueFilter.from_query(request.query_params)
+    wanted = filter_of(request, dataset_id, actor=actor)
     with database.write() as session:
         decision = decisions.undo(session, dataset_id, actor=actor)
+        is_selection = decisions.undid_several(session, decision)
         dataset, example_id = datasets.get(session, dataset_id), decision.example_id
         handing_out.take_back(session, dataset, example_id, minutes=settings.lease_minutes, actor=actor)
     with database.read() as session:
         dataset = datasets.get(session, dataset_id)
         row = review.get_row(session, dataset, example_id, within=wanted)
-        if decision.selection_id is not None:
+        if is_selection:
             return table_again(
                 request,
                 session,
@@ -172,7 +174,7 @@ def undo(
                 place,
                 settings,
                 opened=row,
-                flash=_("Undone."),
+                flash=_("Undone on all rows of that verdict."),
                 actor=actor,
             )
         return opened_after(
@@ -200,7 +202,7 @@ def decide_selection(
     place: CurrentPage,
 ) -> Response:
     """Write one verdict on the ticked rows, and open the row after the last of them."""
-    wanted = QueueFilter.from_query(request.query_params)
+    wanted = filter_of(request, dataset_id, actor=actor)
     if not form.picked:
         raise InvalidInput(_("Tick the rows that the verdict is for."))
     with database.write() as session:
@@ -240,7 +242,7 @@ def decide(
     place: CurrentPage,
 ) -> Response:
     """Write a verdict, and open the next row once nobody has to wait for what was written."""
-    wanted, opened = QueueFilter.from_query(request.query_params), None
+    wanted, opened = filter_of(request, dataset_id, actor=actor), None
     with database.write() as session:
         decision = decisions.decide(
             session,
@@ -268,8 +270,9 @@ def decide(
             flash = _("%(flash)s Order renewed from what was decided.", flash=flash)
             anew = Page(cursor=None, backwards=False)
             return table_again(
-                request, session, dataset, wanted, anew, settings, opened=opened, flash=flash, actor=actor
-            )
+                request, session, dataset, wanted, anew, settings, opened=opened, flash=flash,
+                quiet=True, actor=actor,
+            )  # fmt: skip
         return opened_after(
             request,
             session,

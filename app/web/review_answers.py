@@ -15,6 +15,7 @@ from app.services.ranking import queue_order
 from app.services.ranking.queue_filter import QueueFilter
 from app.services.ranking.queue_rows import QueueRow
 from app.services.reviewing import review
+from app.services.together import blind
 from app.web.deps import Page
 from app.web.render import after_write, url
 from app.web.review_values import address, presets, resolver, shared, workbench
@@ -60,15 +61,20 @@ def table_again(
     *,
     opened: QueueRow | None,
     flash: str,
+    quiet: bool = False,
     actor: Actor,
 ) -> Response:
-    """Show a row with the table made anew: another order, or many rows that have changed."""
+    """Show a row with the table made anew: another order, or many rows that have changed.
+
+    What `quiet` says is only for screen readers: the table tells everybody else.
+    """
     page = review.list_queue(
         session, dataset, wanted, cursor=place.cursor, order=place.order, backwards=place.backwards
     )
     if not page.rows and place.cursor:
         page = review.list_queue(session, dataset, wanted)
         place = Page(cursor=None, backwards=False)
+    page = blind.veil_page(session, dataset, page, actor=actor)
     base = shared(session, dataset, wanted, replace(place, order=page.order), settings, actor=actor)
     there = address(request, base, dataset, opened)
     response = after_write(
@@ -76,7 +82,7 @@ def table_again(
         "review/_review.html",
         to=there,
         flash=flash,
-        quiet=True,
+        quiet=quiet,
         page=page,
         **base,
         **workbench(request, session, dataset, wanted, base["sharing"], actor=actor),

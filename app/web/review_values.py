@@ -23,7 +23,7 @@ from app.services.ranking import learning, queue_order, views, word_index
 from app.services.ranking.queue_filter import METADATA, Preset, QueueFilter
 from app.services.ranking.queue_rows import QueueRow
 from app.services.reviewing import review
-from app.services.together import assignments, leases, presence, second_opinions
+from app.services.together import assignments, blind, leases, presence, second_opinions
 from app.web.deps import Page
 from app.web.render import url
 
@@ -40,6 +40,7 @@ _TITLES = {
     Preset.BROKEN: N_("Broken"),
     Preset.ALL: N_("All rows"),
 }
+_ALL_OF = {Split.TRAIN: N_("Train rows"), Split.TEST: N_("Test rows")}
 LONGEST_BEAT = 20.0
 """Most seconds between two signs of a page that has rows open."""
 _ONLY_WHERE_FOUND = {Preset.UNLABELLED, *(preset for preset in Preset if preset.kind)}
@@ -109,6 +110,11 @@ def sharing_of(session: Session, dataset: Dataset, settings: Settings, *, actor:
         beat_seconds=max(1.0, min(LONGEST_BEAT, minutes * 60 / 3)),
         idle_seconds=max(60.0, minutes * 60),
     )
+
+
+def filter_of(request: Request, dataset_id: int, *, actor: Actor) -> QueueFilter:
+    """Return the filter in the address, without rows whose being there would tell of a first opinion."""
+    return blind.narrow(QueueFilter.from_query(request.query_params), dataset_id, actor=actor)
 
 
 def shared(
@@ -233,10 +239,12 @@ def _tabs_of_rows(
     request: Request, session: Session, dataset: Dataset, wanted: QueueFilter, *, actor: Actor
 ) -> list[PresetTab]:
     numbers = numbers_of(session, dataset.id, wanted.split)
+    has_both = numbers[Preset.ALL] != datasets.counts(session, dataset.id).rows
+    all_title = _ALL_OF[wanted.split] if wanted.split and has_both else _TITLES[Preset.ALL]
     is_mine = wanted.assigned == actor.user_id
     return [
         PresetTab(
-            title=_(_TITLES[preset]),
+            title=_(all_title if preset is Preset.ALL else _TITLES[preset]),
             count=count,
             url=url(
                 request,
@@ -262,11 +270,13 @@ def resolver(
     """Return what the opened row shows, or why there is none."""
     dataset: Dataset = base["dataset"]
     opened = review.resolver(session, dataset, row) if row else None
+    opened = blind.veil_resolver(session, dataset, opened, actor=actor) if opened else None
     is_issue = row is not None and row.score is not None and row.score.is_issue
     counts = datasets.counts(session, dataset.id, split=row.example.split) if row and is_issue else None
     own = leases.list_own(session, dataset.id, actor=actor) if row and base["sharing"] else []
     return {
         "resolver": opened,
+        "told": _descriptions(opened),
         "issues_total": counts.issues if counts else None,
         "selected_id": row.example.id if row else None,
         "idempotency_key": secrets.token_hex(12),
@@ -274,6 +284,12 @@ def resolver(
         "starts": False,
         "is_mine": row is not None and row.example.id in own,
     }
+
+
+def _descriptions(opened: review.Resolver | None) -> dict[str, str]:
+    """Return what is told of the labels that can be chosen, by their names."""
+    choices = opened.choices if opened else ()
+    return {one.label.name: one.label.description for one in choices if one.label.description}
 
 
 def _status_of(session: Session, settings: Settings, base: dict[str, Any]) -> Status:

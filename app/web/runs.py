@@ -9,7 +9,8 @@ from starlette.responses import Response
 
 from app.config import Settings
 from app.languages import N_, _
-from app.models import Assignment, Batch, Experiment, Export, FineTune, Import, ScoringRun
+from app.models import Assignment, Batch, ColumnChange, Experiment, Export, FineTune, Import, ScoringRun
+from app.models.columns import RunState
 from app.services.finding import estimating
 from app.services.finding.estimating import Estimate
 from app.services.operation import runs
@@ -30,6 +31,7 @@ class RunKind(StrEnum):
     EXPERIMENT = "experiment"
     FINE_TUNE = "fine-tune"
     ASSIGNMENT = "assignment"
+    COLUMN_CHANGE = "column-change"
 
 
 TITLES = {
@@ -40,6 +42,7 @@ TITLES = {
     RunKind.EXPERIMENT: N_("Experiment"),
     RunKind.FINE_TUNE: N_("Fine-tune"),
     RunKind.ASSIGNMENT: N_("Assigning rows"),
+    RunKind.COLUMN_CHANGE: N_("Changing the columns"),
 }
 KINDS: dict[RunKind, type[AnyRun]] = {
     RunKind.IMPORT: Import,
@@ -49,11 +52,13 @@ KINDS: dict[RunKind, type[AnyRun]] = {
     RunKind.EXPERIMENT: Experiment,
     RunKind.FINE_TUNE: FineTune,
     RunKind.ASSIGNMENT: Assignment,
+    RunKind.COLUMN_CHANGE: ColumnChange,
 }
 OF_DATASET = {
     RunKind.SCORING: "overview.show",
     RunKind.EXPERIMENT: "experiments.index",
     RunKind.ASSIGNMENT: "together.show",
+    RunKind.COLUMN_CHANGE: "filter_columns.show",
 }
 """The pages of jobs that have none of their own."""
 
@@ -110,14 +115,13 @@ def cancel(
 ) -> Response:
     """Ask a job to stop."""
     run = _get(session, kind, run_id)
-    runs.request_cancel(session, run, actor=actor)
+    had_begun = run.state is RunState.RUNNING
+    runs.request_cancel(session, run, actor=actor, stale_seconds=settings.worker_stale_seconds)
     response = after_write(
         request,
         "runs/_progress.html",
         to=_page_of(request, kind, run),
-        flash=_("It stops at its next step.")
-        if run.state.is_open
-        else _("It was cancelled before it began."),
+        flash=_said_of_cancelling(run, had_begun=had_begun),
         run=run,
         kind=kind.value,
         title=_(TITLES[kind]),
@@ -125,6 +129,14 @@ def cancel(
         refresh=True,
     )
     return _refreshed(response, run)
+
+
+def _said_of_cancelling(run: AnyRun, *, had_begun: bool) -> str:
+    if run.state.is_open:
+        return _("It stops at its next step.")
+    if had_begun:
+        return _("It was cancelled: the worker that had it is gone.")
+    return _("It was cancelled before it began.")
 
 
 def _get(session: Session, kind: RunKind, run_id: int) -> AnyRun:
@@ -141,5 +153,5 @@ def _page_of(request: Request, kind: RunKind, run: AnyRun) -> str:
             return url(request, "exports.show", export_id=run.id)
         case RunKind.FINE_TUNE:
             return url(request, "fine_tunes.show", fine_tune_id=run.id)
-        case RunKind.EXPERIMENT | RunKind.ASSIGNMENT | RunKind.SCORING:
+        case RunKind.EXPERIMENT | RunKind.ASSIGNMENT | RunKind.SCORING | RunKind.COLUMN_CHANGE:
             return url(request, OF_DATASET[kind], dataset_id=run.dataset_id)

@@ -136,7 +136,8 @@ async def receive_form(request: Request, folder: Path, *, files: Collection[str]
         def take(name: str, file_name: str) -> _Part | None:
             if len(parts) == MAX_PARTS:
                 raise InvalidInput(_("A form has at most %(max_parts)s fields.", max_parts=MAX_PARTS))
-            if name in files and not file_name:  # a file that nobody chose
+            is_second = any(part.name == name for part in parts)
+            if name in files and (not file_name or is_second):  # nobody chose it, or it has no place
                 return None
             part = _new_file(folder, kept) if name in files else _Part(io.BytesIO())
             part.name = name
@@ -251,7 +252,7 @@ def _boundary(request: Request) -> bytes:
 
 def _refuse_announced(request: Request, max_bytes: int) -> None:
     announced = request.headers.get("content-length", "")
-    if announced.isdigit() and int(announced) > max_bytes + 64 * 1024:
+    if announced.isdecimal() and int(announced) > max_bytes + 64 * 1024:
         raise _too_large(max_bytes)
 
 

@@ -7,12 +7,14 @@ from fastapi import APIRouter, Form, Query, Request
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
+from app.actor import Actor
 from app.errors import InvalidInput
 from app.languages import _
 from app.models.datasets import Dataset
 from app.models.versions import Version
 from app.services import datasets
 from app.services.labelling import label_names
+from app.services.together import blind
 from app.services.versioning import comparing, history, restoring, versions
 from app.services.versioning.comparing import ChangedRow, Comparison, PairFilter
 from app.web import paging
@@ -69,6 +71,7 @@ def compare(
     request: Request,
     dataset_id: Id,
     session: ReadSession,
+    actor: CurrentActor,
     old: Which = "",
     new: Which = "now",
     was: Which = "",
@@ -83,7 +86,7 @@ def compare(
     query = {"old": _name(older), "new": _name(newer)}
     values: dict[str, Any] = {
         "dataset": dataset,
-        "rows": rows,
+        "rows": blind.without_hidden(session, dataset, rows, actor=actor),
         "query": query,
         "pair_query": {"was": was, "became": became},
         "old_names": label_names.names_at(session, older),
@@ -114,6 +117,7 @@ def changes(
     dataset_id: Id,
     session: ReadSession,
     database: CurrentDatabase,
+    actor: CurrentActor,
     old: Which = "",
     new: Which = "now",
     was: Which = "",
@@ -126,7 +130,7 @@ def changes(
     pair = PairFilter(_label(was), _label(became))
 
     def read(snapshot: Session) -> Iterator[list[list[str | int]]]:
-        return _lines(snapshot, dataset, ids, pair)
+        return _lines(snapshot, dataset, ids, pair, actor=actor)
 
     columns = ("row", "id", "old_label", "new_label", "old_state", "new_state", "text")
     name = f"dataset-{dataset_id}-version-{_name(older)}-to-{_name(newer)}"
@@ -134,12 +138,18 @@ def changes(
 
 
 def _lines(
-    session: Session, dataset: Dataset, ids: tuple[int | None, int | None], pair: PairFilter
+    session: Session,
+    dataset: Dataset,
+    ids: tuple[int | None, int | None],
+    pair: PairFilter,
+    *,
+    actor: Actor,
 ) -> Iterator[list[list[str | int]]]:
     older, newer = comparing.choose(session, dataset, *ids)
     names = label_names.names_at(session, older), label_names.names_at(session, newer)
     for rows in comparing.pages(session, older, newer, pair=pair):
-        yield [_csv_row(row, *names) for row in rows]
+        shown = blind.without_hidden(session, dataset, rows, actor=actor)
+        yield [_csv_row(row, *names) for row in shown]
 
 
 def _csv_row(row: ChangedRow, old_names: dict[int, str], new_names: dict[int, str]) -> list[str | int]:

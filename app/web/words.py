@@ -60,6 +60,7 @@ PHASES = {
     "undoing": N_("Putting rows back"),
     "scoring": N_("Adding up the scores"),
     "assigning": N_("Assigning rows"),
+    "filling": N_("Filling the new columns"),
     "taking_back": N_("Taking rows back"),
     "train": N_("Training models"),
 }

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from httpx2 import Response
 from starlette.testclient import TestClient
 
@@ -11,7 +12,8 @@ from app.actor import Role
 from app.api import streams
 from app.config import Settings
 from app.db import Database
-from app.models import ScoringRun
+from app.models import Dataset, Event, ScoringRun
+from app.services.versioning import replay
 from tests import factories
 from tests.api.asking import jobs, problem_of, row, token_for, walk
 from tests.services.checking import check
@@ -59,6 +61,12 @@ def test_many_verdicts(any_client: TestClient, any_database: Database, any_datas
     assert [event["name"] for event in events] == ["review.decided_in_bulk"]
     assert events[0]["new"]["rows"] == 6
     assert events[0]["new"]["verdicts"]["accept"] == 2
+    with any_database.write() as session:
+        dataset = session.get_one(Dataset, any_dataset_id)
+        assert replay.replay(session, dataset).differences == ()
+        session.execute(sa.delete(Event))
+        (said,) = replay.replay(session, dataset).differences
+    assert "do not say the same" in said
 
 
 def test_a_bulk_is_undone_row_by_row(client: TestClient, database: Database, dataset_id: int) -> None:

@@ -29,10 +29,13 @@ OWN_TRANSACTION = {
     "api.imports.confirm",
     "api.imports.discard",
     "api.scoring_runs.create_from_files",
+    "api.decisions.create",
     "api.decisions.create_many",
+    "api.decisions.undo",
     "api.predictions.create",
     "api.predictions.delete",
     "api.predictions.score",
+    "api.together.take",
 }
 """Routes that open their own transaction; each has its test here."""
 

@@ -7,6 +7,7 @@ from app.actor import Role
 from app.db import Database
 from tests import factories
 from tests.api.asking import problem_of, token_of
+from tests.conftest import QueryRecorder
 
 
 @pytest.fixture
@@ -50,6 +51,52 @@ def test_rows_are_assigned_and_found_by_their_filter(
     rows = client.get(f"{there}/examples?assigned={me}", headers=lea).json()["items"]
     assert [row["external_id"] for row in rows] == ["r1", "r2", "r3", "r4", "r5"]
     assert client.delete(f"{there}/assigned/{me}", headers=lea).json()["rows"] == 5
+
+
+def test_many_verdicts_do_what_each_would(
+    client: TestClient, dataset_id: int, tokens: dict[str, dict[str, str]]
+) -> None:
+    """Rows that were assigned are crossed off, those that are drawn wait for a second opinion."""
+    there, lea, ann = f"/api/v1/datasets/{dataset_id}", tokens["Lea"], tokens["Ann"]
+    me = client.get("/api/v1/me", headers=ann).json()["user_id"]
+    client.post(f"{there}/assignments", json={"shares": [{"user_id": me}]}, headers=lea)
+    client.patch(f"{there}/second-opinions", json={"share": 1}, headers=lea)
+    held = client.post(f"{there}/leases", json={}, headers=tokens["Ben"]).json()["example"]["id"]
+    own = client.post(f"{there}/leases", json={}, headers=ann).json()["example"]["id"]
+    rows = [{"example_id": one, "verdict": "accept"} for one in (held, own, 3)]
+    done = client.post(f"{there}/decisions/bulk?on_conflict=skip", json=rows, headers=ann).json()
+    assert done["decided"] == 2
+    assert done["first_skipped"] == [{"line": 1, "reason": "Ben has this row open"}]
+    (person,) = client.get(f"{there}/assigned", headers=lea).json()["items"]
+    assert (person["done"], person["left"]) == (2, 3)
+    leases = client.get(f"{there}/leases", headers=lea).json()["items"]
+    assert [one["example_id"] for one in leases] == [held]
+    plan = client.get(f"{there}/second-opinions", headers=lea).json()
+    assert plan["waiting"] == 2
+    client.post(
+        f"{there}/decisions/bulk", json=[{"id": "r3", "verdict": "needs_review", "version": 2}], headers=lea
+    )
+    assert client.get(f"{there}/second-opinions", headers=lea).json()["waiting"] == 1
+
+
+def test_a_row_is_found_before_the_write_that_takes_it(
+    client: TestClient,
+    database: Database,
+    dataset_id: int,
+    tokens: dict[str, dict[str, str]],
+    queries: QueryRecorder,
+) -> None:
+    path, key = f"/api/v1/datasets/{dataset_id}/leases", {"Idempotency-Key": "once"}
+    client.post(path, json={}, headers=tokens["Ben"])
+    with queries(database) as asked:
+        first = client.post(path, json={}, headers=tokens["Ann"] | key)
+    assert first.json()["example"]["external_id"] == "r2"
+    taking = next(at for at, one in enumerate(asked) if one.startswith("INSERT INTO leases"))
+    found = [at for at, one in enumerate(asked) if "examples.text" in one]
+    kept = [at for at, one in enumerate(asked) if "FROM kept_answers" in one]
+    assert max(found) < kept[-1] < taking
+    again = client.post(path, json={}, headers=tokens["Ann"] | key)
+    assert (again.content, again.headers["idempotency-replayed"]) == (first.content, "true")
 
 
 def test_a_second_opinion_comes_blind_and_a_disagreement_is_settled(

@@ -78,6 +78,7 @@ def test_rows_picked_with_shift_or_by_drag_get_one_verdict(
     shows(page, FIRST[0])
     page.locator("#row-3 .c-label").first.click(modifiers=["Shift"], force=True)
     expect(page.locator(".c-pick input:checked")).to_have_count(3)
+    expect(page.locator("#selection .label")).to_have_text("Picked rows: 3")
     page.keyboard.press("Escape")
     expect(page.locator(".c-pick input:checked")).to_have_count(0)
     for row, move in (("#row-2", page.mouse.down), ("#row-4", page.mouse.up)):

@@ -22,7 +22,7 @@ def test_charts_are_pictures_whatever_their_labels_are(
     page.goto(f"{site}/datasets/{made}")
     for name in ("given-suggested", "self-confidence", "kinds", "classes"):
         with page.expect_download() as download:
-            page.locator(f"[data-draws='{name}.png']").click()
+            page.locator(f"a[href$='/{name}.png']").click()
         file = tmp_path / f"{name}.png"
         download.value.save_as(file)
         assert download.value.suggested_filename == file.name

@@ -130,7 +130,8 @@ def test_an_empty_upload_says_so_and_stays(page: Page, site: str, browser_proble
     browser_problems.clear()
 
 
-def test_a_job_can_be_cancelled_while_one_watches(page: Page, site: str, database: Database) -> None:
+def watch_job(page: Page, site: str, database: Database) -> None:
+    """Look at a dataset that is being scored."""
     made = factories.make_dataset(database, scored=False)
     factories.make_worker(database)
     page.goto(f"{site}/datasets/{made}/review")
@@ -138,10 +139,28 @@ def test_a_job_can_be_cancelled_while_one_watches(page: Page, site: str, databas
     expect(page.get_by_text("Waiting for a worker")).to_be_visible()
     change(database, ScoringRun, state=RunState.RUNNING, phase="embed", done=1, total=4)
     expect(page.locator("progress")).to_have_js_property("value", 1)
+
+
+def test_a_job_can_be_cancelled_while_one_watches(page: Page, site: str, database: Database) -> None:
+    watch_job(page, site, database)
     page.get_by_role("button", name="Cancel").click()
     expect(page.get_by_text("stopping")).to_be_visible()
     change(database, ScoringRun, state=RunState.CANCELLED)
     expect(page.get_by_role("button", name="Find label issues")).to_be_visible()
+
+
+def test_a_job_that_is_gone_is_asked_for_no_more(
+    page: Page, site: str, database: Database, browser_problems: list[str]
+) -> None:
+    """Its dataset was deleted while one watched: one sentence says so, instead of one a second."""
+    watch_job(page, site, database)
+    with database.write() as session:
+        session.query(Dataset).one().import_seq = 0
+    expect(page.get_by_role("alert")).to_contain_text("There is no")
+    expect(page.locator("progress")).to_have_count(0)
+    assert page.locator("[hx-trigger^=every]").count() == 0
+    assert all("404" in problem for problem in browser_problems)
+    browser_problems.clear()
 
 
 def test_auto_fix_follows_the_rule_that_is_chosen(page: Page, site: str, dataset_id: int) -> None:

@@ -292,6 +292,49 @@ def test_labels_are_found_by_typing(page: Page, site: str, database: Database) -
     expect(page.locator("#row-1 td").nth(6)).to_have_text("label 27")
 
 
+def test_with_few_labels_what_is_typed_after_the_key_decides_nothing(
+    page: Page, site: str, database: Database
+) -> None:
+    rows = [Row(f"t{n}", "one", "two", n / 100) for n in range(3)] + [Row("u", "neuter", "one", 0.9)]
+    made = factories.make_dataset(database, rows=rows)
+    page.goto(f"{site}/datasets/{made}/review")
+    shows(page, "t0")
+    page.keyboard.press("l")
+    expect(page.get_by_label("Search the labels")).to_be_focused()
+    page.keyboard.type("xneq")
+    page.keyboard.press("Escape")
+    expect(page.locator("#choices li:visible")).to_have_count(1)
+    assert set(states(database)) == {ExampleState.OPEN}
+    page.keyboard.press("l")
+    page.keyboard.type("ne")
+    page.keyboard.press("Enter")
+    shows(page, "t1")
+    assert states(database)[0] is ExampleState.OVERRIDDEN
+
+
+def test_a_note_is_written_without_the_mouse(
+    page: Page, site: str, dataset_id: int, database: Database
+) -> None:
+    page.goto(f"{site}/datasets/{dataset_id}/review")
+    shows(page, FIRST[0])
+    page.keyboard.press("m")
+    page.keyboard.type("ask Ann")
+    page.keyboard.press("Enter")
+    page.keyboard.press("w")
+    shows(page, FIRST[1])
+    with database.read() as session:
+        assert session.query(Example).order_by(Example.id).first().note == "ask Ann"  # type: ignore[union-attr]
+
+
+def test_a_search_is_typed_over(page: Page, site: str, dataset_id: int) -> None:
+    page.goto(f"{site}/datasets/{dataset_id}/review?search=money")
+    expect(page.locator("#queue tbody tr")).to_have_count(2)
+    page.keyboard.press("/")
+    page.keyboard.type("lamp")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("search=lamp"))
+
+
 def test_the_help_sheet(page: Page, site: str, dataset_id: int, database: Database) -> None:
     page.goto(f"{site}/datasets/{dataset_id}/review")
     page.keyboard.press("?")

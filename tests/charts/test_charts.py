@@ -141,6 +141,7 @@ def test_a_heat_map_writes_its_numbers_and_leads_to_its_rows() -> None:
         (10, [0, 2.5, 5, 7.5, 10]),
         (0.33, [0, 0.1, 0.2, 0.3, 0.4]),
         (math.inf, [0, 0.25, 0.5, 0.75, 1]),
+        (5e-324, [0, 0.25, 0.5, 0.75, 1]),
     ],
 )
 def test_steps_are_round(most: float, steps: list[float]) -> None:

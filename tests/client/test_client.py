@@ -7,7 +7,7 @@ import httpx2
 import pandas as pd
 import pytest
 
-from app import client as clients
+from app import frames
 from app.client import ApiError, Client, JobError
 
 Handler = Callable[[httpx2.Request], httpx2.Response]
@@ -109,12 +109,12 @@ def test_frames_become_lines(monkeypatch: pytest.MonkeyPatch) -> None:
         {"id": ["a", "b", "c"], "n": [1, 2, 3], "x": [0.5, None, float("nan")], "t": ["\ud800", "é", pd.NA]},
         dtype=object,
     )
-    monkeypatch.setattr(clients, "ROWS_A_CALL", 2)
-    parts = list(clients._in_parts(frame))
+    monkeypatch.setattr(frames, "ROWS_A_CALL", 2)
+    parts = list(frames.in_parts(frame))
     assert [part.decode() for part in parts] == [
         '{"id": "a", "n": 1, "x": 0.5, "t": "\\ud800"}\n{"id": "b", "n": 2, "t": "\\u00e9"}\n',
         '{"id": "c", "n": 3}\n',
     ]
     dates = pd.DataFrame({"at": pd.to_datetime(["2026-01-02"])})
-    assert clients._lines(dates) == b'{"at": "2026-01-02 00:00:00"}\n'
-    assert list(clients._in_parts([{"id": "a", "label": None}])) == [b'{"id": "a"}\n']
+    assert frames.lines_of(dates) == b'{"at": "2026-01-02 00:00:00"}\n'
+    assert list(frames.in_parts([{"id": "a", "label": None}])) == [b'{"id": "a"}\n']

@@ -56,6 +56,7 @@ def serve(server: uvicorn.Server) -> Iterator[str]:
         thread.join(timeout=PATIENCE_SECONDS)
 
 
+@pytest.mark.slow
 def test_the_page_about_the_client(
     address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -71,10 +72,11 @@ def test_the_page_about_the_client(
     exec(compile(code.replace(made, f'"{address}"'), "docs/client.md", "exec"), names)  # noqa: S102 — our own page
     names["client"].close()
     said = capsys.readouterr().out
-    assert said.splitlines()[0] == f"{len(sample())} 0"
+    assert f"{len(sample())} 0" in said.splitlines()  # among what the job logs
     assert "a person has decided this row" in said
 
 
+@pytest.mark.slow
 def test_the_original_article(address: str) -> None:
     rows = sample()
     train, test = (rows[rows["split"] == split].drop(columns="split") for split in ("train", "test"))

@@ -16,6 +16,7 @@ from tests.loop.serving import printed
 PASSWORD = "correct horse battery\n"
 
 
+@pytest.mark.slow
 def test_the_address_that_is_printed_lets_its_reader_in(terminal: Terminal) -> None:
     with printed(terminal, "serve", "--no-worker", local_access="link") as address:
         start = address[: address.index("/open?key=")]

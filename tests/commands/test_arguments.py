@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 import typer
+from typer.core import TyperGroup
 from typer.testing import CliRunner
 
-from app.cli import commands
+from app.cli import ROOMS, commands
 from app.db import Database
 from app.services.operation import workers
 from tests.commands.terminal import Terminal
@@ -44,6 +45,13 @@ def test_wrong_arguments_end_with_2_before_anything_is_opened(words: list[str], 
     done = CliRunner().invoke(commands(), words)
     assert done.exit_code == 2, done.output
     assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_adds_the_commands_it_is_loaded_for(room: str) -> None:
+    added = typer.main.get_command(commands(room))
+    assert isinstance(added, TyperGroup)
+    assert set(added.commands) == set(ROOMS[room])
 
 
 MISSING = [

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from app.commands.scoring import in_a_sentence
 from app.services.finding.estimating import Estimate
@@ -48,6 +49,7 @@ def write_probabilities(folder: Path) -> list[Path]:
     return [folder / f"probs.{suffix}" for suffix in ("npy", "csv", "parquet")]
 
 
+@pytest.mark.slow
 def test_score_takes_each_format(terminal: Terminal, tmp_path: Path) -> None:
     terminal.run("import", write_rows(tmp_path), "--dataset", "d", "--id", "id")
     for path in write_probabilities(tmp_path):

@@ -10,6 +10,7 @@ from tests.commands.terminal import Terminal
 from tests.jobs.test_adopting import STUDIO
 
 
+@pytest.mark.slow
 def test_a_cleanset_comes_in_and_goes_out_again(terminal: Terminal) -> None:
     file = terminal.folder / "cleanset.csv"
     file.write_text(STUDIO)

@@ -3,11 +3,14 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.commands.terminal import Terminal
 
 WORDS = {"order": "parcel late where", "refund": "money back please", "fault": "broken dead flickers"}
 
 
+@pytest.mark.slow
 def test_from_one_file_to_a_proof(terminal: Terminal, tmp_path: Path) -> None:
     file = tmp_path / "rows.csv"
     rows = [f"{WORDS[label]} {at},{label}" for at in range(40) for label in WORDS]

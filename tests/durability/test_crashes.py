@@ -132,7 +132,7 @@ def test_a_worker_that_wakes_up_late_does_no_harm(
     import_id = ask_for_import(durable, tmp_path, rows=LATE_ROWS)
     with processes.worker(hasty, log) as sleeper:
         processes.wait_until(lambda: processes.staged_rows(durable, import_id) > 2_000, "staging", log)
-        if not _pause_between_transactions(sleeper, durable):
+        if not pause_between_transactions(sleeper, durable):
             pytest.fail("the worker was never caught outside a transaction")
         asleep = processes.staged_rows(durable, import_id)
         with processes.worker(hasty, log) as other:
@@ -148,7 +148,7 @@ def test_a_worker_that_wakes_up_late_does_no_harm(
     assert_imported(durable, import_id, rows=LATE_ROWS)
 
 
-def _pause_between_transactions(process: Popen[bytes], database: Database) -> bool:
+def pause_between_transactions(process: Popen[bytes], database: Database) -> bool:
     """Pause a worker while it holds no lock: one that does stops everybody, and no one can take over."""
     for _ in range(50):
         processes.pause(process)

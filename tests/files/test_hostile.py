@@ -15,6 +15,7 @@ from tests.files.hostile import HostileFile, hostile_files
 
 LIMITS = Limits()
 MEGABYTE = 1024**2
+ROWS = 150_000
 CLASS_NAMES = re.compile(
     r"\b(" + "|".join(name for name in dir(builtins) if name.endswith("Error")) + r"|Traceback|Exception)\b"
 )
@@ -67,10 +68,9 @@ def big_csv(tmp_path: Path) -> Iterator[Path]:
     path = tmp_path / "big.csv"
     with path.open("w") as out:
         out.write("id,text,label\n")
-        for n in range(520_000):
-            out.write(
-                f'{n},"a sentence, number {n}, long enough to fill a line of a file and so on",c{n % 7}\n'
-            )
+        for n in range(ROWS):
+            sentence = f"a sentence, number {n}, long enough to fill a line of a file and so on; "
+            out.write(f'{n},"{sentence * 4}",c{n % 7}\n')
     yield path
     path.unlink()
 
@@ -84,7 +84,7 @@ def test_a_big_file_is_read_with_little_memory(big_csv: Path) -> None:
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert rows == 520_000
+    assert rows == ROWS
     assert peak < 30 * MEGABYTE
 
 

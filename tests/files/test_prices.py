@@ -38,7 +38,12 @@ def test_the_operators_own_table_counts(tmp_path: Path) -> None:
         (HEADER + "big,cheap,,2026-11-01,x\n", "Line 2 of the price table .* a date that is none"),
         (HEADER + "big,1,,yesterday,x\n", "a date that is none"),
         (HEADER + "big,-1,,2026-11-01,x\n", "a price below zero"),
-        (HEADER + "big,nan,,2026-11-01,x\n", "a price below zero"),
+        (HEADER + "big,nan,,2026-11-01,x\n", "a price, .* that is none"),
+        (HEADER + "big,1e308,,2026-11-01,x\n", "a price, .* that is none"),
+        (
+            HEADER + "x" * 200_000 + ",1,,2026-11-01,x\n",
+            "Line 2 .* is longer than 10,000 characters",
+        ),
         (HEADER + "big,1,0,2026-11-01,x\n", "a limit below one token"),
         (HEADER + "big,1\n", "needs 5 cells"),
         (HEADER + ",1,,2026-11-01,x\n", "the first of them a model"),

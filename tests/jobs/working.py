@@ -11,6 +11,7 @@ from app.models.columns import RunState
 from app.services.operation import runs
 
 PATIENCE_SECONDS = 180.0
+LOOK_SECONDS = 0.05  # a look is two questions to the database
 
 
 @contextmanager
@@ -32,7 +33,7 @@ def ended(database: Database, run: runs.Run) -> runs.Run:
             fresh = runs.get(session, type(run), run.id)
         if not fresh.state.is_open:
             return fresh
-        time.sleep(0.02)
+        time.sleep(LOOK_SECONDS)
     raise AssertionError(f"{runs.NOUNS[type(run)]} {run.id} is still {fresh.state} ({fresh.phase})")
 
 

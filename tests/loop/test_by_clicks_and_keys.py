@@ -119,6 +119,7 @@ def _export(page: Page, dataset: str, folder: Path) -> list[dict[str, object]]:
     """Make the corrected chat JSONL by clicks, download it, and check each line."""
     page.goto(f"{dataset}/export")
     page.get_by_role("button", name=re.compile("^(Export|Write|Make)")).click()
+    page.wait_for_url(re.compile(r"/exports/\d+$"))  # the page before it has a download of its own
     link = page.get_by_role("link", name=re.compile("^Download", re.IGNORECASE)).first
     link.wait_for(timeout=LONG)
     with page.expect_download() as download:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import openai
+import pytest
 
 from app.config import Settings
 from app.db import Database
@@ -11,6 +12,7 @@ from tests.openai_api.life import live
 from tests.openai_api.serving import client_at
 
 
+@pytest.mark.slow
 def test_our_server_keeps_the_contract(
     url: str,
     client: openai.OpenAI,

@@ -1,5 +1,6 @@
 """Our own client at our own server: a fine-tune on this machine, by the path that serves all providers."""
 
+import pytest
 from pydantic import SecretStr
 
 from app.actor import LOCAL
@@ -16,6 +17,7 @@ from tests.jobs.working import at_work, done
 from tests.openai_api.serving import ROWS
 
 
+@pytest.mark.slow
 def test_from_the_corrected_rows_to_a_tested_model(
     url: str, lead_key: str, open_settings: Settings, database: Database
 ) -> None:

@@ -13,6 +13,9 @@ from app import openai_api
 from app.actor import Role
 from app.config import Settings
 from app.db import Database
+from app.models import TrainingJob
+from app.services.operation import runs
+from app.services.tuning import training_jobs
 from tests.jobs.working import at_work
 from tests.openai_api.conftest import key_of
 from tests.openai_api.serving import client_at, is_final, served, training_lines, wait_for
@@ -151,6 +154,20 @@ def test_pause_resume_and_cancel(client: openai.OpenAI, open_settings: Settings,
     with pytest.raises(openai.BadRequestError, match="already ended"):
         jobs.cancel(paused.id)
     assert jobs.retrieve(cancelled.id).status == "cancelled"
+
+
+def test_a_job_whose_worker_is_gone_ends_at_once(
+    client: openai.OpenAI, open_settings: Settings, database: Database
+) -> None:
+    sent = client.files.create(file=("mine.jsonl", training_lines()), purpose="fine-tune")
+    job = client.fine_tuning.jobs.create(model="linear", training_file=sent.id)
+    with database.write() as session:
+        row = training_jobs.get(session, job.id)
+        assert runs.begin(session, TrainingJob, row.id)
+    assert client.fine_tuning.jobs.cancel(job.id).status == "cancelled"
+    with at_work(open_settings, database):
+        pass
+    assert client.fine_tuning.jobs.retrieve(job.id).status == "cancelled"
 
 
 def test_errors_have_the_shape(url: str, lead_key: str) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 import threading
 from collections.abc import Iterator
@@ -82,6 +83,15 @@ def logged(running: Running) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines if not line.startswith(("Setright is at", "Worker "))]
 
 
+def check_pages_go_first(webs: list[Running], workers: list[Running]) -> None:
+    here = os.getpriority(os.PRIO_PROCESS, 0)
+    web, worker = (
+        {os.getpriority(os.PRIO_PROCESS, one.process.pid) for one in kind} for kind in (webs, workers)
+    )
+    assert web == {here}
+    assert worker == {min(here + Settings(_env_file=None).worker_niceness, 19)}
+
+
 def test_two_web_processes_and_three_workers(place: Place, database: Database) -> None:
     place.run("migrate")
     token = token_of(database)
@@ -91,6 +101,7 @@ def test_two_web_processes_and_three_workers(place: Place, database: Database) -
         webs = [stack.enter_context(place.process(f"web-{one}", *serve)) for one in "12"]
         for one in workers:
             one.says(r"Worker \S+ is ready")
+        check_pages_go_first(webs, workers)
         first, second = (stack.enter_context(client_of(one.address(), token)) for one in webs)
         check_login_in_both(webs[0].address(), webs[1].address())
         assert "setright_workers 3.0" in first.get("/metrics").text

@@ -64,6 +64,7 @@ def walk(proxy: Proxy, client: httpx2.Client) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("strips", [True, False])
+@pytest.mark.slow
 def test_every_address_leads_through_the_proxy(
     settings: Settings, database: Database, *, strips: bool
 ) -> None:

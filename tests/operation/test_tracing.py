@@ -4,8 +4,10 @@ import io
 import json
 import logging
 import sys
+from collections.abc import Callable, Iterator
 
 import pytest
+import sqlalchemy as sa
 import structlog
 
 from app import logs, tracing
@@ -63,6 +65,50 @@ def test_steps_of_jobs_are_spans(settings: Settings, database: Database) -> None
     assert any(span.parent_span_id == step.span_id for span in collector.named("SELECT"))
 
 
+def test_a_job_belongs_to_the_request_that_has_asked_for_it(settings: Settings, database: Database) -> None:
+    dataset_id = factories.make_dataset(database)
+    with collecting() as collector:
+        told = settings.model_copy(update={"otel_endpoint": collector.url})
+        with (
+            tracing.telling(told, database.engine, process="both", version="1"),
+            at_work(told, database),
+            lent(told, database) as app,
+            client_of(app) as client,
+        ):
+            caller = {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01", "baggage": "secret=word"}
+            answer = client.post(
+                f"/api/v1/datasets/{dataset_id}/exports", json={"format": "csv"}, headers=caller
+            )
+            assert answer.status_code == 202
+            with database.read() as session:
+                asked = exports.get(session, answer.json()["id"])
+            assert done(database, asked).state is RunState.DONE
+            with database.read() as session:
+                kept = session.scalar(sa.text("SELECT attributes FROM workflow_status"))
+    (job,), (step,) = collector.named("job export"), collector.named("step export.write")
+    (request,) = [span for span in collector.spans if span.span_id == job.parent_span_id]
+    assert facts(request)["http.request.method"] == "POST"
+    assert {one.trace_id.hex() for one in (request, job, step)} == {TRACE}
+    assert step.parent_span_id == job.span_id
+    assert facts(job)["setright.request_id"] == answer.headers["X-Request-ID"]
+    assert "secret" not in str(kept)
+
+
+def test_a_job_that_no_request_asks_for(settings: Settings, database: Database) -> None:
+    """A command's job begins a trace of its own, and keeps nothing with it."""
+    dataset_id = factories.make_dataset(database)
+    with collecting() as collector:
+        told = settings.model_copy(update={"otel_endpoint": collector.url})
+        with tracing.telling(told, database.engine, process="worker", version="1"), at_work(told, database):
+            with database.write() as session:
+                asked = exports.request(session, dataset_id, ExportChoices(format="csv"), actor=LOCAL)
+                assert session.scalar(sa.text("SELECT attributes FROM workflow_status")) in {None, "null"}
+            assert done(database, asked).state is RunState.DONE
+    (job,) = collector.named("job export")
+    assert job.parent_span_id == b""
+    assert "setright.request_id" not in facts(job)
+
+
 def test_nobody_is_told_unasked(settings: Settings, database: Database) -> None:
     with (
         collecting() as collector,
@@ -87,22 +133,53 @@ def test_a_missing_package_is_named(
         pass
 
 
-def test_log_lines_are_json_with_the_id_of_the_request(
-    settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    written, root = io.StringIO(), logging.getLogger()
+@pytest.fixture
+def listen(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Settings], io.StringIO]]:
+    """Configure the log, and return where it writes to; the log of other tests is as before."""
+    text, root = io.StringIO(), logging.getLogger()
     handlers, level = root.handlers, root.level
-    monkeypatch.setattr(sys, "stderr", written)
+
+    def configure(settings: Settings) -> io.StringIO:
+        monkeypatch.setattr(sys, "stderr", text)
+        logs.configure(settings)
+        return text
+
+    yield configure
+    root.handlers, root.level = handlers, level
+    structlog.reset_defaults()
+
+
+def test_log_lines_are_json_with_the_id_of_the_request(
+    settings: Settings, database: Database, listen: Callable[[Settings], io.StringIO]
+) -> None:
     watched = settings.model_copy(update={"log_json": True, "log_level": "DEBUG"})
-    try:
-        logs.configure(watched)
-        with lent(watched, database) as app, client_of(app) as client:
-            answer = client.get("/datasets/999?search=secret-word")
-    finally:
-        root.handlers, root.level = handlers, level
-        structlog.reset_defaults()
+    written = listen(watched)
+    with lent(watched, database) as app, client_of(app) as client:
+        answer = client.get("/datasets/999?search=secret-word")
     lines = [json.loads(line) for line in written.getvalue().splitlines()]
     (line,) = [line for line in lines if line["event"].startswith("GET /datasets/999 404")]
     assert line["request_id"] == answer.headers["X-Request-ID"]
     assert {"timestamp", "level", "logger"} <= set(line)
     assert "secret-word" not in written.getvalue()
+
+
+def test_lines_of_a_job_have_the_id_of_the_request_that_has_asked_for_it(
+    settings: Settings, database: Database, listen: Callable[[Settings], io.StringIO]
+) -> None:
+    dataset_id = factories.make_dataset(database)
+    watched = settings.model_copy(update={"log_json": True, "log_level": "DEBUG"})
+    written = listen(watched)
+    with at_work(watched, database), lent(watched, database) as app, client_of(app) as client:
+        asked = [
+            client.post(f"/api/v1/datasets/{dataset_id}/exports", json={"format": "csv"}) for _ in range(2)
+        ]
+        with database.read() as session:
+            found = [exports.get(session, answer.json()["id"]) for answer in asked]
+        for export in found:
+            assert done(database, export).state is RunState.DONE
+    lines = [json.loads(line) for line in written.getvalue().splitlines() if line.startswith("{")]
+    begun = {line["run_id"]: line["request_id"] for line in lines if line["event"] == "a job begins"}
+    assert begun == {answer.json()["id"]: answer.headers["X-Request-ID"] for answer in asked}
+    for line in lines:
+        if line.get("run_id") in begun and line.get("job"):
+            assert line["request_id"] == begun[line["run_id"]], line

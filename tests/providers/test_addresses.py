@@ -9,9 +9,10 @@ import pytest
 
 from app.config import Settings
 from app.errors import InvalidInput, Unavailable
-from app.providers.addresses import Reach, allowed_addresses, check_url, is_allowed
+from app.providers.addresses import Reach, allowed_addresses, check_url, is_allowed, resolve
 from app.providers.openai_fine_tuning import OpenAIFineTuner
 from app.providers.outward import GuardedTransport, client_for
+from app.providers.posting import post
 
 PUBLIC = ["8.8.8.8", "1.1.1.1", "2606:4700:4700::1111", "64:ff9b::808:808"]
 LOOPBACK = ["127.0.0.1", "127.8.9.10", "::1", "::ffff:127.0.0.1"]
@@ -150,3 +151,14 @@ def test_our_clients_are_guarded(port: int, monkeypatch: pytest.MonkeyPatch) -> 
     assert client_for(Reach.PUBLIC) is not None
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:3128")
     assert client_for(Reach.PUBLIC) is None, "the proxy looks names up"
+
+
+@pytest.mark.parametrize("host", ["a" * 64 + ".example", "a..example"])
+def test_a_host_that_can_have_no_name_is_none(host: str) -> None:
+    with pytest.raises(OSError, match="is no name of a host"):
+        resolve(host, 443)
+    url = f"https://{host}/v1"
+    assert check_url(url, Reach.PUBLIC) == url  # like any name that nobody knows now
+    said = post(url, b"", {}, reach=Reach.PUBLIC)
+    assert said.status is None
+    assert "is no name of a host" in (said.error or "")

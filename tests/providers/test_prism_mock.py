@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import pytest
+
 from app.providers.openai_fine_tuning import OpenAIFineTuner
 from tests.openai_api import prism
 
 
+@pytest.mark.slow
 def test_every_call_of_a_fine_tune_keeps_the_contract(tmp_path: Path) -> None:
     log, file = tmp_path / "prism.log", tmp_path / "train.jsonl"
     file.write_text('{"messages": []}\n' * 10)

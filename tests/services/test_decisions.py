@@ -181,7 +181,9 @@ def test_second_after_an_undo(any_database: Database, dataset_id: int, ann: Acto
             decisions.decide(session, dataset_id, made.example_id, Verdict.KEEP, version=1, actor=bob)
 
 
-def test_an_idempotency_key_counts_once(any_database: Database, dataset_id: int, ann: Actor) -> None:
+def test_an_idempotency_key_counts_once(
+    any_database: Database, dataset_id: int, ann: Actor, bob: Actor
+) -> None:
     with any_database.write() as session:
         row = example_of(session, dataset_id, "r1")
         other = example_of(session, dataset_id, "r2")
@@ -194,6 +196,10 @@ def test_an_idempotency_key_counts_once(any_database: Database, dataset_id: int,
     with any_database.write() as session, pytest.raises(Conflict, match="key was used for another row"):
         decisions.decide(
             session, dataset_id, other.id, Verdict.KEEP, version=1, idempotency_key="k1", actor=ann
+        )
+    with any_database.write() as session, pytest.raises(Conflict, match="key was used for another row"):
+        decisions.decide(  # he would take her verdict for his own
+            session, dataset_id, row.id, Verdict.ACCEPT, version=1, idempotency_key="k1", actor=bob
         )
     check(any_database, dataset_id)
 

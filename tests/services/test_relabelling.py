@@ -8,7 +8,7 @@ from app.actor import LOCAL, Actor
 from app.config import Settings
 from app.db import Database
 from app.errors import Conflict, Forbidden, InvalidInput, NotFound
-from app.models import Batch, Decision, Import, ScoringRun
+from app.models import Batch, Decision, Event, Import, ScoringRun
 from app.models.columns import RunState
 from app.models.examples import ExampleState
 from app.models.exports import Variant
@@ -22,7 +22,7 @@ from app.services.labelling.relabelling import SplitChoices
 from app.services.operation import runs
 from app.services.ranking.queue_filter import Preset, QueueFilter
 from app.services.reviewing import decisions
-from app.services.versioning import versions
+from app.services.versioning import replay, versions
 from tests.factories import make_dataset
 from tests.services.checking import check, event_names, example_of, label_names, label_of
 from tests.services.relabelling import ROWS, decide, export, freeze, ids, merge, scores, split, undo, work
@@ -52,6 +52,29 @@ def test_a_merge_moves_every_row(any_settings: Settings, any_database: Database,
         names = event_names(session, dataset_id)
     assert names[-3:] == ["batch.requested", "label.merged", "batch.finished"]
     assert export(any_database, freeze(any_database, dataset_id), Variant.ORIGINAL) == before
+
+
+def test_what_is_taken_back_after_a_merge_has_the_label_there_is(
+    any_settings: Settings, any_database: Database, dataset_id: int
+) -> None:
+    """A verdict's and a batch's rows go to what their label was merged into, not to one that is gone."""
+    decide(any_database, dataset_id, "r4", Verdict.OVERRIDE, "b")
+    decide(any_database, dataset_id, "r4", Verdict.OVERRIDE, "c")
+    decide(any_database, dataset_id, "r6", Verdict.KEEP, "b")
+    batch = work(any_settings, any_database, split(any_database, dataset_id, "b", "c", with_decided=True))
+    work(any_settings, any_database, merge(any_database, dataset_id, "b", "a"))
+    with any_database.write() as session:
+        decisions.undo(session, dataset_id, actor=LOCAL)
+    undone = undo(any_settings, any_database, batch)
+    assert (undone.rows_undone, undone.rows_left) == (2, 0)
+    check(any_database, dataset_id)
+    with any_database.write() as session:
+        now, dataset = label_names(session, dataset_id), datasets.get(session, dataset_id)
+        assert [label.name for label in datasets.labels(session, dataset)] == ["a", "c"]
+        assert (now["r3"], now["r4"], now["r6"]) == (("a", "a"), ("c", "a"), ("a", "a"))
+        assert replay.replay(session, dataset).differences == ()
+        session.execute(sa.delete(Event).where(Event.name == "review.undone"))
+        assert "do not say the same" in replay.replay(session, dataset).differences[0]
 
 
 def test_scores_add_up(any_settings: Settings, any_database: Database, dataset_id: int) -> None:
@@ -128,7 +151,7 @@ def test_a_crash_in_the_middle_goes_on(
         taken = runs.begin(session, Batch, batch.id)
     assert taken is not None
     with any_database.write() as session:
-        assert relabelling.move_chunk(session, taken, limit=1, actor=LOCAL) == 1
+        relabelling.move_chunk(session, taken, relabelling.rows_left(session, taken)[:1], actor=LOCAL)
     check(any_database, dataset_id)
     with any_database.write() as session:
         retaken = session.get_one(Batch, batch.id)
@@ -148,7 +171,7 @@ def test_a_merge_stopped_among_its_scores(
         taken = runs.begin(session, Batch, batch.id)
     assert taken is not None
     with any_database.write() as session:
-        relabelling.move_chunk(session, taken, limit=2, actor=LOCAL)
+        relabelling.move_chunk(session, taken, relabelling.rows_left(session, taken)[:2], actor=LOCAL)
         during = versions.create(session, datasets.get(session, dataset_id), actor=LOCAL).id
     with any_database.write() as session:
         run_id = merged_scores.begin(session, taken)
@@ -175,10 +198,8 @@ def test_rows_chosen_meanwhile_are_moved_too(
     with any_database.write() as session:
         taken = runs.begin(session, Batch, batch.id)
     assert taken is not None
-    moved = 1
-    while moved:
-        with any_database.write() as session:
-            moved = relabelling.move_chunk(session, taken, limit=2, actor=LOCAL)
+    with any_database.write() as session:
+        relabelling.move_chunk(session, taken, relabelling.rows_left(session, taken), actor=LOCAL)
     decide(any_database, dataset_id, "r1", Verdict.OVERRIDE, "b")
     done = work(any_settings, any_database, batch)
     assert done.rows_changed == 3

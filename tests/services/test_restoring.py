@@ -10,13 +10,17 @@ from app.actor import LOCAL, Actor
 from app.config import Settings
 from app.db import Database
 from app.errors import Conflict, Forbidden, InvalidInput, NotFound
-from app.models import Batch, Version
+from app.models import Batch, Finding, Score, Version
+from app.models.datasets import CounterName
+from app.models.evidence import IssueKind
 from app.models.review import BatchKind, Verdict
 from app.services import datasets
 from app.services.labelling import labels, relabelling
 from app.services.labelling.relabelling import SplitChoices
 from app.services.operation import runs
+from app.services.ranking.counting import add_counters
 from app.services.ranking.queue_filter import Preset, QueueFilter
+from app.services.together import assignments
 from app.services.versioning import comparing, restoring, versions
 from app.services.versioning.comparing import PairFilter
 from tests.factories import Row, make_dataset
@@ -74,6 +78,50 @@ def test_restore_and_undo_it(any_settings: Settings, any_database: Database, dat
     check(any_database, dataset_id)
     assert view(any_database, freeze(any_database, dataset_id)) == became
     assert view(any_database, version_id) == was
+
+
+def test_assigned_rows_follow_a_restore_and_its_undoing(
+    any_settings: Settings, any_database: Database, dataset_id: int, ann: Actor
+) -> None:
+    def left() -> int:
+        with any_database.read() as session:
+            (one,) = assignments.list_people(session, datasets.get(session, dataset_id))
+            return one.left
+
+    with any_database.write() as session:
+        every = QueueFilter(preset=Preset.ALL)
+        assignments.request(session, dataset_id, every, {ann.user_id: 1}, actor=LOCAL)
+    version_id = freeze(any_database, dataset_id)
+    decide(any_database, dataset_id, "r1", Verdict.KEEP)
+    assert left() == 8
+    batch = restore(any_settings, any_database, version_id)
+    assert left() == 9
+    undo(any_settings, any_database, batch)
+    assert left() == 8
+
+
+def test_what_else_is_wrong_with_a_row_is_open_again(
+    any_settings: Settings, any_database: Database, dataset_id: int
+) -> None:
+    with any_database.write() as session:
+        row = example_of(session, dataset_id, "r1")
+        run_id = datasets.get(session, dataset_id).current_run_id or 0
+        session.get_one(Score, (run_id, row.id)).kinds = IssueKind.OUTLIER.bit
+        session.add(
+            Finding(
+                run_id=run_id, example_id=row.id, kind=IssueKind.OUTLIER, rank=1, score=0.1,
+                related=b"", split=row.split, is_open=True,
+            )
+        )  # fmt: skip
+        add_counters(session, dataset_id, {(row.split, CounterName.OPEN_OUTLIER): 1})
+    check(any_database, dataset_id)
+    version_id = freeze(any_database, dataset_id)
+    decide(any_database, dataset_id, "r1", Verdict.EXCLUDE)
+    check(any_database, dataset_id)
+    batch = restore(any_settings, any_database, version_id)
+    check(any_database, dataset_id)
+    undo(any_settings, any_database, batch)
+    check(any_database, dataset_id)
 
 
 def test_rows_decided_meanwhile_are_left(

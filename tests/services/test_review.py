@@ -143,11 +143,23 @@ FILTERS: list[tuple[dict[str, Any], str]] = [
     ({"preset": Preset.ALL, "split": Split.TEST}, "r10 r11"),
     ({"given": "fault"}, "r4 r5"),
     ({"given": "fault", "preset": Preset.ALL}, "r4 r5 r6"),
+    ({"given": "fault", "state": ExampleState.OPEN}, "r4 r5"),
+    ({"given": "fault", "state": ExampleState.EXCLUDED}, ""),
+    ({"given": "fault", "preset": Preset.RESOLVED}, "r6"),
+    ({"given": "order", "split": None}, "r3"),
+    ({"given": "order", "preset": Preset.ALL, "split": None}, "r2 r3 r8 r9 r10 r11"),
+    ({"given": "order", "min_confidence": 0.06, "max_confidence": 0.2}, "r3"),
+    ({"given": "refund", "metadata": (("channel", "chat"),), "preset": Preset.ALL}, "r1"),
+    ({"given": "order", "metadata": (("channel", "chat"),), "preset": Preset.ALL}, ""),
     ({"suggested": "refund"}, "r5"),
     ({"suggested": "refund", "given": "order", "preset": Preset.ALL, "split": None}, "r2 r10"),
     ({"state": ExampleState.EXCLUDED, "preset": Preset.ALL}, "r6"),
     ({"min_confidence": 0.08, "max_confidence": 0.11}, "r3 r4"),
     ({"max_confidence": 0.04, "preset": Preset.ALL}, "r1"),
+    # A row without a label has no confidence in it, whatever the bounds.
+    ({"min_confidence": 0.5, "preset": Preset.ALL}, "r6 r7 r8 r9"),
+    ({"min_confidence": 0.5, "max_confidence": 1.0, "preset": Preset.ALL}, "r6 r7 r8 r9"),
+    ({"max_confidence": 1.0, "preset": Preset.ALL, "split": Split.TEST}, "r10 r11"),
     ({"search": "MONEY BACK"}, "r5"),
     ({"search": "100%_\\", "preset": Preset.ALL}, "r12"),
     ({"search": "%", "preset": Preset.ALL}, "r12"),
@@ -169,6 +181,8 @@ def test_filters(any_database: Database, decided: int, ann: Actor) -> None:
             ):
                 rows = review.list_queue(session, dataset, same).rows
                 assert sorted(row.example.external_id for row in rows) == sorted(names.split()), fields
+                counted = review.count_matches(session, dataset, same)
+                assert counted == Matches(len(rows), is_more=False), fields
 
 
 def _filter(session: Session, dataset_id: int, fields: dict[str, Any], ann: Actor) -> QueueFilter:
@@ -239,6 +253,21 @@ def test_the_queue_is_read_in_the_order_of_an_index(database: Database, queries:
             plan = session.execute(sa.text(f"EXPLAIN QUERY PLAN {statement.replace('?', '1')}")).all()
         assert "ix_scores" in plan[0].detail, plan
         assert not [step for step in plan if "TEMP B-TREE" in step.detail], plan
+
+
+def test_rows_of_a_label_are_found_in_an_index_alone(database: Database, queries: QueryRecorder) -> None:
+    dataset_id = make_dataset(database, rows=tied_rows(200))
+    for preset, index in ((Preset.ISSUES, "ix_scores_open_pairs"), (Preset.ALL, "ix_scores_pair")):
+        with database.read() as session:
+            dataset = datasets.get(session, dataset_id)
+            given = datasets.labels(session, dataset)[0].id
+            with queries(database) as statements:
+                review.list_queue(session, dataset, QueueFilter(preset=preset, given=given))
+                review.count_matches(session, dataset, QueueFilter(preset=preset, given=given))
+            assert len(statements) == 2, "what was counted to find the rows is not counted again"
+            for statement in statements:
+                plan = session.execute(sa.text(f"EXPLAIN QUERY PLAN {statement.replace('?', '1')}")).all()
+                assert any(f"scores USING COVERING INDEX {index} " in step.detail for step in plan), plan
 
 
 def test_matches_are_counted_up_to_a_bound(any_database: Database) -> None:

@@ -143,6 +143,9 @@ def test_words_are_the_same_in_a_text_and_in_a_search() -> None:
         ("<b>bold</b>", "b", ["b", "bold"[:1], "b"]),
         ("نص طَلَبِي", "طلبي", ["طَلَبِي"]),
         ("nothing", "else", []),
+        ("“Order” RETURNED – no Refund", "return order", ["Order", "RETURN"]),
+        ("ΌΛΟΣ ΛΌΓΟΣ", "λογος", ["ΛΌΓΟΣ"]),
+        ("a b a b c", '"a b c"', ["a b c"]),
     ],
 )
 def test_marks_what_was_found(text: str, search: str, parts: list[str]) -> None:
@@ -190,3 +193,51 @@ def test_a_walk_along_the_order_finds_what_the_index_finds(any_database: Databas
     assert found_by["{'search': 'money back'}"] == 2
     assert found_by["{'person': '1'}"] == found_by["{'preset': 'resolved'}"] == 1
     assert found_by["{'search': 'm'}"] == 3
+
+
+def test_few_rows_are_paged_and_counted_like_many(
+    any_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = factories.make_dataset(any_database)
+    with any_database.write() as session:
+        decisions.decide(session, made, 3, Verdict.KEEP, version=1, actor=LOCAL)
+    for query in (
+        {"search": "m"}, {"meta.channel": "chat"}, {"given": "1"}, {"person": "1"}, {"preset": "resolved"},
+        {"given": "1", "sort": "sure"}, {"search": "refund", "split": "both"}, {"suggested": "3"},
+        {"given": "2", "split": "both"}, {"given": "2", "split": "both", "sort": "sure"},
+        {"given": "2", "preset": "issues", "split": "both"}, {"suggested": "4", "preset": "issues"},
+        {"given": "4", "search": "m"}, {"given": "4", "meta.channel": "chat"},
+        {"given": "2", "min_confidence": "0.05"}, {"preset": "resolved", "split": "both"},
+    ):  # fmt: skip
+        wanted = QueueFilter.from_query({"preset": "all", **query})
+        monkeypatch.setattr(narrowing, "FEW", 20_000)
+        few, counted = _paged(any_database, made, wanted)
+        monkeypatch.setattr(narrowing, "FEW", 0)
+        many, at_least = _paged(any_database, made, wanted)
+        assert few == many, query
+        assert counted == review.Matches(len(few), is_more=False)
+        assert at_least.is_more
+        assert at_least.rows <= len(few)
+
+
+def _paged(
+    database: Database, dataset_id: int, wanted: QueueFilter
+) -> tuple[list[tuple[int, str]], review.Matches]:
+    """Read all rows of a filter in pages of two, then but for the first one, then backwards; count them."""
+    found: list[tuple[int, str]] = []
+    with database.read() as session:
+        dataset = datasets.get(session, dataset_id)
+        cursor: str | None = None
+        while True:
+            page = review.list_queue(session, dataset, wanted, cursor=cursor, limit=2)
+            found += [(row.example.id, row.cursor) for row in page.rows]
+            cursor = page.after
+            if cursor is None:
+                break
+        assert found
+        but = {found[0][0]}
+        rest = review.list_queue(session, dataset, wanted, but=but)
+        assert [row.example.id for row in rest.rows] == [number for number, _ in found[1:]]
+        before = review.list_queue(session, dataset, wanted, cursor=found[-1][1], backwards=True)
+        assert [row.cursor for row in before.rows] == [place for _, place in found[:-1]]
+        return found, review.count_matches(session, dataset, wanted)

@@ -68,6 +68,20 @@ def state(database: Database, name: str) -> OpinionState | None:
 
 
 @pytest.mark.usefixtures("twice")
+def test_two_who_mean_the_same_class_agree(
+    any_database: Database, dataset_id: int, ann: Actor, bob: Actor
+) -> None:
+    """What the first one chose has been merged into what the second one chooses."""
+    decide(any_database, dataset_id, "r1", Verdict.OVERRIDE, ann, "fault")
+    with any_database.write() as session:
+        fault = session.get_one(Label, label(any_database, "fault"))
+        fault.merged_into_id, fault.retired_after = label(any_database, "question"), 0
+    assert (
+        give(any_database, dataset_id, "r1", Verdict.OVERRIDE, bob, "question").state is OpinionState.AGREED
+    )
+
+
+@pytest.mark.usefixtures("twice")
 def test_two_who_agree_and_two_who_differ(
     any_database: Database, dataset_id: int, ann: Actor, bob: Actor
 ) -> None:
@@ -206,7 +220,7 @@ def test_rows_that_a_version_brings_back_have_no_second_opinion(
         rows = session.scalars(sa.select(Example).where(Example.external_id.in_(["r1", "r2"]))).all()
         for one in rows:
             one.state = ExampleState.OPEN
-        company.after_restoring(session, rows)
+        company.after_restoring(session, {one.id: one.state for one in rows})
     assert state(any_database, "r1") is None
     assert state(any_database, "r2") is OpinionState.WITHDRAWN
     with any_database.read() as session:

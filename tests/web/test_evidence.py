@@ -62,7 +62,7 @@ def test_the_five_nearest_rows_stand_beside_the_row(
     assert similar(page)[-5:] == ["r2, train", "r6, train", "r4, train", "r3, train", "r5, train"]
     assert "Most similar rows: 3 × order, 1 × <i>order</i>, 1 × refund" in shown(page)
     assert "0.99 order" in page.text
-    assert "Usual self-confidence of refund: 50" in shown(page)
+    assert "Rows labelled refund get 50" in shown(page)
     assert "The same text has other labels too: order." in page.text
     assert "One row of the test split says the same." in page.text
 
@@ -92,7 +92,7 @@ def test_what_people_made_of_similar_rows(browser: Browser, dataset_id: int, dat
         with database.write() as session:
             decisions.decide(session, dataset_id, row.id, verdict, version=row.version, actor=LOCAL)
     page = browser.open(f"/datasets/{dataset_id}/review")
-    assert "people decided 2: now 1 × order, 1 × refund." in shown(page)
+    assert "What people decided on the most similar rows: 1 × order, 1 × refund." in shown(page)
 
 
 @pytest.mark.parametrize("scripts", [False, True])

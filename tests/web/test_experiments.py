@@ -105,7 +105,7 @@ def test_an_experiment_is_shown_whole(
 
 
 @pytest.mark.parametrize("chart", ["accuracy", "curve", "confusion"])
-def test_pictures_come_as_svg_and_csv(
+def test_pictures_come_as_svg_png_and_csv(
     browser: Browser, dataset_id: int, database: Database, chart: str
 ) -> None:
     number = make_experiment(database, dataset_id)
@@ -113,6 +113,7 @@ def test_pictures_come_as_svg_and_csv(
     picture = browser.client.get(f"{there}.svg")
     assert picture.headers["content-type"].startswith("image/svg+xml")
     assert "<b>" not in picture.text
+    assert browser.client.get(f"{there}.png").content.startswith(b"\x89PNG")
     table = browser.client.get(f"{there}.csv")
     assert table.headers["content-type"].startswith("text/csv")
     assert len(table.text.splitlines()) > 2

@@ -73,6 +73,7 @@ def test_a_running_fine_tune_shows_all_it_knows(
     )
     drawing = browser.client.get(f"/fine-tunes/{tuned.id}/loss.svg")
     assert drawing.headers["content-type"] == "image/svg+xml"
+    assert browser.client.get(f"/fine-tunes/{tuned.id}/loss.png").content.startswith(b"\x89PNG")
     table = browser.client.get(f"/fine-tunes/{tuned.id}/loss.csv").text.splitlines()
     assert table[0].endswith("Rows,Step,Loss")
     assert "Training,2,0.5" in table
@@ -82,6 +83,7 @@ def test_pause_and_cancel(scripted: Browser, database: Database, tuned: FineTune
     change(database, FineTune, state=RunState.RUNNING, remote_status="running", remote_job_id="ftjob-1")
     page = scripted.open(f"/fine-tunes/{tuned.id}")
     assert "is asked to pause" in scripted.submit(page.form("/pause")).text
+    factories.make_worker(database)
     page = scripted.submit(page.form("/cancel"))
     assert "stopping" in page.text
     with database.read() as session:
@@ -89,6 +91,20 @@ def test_pause_and_cancel(scripted: Browser, database: Database, tuned: FineTune
     assert (fresh.wish, fresh.cancel_requested) == ("pause", True)
     change(database, FineTune, state=RunState.CANCELLED, error="Cancelled at the provider.")
     assert scripted.client.post(f"/fine-tunes/{tuned.id}/pause").status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("file_id", "said"),
+    [("file-1", "the provider is told once a worker is back"), ("", "nothing was sent to the provider")],
+)
+def test_cancelling_while_no_worker_is_there(
+    scripted: Browser, database: Database, tuned: FineTune, file_id: str, said: str
+) -> None:
+    change(database, FineTune, state=RunState.RUNNING, remote_file_id=file_id, remote_job_id=None)
+    page = scripted.open(f"/fine-tunes/{tuned.id}")
+    page = scripted.submit(page.form("/cancel"))
+    assert said in page.text
+    assert page.html.count("hx-trigger") == 0
 
 
 def test_a_failure_can_be_tried_again(browser: Browser, database: Database, tuned: FineTune) -> None:

@@ -5,8 +5,8 @@ import time
 from collections.abc import MutableMapping
 from typing import Any
 
-from app.web.exports import MOST_REST_SECONDS, giving_way
 from app.web.monitoring import Measured, Requests
+from app.web.streamed import MOST_REST_SECONDS, giving_way
 
 
 def test_a_file_rests_while_others_wait() -> None:

@@ -44,6 +44,7 @@ def test_progress_polls_only_while_the_job_is_open(
 def test_cancelling_asks_the_job_to_stop(browser: Browser, database: Database, *, scripts: bool) -> None:
     page = upload(browser)
     page = browser.submit(page.form(f"/imports/{one_import(database).id}"), "Import")
+    factories.make_worker(database)
     change(database, state=RunState.RUNNING)
     browser.scripts = scripts
     after = browser.submit(page.form("/cancel"), "Cancel")

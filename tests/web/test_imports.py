@@ -239,6 +239,25 @@ def test_the_name_of_a_file_proposes_its_split(browser: Browser, name: str, spli
     assert dict(page.form("/imports/1").fields)["split"] == split
 
 
+@pytest.mark.parametrize(
+    ("name", "proposed"),
+    [
+        ("test.csv", "Tickets"),
+        ("requests_test.csv", "Requests"),
+        ("other-test.csv", "other-test"),
+        ("train.csv", "train"),
+    ],
+)
+def test_a_file_of_test_rows_is_proposed_to_the_dataset_they_test(
+    browser: Browser, dataset_id: int, database: Database, *, name: str, proposed: str
+) -> None:
+    factories.make_dataset(database, name="Tickets", rows=[Row("a", "x", "y", 0.1)])
+    tested = [Row("b", "x", "y", 0.1), Row("c", "y", "x", 0.2, split=Split.TEST)]
+    factories.make_dataset(database, name="Has its own", rows=tested)
+    page = upload(browser, name=name)
+    assert dict(page.form("/imports/1").fields)["dataset_name"] == proposed
+
+
 def test_test_rows_asked_for_by_an_experiment_come_into_the_test_split(
     browser: Browser, database: Database
 ) -> None:

@@ -9,6 +9,7 @@ from app.services import datasets
 from app.services.versioning import versions
 from app.web.languages import COOKIE
 from tests import factories
+from tests.web.browsing import Browser
 
 CHINESE = {"Accept-Language": "zh-CN,zh;q=0.9"}
 
@@ -88,6 +89,32 @@ def test_scripts_are_sent_on_to_a_whole_page(client: TestClient) -> None:
         "/language", data={"language": "zh-Hans", "back": "/keys"}, headers={"HX-Request": "true"}
     )
     assert (answer.status_code, answer.headers["hx-redirect"]) == (204, "/keys")
+
+
+@pytest.mark.parametrize(
+    ("address", "there"),
+    [
+        ("{base}/datasets/1/review?given=2&row=3", "/datasets/1/review?given=2&row=3"),
+        ("http://evil.example/datasets/1", "/keys"),
+        ("{base}//evil.example", "/"),
+        ("http://[", "/keys"),
+    ],
+)
+def test_scripts_come_back_to_the_address_that_they_have_made(
+    client: TestClient, address: str, there: str
+) -> None:
+    base = str(client.base_url).rstrip("/")
+    headers = {"HX-Request": "true", "HX-Current-URL": address.format(base=base)}
+    answer = client.post("/language", data={"language": "en", "back": "/keys"}, headers=headers)
+    assert answer.headers["hx-redirect"] == there
+
+
+def test_the_review_offers_the_languages_without_scripts(browser: Browser, dataset_id: int) -> None:
+    page = browser.open(f"/datasets/{dataset_id}/review?preset=all&split=train")
+    assert page.html.count('action="/language"') == 1
+    after = browser.submit(page.form("/language"), "简体中文")
+    assert after.url.endswith(f"/datasets/{dataset_id}/review?preset=all&split=train")
+    assert '<html lang="zh-Hans"' in after.html
 
 
 def test_another_site_cannot_choose(client: TestClient) -> None:

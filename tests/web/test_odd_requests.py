@@ -32,6 +32,7 @@ TEXTS = (
 )  # fmt: skip
 VALUES: tuple[Any, ...] = (
     *TEXTS, None, True, False, 0, 1, 2, -1, 10**25, 1.5, 1e308, "\ud800", [], ["\ud800"], [1], [10**25], {},
+    float("inf"), float("nan"),
     {"kind": "all"}, {"kind": "top", "value": 10**25}, {"preset": "all"}, {"given": 10**25}, [[]],
     {"\ud800": 1},
 )  # fmt: skip
@@ -109,6 +110,7 @@ def ask(client: TestClient, place: Place, rng: random.Random) -> tuple[str, int,
     return f"{place.method} {path[:300]} {str(body)[:600]}", answer.status_code, answer.text[:300]
 
 
+@pytest.mark.slow
 def test_odd_values_in_every_place(any_settings: Settings, any_database: Database) -> None:
     factories.make_dataset(any_database)
     # A stream of counters would not end by itself: without room for one it is refused.

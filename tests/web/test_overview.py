@@ -1,5 +1,6 @@
 """The overview: what it counts, where its charts lead, its files, and the states that people meet."""
 
+import struct
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -85,9 +86,22 @@ def test_a_chart_is_a_file_whatever_its_labels_are(client: TestClient, database:
     assert root.tag == f"{SVG}svg"
     assert not list(root.iter(f"{SVG}script"))
     assert not list(root.iter(f"{SVG}a"))
+    picture = client.get(f"/datasets/{made}/charts/{name}.png")
+    assert picture.headers["content-type"] == "image/png"
+    assert picture.headers["content-disposition"] == f'attachment; filename="{name}.png"'
+    size = [2 * round(float(root.get(side) or 0)) for side in ("width", "height")]
+    assert list(struct.unpack(">8xII8x", picture.content[8:32])) == pytest.approx(size, abs=2)
     table = client.get(f"/datasets/{made}/charts/{name}.csv")
     assert table.headers["content-type"].startswith("text/csv")
     assert len(table.text.splitlines()) > 1
+
+
+def test_a_picture_is_a_link_that_needs_no_script(browser: Browser, dataset_id: int) -> None:
+    page = browser.open(f"/datasets/{dataset_id}")
+    pictures = [one for one in page.elements("a") if one.get("href", "").endswith(".png")]
+    assert {one["href"].rsplit("/", 1)[1] for one in pictures} == {f"{name}.png" for name in CHARTS}
+    assert not [one for one in pictures if "needs-script" in one.get("class", "")]
+    assert all(browser.client.get(one["href"]).content.startswith(b"\x89PNG") for one in pictures)
 
 
 def test_a_table_runs_no_formula(client: TestClient, database: Database) -> None:

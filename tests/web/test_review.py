@@ -45,7 +45,7 @@ def test_shows_the_worst_issue_first(browser: Browser, dataset_id: int, database
     assert len(rows) == 5
     assert rows[0] == f"row-{example(database, 'r1').id}" == opened_row(page)
     assert "Where is my parcel?" in page.text
-    assert "issue 1 of 5" in page.text
+    assert "rank 1 of 5" in page.text
     assert "Label issues 5" in page.text
 
 
@@ -227,7 +227,7 @@ def test_filters_keep_what_fits(browser: Browser, dataset_id: int) -> None:
     assert "1 row Clear" in page.text
     assert "The lamp does not turn on" in page.text
     page = browser.submit(page.form("/review"), "Apply", search="", max_confidence="0.06")
-    assert "issue 1 of 5" in page.text
+    assert "rank 1 of 5" in page.text
     assert len([one for one in page.elements("tr") if "id" in one]) == 2
     page = browser.submit(page.form("/review"), "Apply", search="nobody says this", max_confidence="")
     assert "No row fits these filters" in page.text

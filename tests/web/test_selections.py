@@ -48,6 +48,21 @@ def test_picked_rows_get_one_verdict_and_one_undo(
     assert set(states(database)) == {ExampleState.OPEN}
 
 
+def test_undoing_a_selection_shows_all_its_rows_again(scripted: Browser, dataset_id: int) -> None:
+    decided = pick(scripted, dataset_id, "accept", "1:1", "2:1", "4:1")
+    said = [one for one in decided.elements("div") if one.get("class") == "flash"]
+    assert said, "what happened to several rows at once is said to everybody"
+    there = f"/datasets/{dataset_id}/review"
+    undone = scripted.client.post(f"{there}/undo", headers={"HX-Request": "true"})
+    assert undone.headers["HX-Retarget"] == "#review"
+    page = Browser._page(undone)
+    assert ids(page) == [f"row-{n}" for n in range(1, 6)]
+    assert "Undone on all rows of that verdict." in page.text
+    scripted.client.post(f"{there}/1", data={"version": "3", "verdict": "keep"})
+    alone = scripted.client.post(f"{there}/undo", headers={"HX-Request": "true"})
+    assert ids(Browser._page(alone)) == ["row-1"]
+
+
 def test_a_selection_is_decided_whole_or_not_at_all(
     browser: Browser, dataset_id: int, database: Database
 ) -> None:
@@ -106,7 +121,7 @@ def test_a_jump_opens_the_page_that_begins_with_a_rank(browser: Browser, databas
     rows = [Row(f"text {n}", "a", "b", n / 1000) for n in range(120)]
     made = factories.make_dataset(database, name="Big", rows=rows)
     page = browser.open(f"/datasets/{made}/review?rank=101")
-    assert "issue 101 of 120" in page.text
+    assert "rank 101 of 120" in page.text
     assert len(ids(page)) == 20
     back = browser.open(page.links["← Previous rows"])
     assert ids(back)[-1] == f"row-{int(ids(page)[0][4:]) - 1}"

@@ -25,6 +25,11 @@ WRITES: list[tuple[str, dict[str, str | list[str]]]] = [
     ("4", {"version": "1", "verdict": "exclude", "ahead": "true"}),
     ("5/next", {"left": ["5"]}),
 ]
+CALLS: dict[str, dict[str, object]] = {
+    "leases": {"filter": {"split": "both", "preset": "all"}},
+    "decisions": {"example_id": 1, "version": 1, "verdict": "keep"},
+    "decisions/undo": {},
+}
 
 
 @pytest.fixture
@@ -84,6 +89,29 @@ def test_a_page_is_made_while_others_write(
     with any_database.read() as session:
         made = session.scalars(sa.select(Decision).order_by(Decision.id)).all()
     assert [one.example_id for one in made] == [1, 2, 3, 3, 2, 4]
+
+
+def test_an_answer_of_the_api_is_made_while_others_write(
+    ann: Browser, any_database: Database, somebody_else: Callable[[], object]
+) -> None:
+    there = f"/api/v1/datasets/{factories.make_dataset(any_database)}"
+    for address, body in CALLS.items():
+        with at_each_look(any_database, somebody_else) as asked:
+            answer = ann.client.post(f"{there}/{address}", json=body)
+        assert answer.status_code == 201, answer.text
+        assert answer.json()["example"]["id"] == 1
+        assert any("examples" in statement for statement in asked), f"{address} read no row"
+
+
+def test_an_answer_under_a_key_is_kept_with_what_it_tells(ann: Browser, any_database: Database) -> None:
+    there = f"/api/v1/datasets/{factories.make_dataset(any_database)}"
+    for address, body in CALLS.items():
+        once, again = (
+            ann.client.post(f"{there}/{address}", json=body, headers={"Idempotency-Key": address})
+            for _time in range(2)
+        )
+        assert (once.status_code, again.status_code) == (201, 201)
+        assert (again.headers.get("Idempotency-Replayed"), again.json()) == ("true", once.json())
 
 
 def test_counters_are_the_last_that_a_verdict_changes(ann: Browser, any_database: Database) -> None:

@@ -309,6 +309,7 @@ def test_history_names_who_did_what(browser: Browser, dataset_id: int, database:
     page = browser.open(f"/datasets/{dataset_id}/history")
     assert "A person gave a verdict on an example." in page.text
     assert "accept: refund → order" in page.text
+    assert page.links["r1"] == f"/datasets/{dataset_id}/history/rows/{row}"
     assert "Requests → Fresh" in page.text
     assert "v<1>" in page.text
     assert "v<1>" not in page.html

@@ -13,10 +13,13 @@ from app.db import Base, Database
 from app.errors import Conflict, InvalidInput
 from app.languages import _
 from app.models.datasets import Dataset
+from app.models.openai_api import ApiFile, TrainedModel, TrainingJob
 from app.models.people import DatasetRole, Token, TokenScope, User
 
 LIMITS = {TokenScope.READ: Role.VIEWER, TokenScope.DECIDE: Role.ANNOTATOR, TokenScope.ALL: Role.ADMIN}
 """The highest role with which a token acts, by its scope."""
+OF_NO_DATASET = (ApiFile, TrainingJob, TrainedModel)
+"""What may hold rows of any dataset: whoever does not see all of them sees only what is their own."""
 _SEER = "setright_seer"
 _ROLES = sa.select(DatasetRole.dataset_id, DatasetRole.role).where(
     DatasetRole.user_id == sa.bindparam("user_id")
@@ -80,6 +83,9 @@ def _criteria(seer: Actor) -> Iterator[Any]:
         else:
             there = lambda of: of.dataset_id.in_(only)  # noqa: E731 — see above
         yield with_loader_criteria(kind, there, include_aliases=True)
+    for kind in OF_NO_DATASET:
+        own = lambda of: of.created_by_id == user_id  # noqa: E731 — see above
+        yield with_loader_criteria(kind, own, include_aliases=True)
 
 
 @cache

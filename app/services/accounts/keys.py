@@ -21,6 +21,7 @@ ACTIONS = {
     "previous": N_("Previous row"),
     "pick": N_("Pick the row, for one verdict on several"),
     "labels": N_("Search the labels"),
+    "note": N_("Write a note, kept with your verdict"),
     "search": N_("Search the texts"),
     "help": N_("Show the keys"),
 }
@@ -35,6 +36,7 @@ USUAL = {
     "previous": "k",
     "pick": "x",
     "labels": "l",
+    "note": "m",
     "search": "/",
     "help": "?",
 }

@@ -24,6 +24,7 @@ MIN_PASSWORD_CHARS = 10
 MAX_PASSWORD_CHARS = 500
 MAX_NAME_CHARS = 100
 USE_NOTED_EVERY = dt.timedelta(minutes=1)
+_ANY_LOGIN = sa.select(User.id).where(User.id != LOCAL.user_id).limit(1)
 _hasher = PasswordHash.recommended()
 # Each hash takes 64 MiB for a moment: a crowd at the door must not take all of the memory.
 _hashing = threading.BoundedSemaphore(4)
@@ -57,7 +58,7 @@ def get_by_id(session: Session, user_id: int) -> User:
 
 def has_logins(session: Session) -> bool:
     """Say whether anybody has a login; while nobody has, the app is open to its own machine."""
-    return session.scalar(sa.select(User.id).where(User.id != LOCAL.user_id).limit(1)) is not None
+    return session.scalar(_ANY_LOGIN) is not None
 
 
 def has_admin(session: Session) -> bool:

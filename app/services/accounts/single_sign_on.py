@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -13,8 +13,10 @@ from app.config import Settings
 from app.errors import AppError, Conflict, Forbidden, Unauthorized
 from app.languages import _
 from app.models.people import User
-from app.providers import openid
 from app.services.accounts import access, people
+
+if TYPE_CHECKING:  # it loads for a third of a second, and only who signs in elsewhere needs it
+    from app.providers import openid
 
 KEPT_SECONDS = 600
 
@@ -33,11 +35,13 @@ class Attempt:
 class Visit:
     """A provider, and how it knows this installation."""
 
-    provider: openid.Provider
-    own: openid.Registration
+    provider: "openid.Provider"
+    own: "openid.Registration"
 
     def begin(self, attempt: Attempt) -> str:
         """Return where the browser is sent."""
+        from app.providers import openid  # noqa: PLC0415 — see above
+
         return openid.authorization_url(
             self.provider,
             self.own,
@@ -48,11 +52,15 @@ class Visit:
 
     def claims(self, attempt: Attempt, code: str) -> Mapping[str, Any]:
         """Return what the provider says of whoever came back."""
+        from app.providers import openid  # noqa: PLC0415 — see above
+
         return openid.claims_of(self.provider, self.own, code, nonce=attempt.nonce, verifier=attempt.verifier)
 
 
 def visit(settings: Settings, redirect_uri: str, *, known: Visit | None = None) -> Visit:
     """Return the way to the provider of the settings, which is asked about itself now and then."""
+    from app.providers import openid  # noqa: PLC0415 — see above
+
     own = openid.Registration(
         issuer=settings.oidc_issuer,
         client_id=settings.oidc_client_id,

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from app import events, queue
 from app.actor import Actor, Role
-from app.db import now
+from app.db import has_id, now
 from app.errors import Conflict, InvalidInput
 from app.languages import _
 from app.languages.retelling import retold
@@ -19,13 +19,12 @@ from app.models.review import Batch, BatchKind, Decision, Verdict
 from app.models.samples import Sample
 from app.models.scoring import Score, ScoringRun
 from app.services import datasets
-from app.services.bounding import reviewed
+from app.services.bounding import following, reviewed
 from app.services.bounding.autofix_rows import Fixed, Rule, RuleKind, chosen
 from app.services.bounding.reviewed import Evidence
-from app.services.finding import findings
 from app.services.operation import runs
 from app.services.ranking import word_index
-from app.services.ranking.counting import Standing, Sums
+from app.services.ranking.counting import Sums
 from app.services.ranking.few_first import FewFirst
 from app.services.ranking.queue_filter import Preset, QueueFilter, conditions
 from app.services.ranking.queue_rows import QueueRow
@@ -35,6 +34,7 @@ from app.services.versioning import versions
 __all__ = ["AutofixPreview", "Rule", "RuleKind", "apply_chunk", "preview", "request", "rows_left", "sample"]
 
 SAMPLE = 20
+_DECIDED = [state for state in ExampleState if state is not ExampleState.OPEN]
 
 
 @dataclass(frozen=True)
@@ -166,11 +166,14 @@ def request(
 
 
 def rows_left(session: Session, batch: Batch) -> list[int]:
-    """Return the rows that an auto-fix has still to change, worst first; rows decided since no longer fit."""
+    """Return the rows that an auto-fix has still to change; rows decided since no longer fit.
+
+    In the order of their ids: rows that follow each other share the pages that are written.
+    """
     dataset = datasets.get(session, batch.dataset_id)
     _check_run(dataset, batch)
     rule, wanted = Rule.from_json(batch.rule), QueueFilter.from_json(batch.filter)
-    return list(session.scalars(chosen(dataset, wanted, rule)))
+    return sorted(session.scalars(chosen(dataset, wanted, rule)))
 
 
 def apply_chunk(session: Session, batch: Batch, example_ids: Sequence[int], *, actor: Actor) -> None:
@@ -181,9 +184,7 @@ def apply_chunk(session: Session, batch: Batch, example_ids: Sequence[int], *, a
     _check_run(dataset, fresh)
     rows = _lock_open(session, fresh, example_ids)
     if rows:
-        before_id = decisions.newest_id(session, dataset.id)
-        _change(session, fresh, rows, before_id, actor=actor)
-        _count(session, fresh, before_id, actor=actor)
+        _change(session, fresh, rows, decisions.newest_id(session, dataset.id), actor=actor)
     fresh.rows_changed += len(rows)
     fresh.done = fresh.rows_changed
 
@@ -200,7 +201,7 @@ def _lock_open(session: Session, batch: Batch, example_ids: Sequence[int]) -> li
     found = session.execute(
         sa.select(Example.id, Example.state, Example.split)
         .select_from(_scored(batch))
-        .where(Example.id.in_(example_ids), Score.suggested_label_id.is_not(None))
+        .where(has_id(session, Example.id, example_ids), Score.suggested_label_id.is_not(None))
         .order_by(Example.id)
         .with_for_update(of=Example)
     )
@@ -231,58 +232,21 @@ def _change(session: Session, batch: Batch, rows: Sequence[int], before_id: int,
         "previous_id": Example.last_decision_id,
         "created_at": sa.literal(moment, Decision.created_at.type),
     }
-    source = sa.select(*made.values()).select_from(_scored(batch)).where(Example.id.in_(rows))
-    unwatched = {"synchronize_session": False}
+    source = sa.select(*made.values()).select_from(_scored(batch)).where(has_id(session, Example.id, rows))
     session.execute(sa.insert(Decision).from_select(list(made), source.order_by(Example.id)))
-    session.execute(
-        sa.update(Example)
-        .where(Example.id == Decision.example_id, *_just_made(batch, before_id))
-        .values(
-            label_id=Decision.new_label_id,
-            state=ExampleState.AUTO_FIXED,
-            last_decision_id=Decision.id,
-            decided_by_id=actor.user_id,
-            decided_at=moment,
-            version=Example.version + 1,
-        ),
-        execution_options=unwatched,
+    sums = Sums(by=actor.user_id, in_bulk=True)
+    following.follow(
+        session,
+        following.of_batch(batch, before_id, batch.run_id or 0),
+        sums,
+        of_rows={
+            "label_id": Decision.new_label_id,
+            "state": ExampleState.AUTO_FIXED,
+            "decided_by_id": actor.user_id,
+            "decided_at": moment,
+        },
+        of_scores={"state": ExampleState.AUTO_FIXED, "is_open": False},
     )
-    changed = sa.select(Decision.example_id).where(*_just_made(batch, before_id))
-    session.execute(
-        sa.update(Score)
-        .where(Score.run_id == batch.run_id, Score.example_id.in_(changed))
-        .values(state=ExampleState.AUTO_FIXED, is_open=False),
-        execution_options=unwatched,
-    )
-
-
-def _just_made(batch: Batch, before_id: int) -> tuple[sa.ColumnElement[bool], ...]:
-    return Decision.batch_id == batch.id, Decision.id > before_id
-
-
-def _count(session: Session, batch: Batch, before_id: int, *, actor: Actor) -> None:
-    alike = (
-        Example.split, Example.given_label_id, Decision.old_label_id, Decision.old_state,
-        Score.is_issue, Score.kinds, Decision.new_label_id,
-    )  # fmt: skip
-    # One after the other in this order: each is looked up by the one before.
-    changed = FewFirst(Decision.__table__, Example.__table__, Example.id == Decision.example_id)
-    of_run = (Score.example_id == Decision.example_id) & (Score.run_id == batch.run_id)
-    found = session.execute(
-        sa.select(*alike, sa.func.count())
-        .select_from(FewFirst(changed, Score.__table__, of_run))
-        .where(*_just_made(batch, before_id))
-        .group_by(*alike)
-    )
-    sums, has_kinds = Sums(by=actor.user_id, in_bulk=True), False
-    for split, given_id, label_id, state, is_issue, kinds, new_label_id, times in found:
-        before = Standing(split, given_id, label_id, state, is_issue, kinds)
-        sums.add(before, -times)
-        sums.add(replace(before, label_id=new_label_id, state=ExampleState.AUTO_FIXED), times)
-        has_kinds = has_kinds or before.kinds > 0
-    if has_kinds:
-        rows = session.scalars(sa.select(Decision.example_id).where(*_just_made(batch, before_id))).all()
-        findings.mark(session, batch.run_id or 0, rows, is_open=False)
     sums.save(session, batch.dataset_id)
 
 
@@ -310,17 +274,21 @@ def _protected(session: Session, dataset: Dataset, wanted: QueueFilter) -> Prote
     may_change = sa.case((Score.is_issue.is_(True) | Score.given_label_id.is_(None), 1), else_=0)
     # The usual filter shows open rows of the train split only: what it hides is protected all the same.
     of_filter = conditions(replace(wanted, split=None), scored=True)
+    ways: tuple[tuple[sa.ColumnElement[bool], ...], ...] = ((Score.split.in_(Split),),)
     if wanted.preset is Preset.ISSUES:
         everything = replace(wanted, preset=Preset.ALL, split=None)
         of_filter = [Score.is_issue.is_(True), *conditions(everything, scored=True)]
+        # Open ones of the train split, which are most, are what a rule may change; the others have indexes.
+        ways = (
+            (Score.split == Split.TEST, Score.is_open.is_(True)),
+            (Score.split.in_(Split), Score.state.in_(_DECIDED)),
+        )
     found = sa.select(Score.split, Score.state, may_change, sa.func.count())
     if wanted.person is not None or wanted.search or wanted.preset is Preset.UNLABELLED:
         found = found.join(Example, Example.id == Score.example_id)
-    rows = session.execute(
-        found.where(Score.run_id == dataset.current_run_id, Score.split.in_(Split), *of_filter).group_by(
-            Score.split, Score.state, may_change
-        )
-    ).all()
+    found = found.where(Score.run_id == dataset.current_run_id, *of_filter)
+    found = found.group_by(Score.split, Score.state, may_change)
+    rows = [row for way in ways for row in session.execute(found.where(*way))]
     train = [(state, is_chosen, count) for split, state, is_chosen, count in rows if split is Split.TRAIN]
     return Protected(
         decided=sum(n for state, _, n in train if state.is_human and state is not ExampleState.EXCLUDED),

@@ -58,8 +58,7 @@ def require_quiet(session: Session, dataset: Dataset) -> None:
         (Import, N_("is taking in a file")),
     )
     for kind, what in waits:
-        is_open = sa.select(kind.id).where(kind.dataset_id == dataset.id, kind.state.in_(OPEN_STATES))
-        if session.scalar(is_open.limit(1)):
+        if session.scalar(sa.select(kind.id).where(*runs.is_busy(kind, dataset.id)).limit(1)):
             raise Conflict(
                 _(
                     "%(dataset)s %(what)s: wait until that is done, or cancel it first.",

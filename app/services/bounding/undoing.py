@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.actor import Actor
-from app.db import now
+from app.db import has_id, now
 from app.models.examples import Example, ExampleState
 from app.models.review import Batch, Decision, Verdict
 from app.models.scoring import Score
@@ -20,6 +20,7 @@ from app.services.finding import findings
 from app.services.operation import runs
 from app.services.ranking.counting import Standing, Sums
 from app.services.ranking.few_first import FewFirst
+from app.services.together import company
 
 _OLD = (
     Decision.id, Decision.example_id, Decision.run_id, Decision.old_label_id, Decision.old_state,
@@ -75,12 +76,14 @@ def undo_chunk(session: Session, batch: Batch, decision_ids: Sequence[int], *, a
     sums, moment = Sums(by=actor.user_id, in_bulk=True), now()
     if plain:
         _open_again(session, fresh, plain, moment, sums, run_id=run_id, actor=actor)
+        company.cross_off(session, dict.fromkeys(plain.values(), ExampleState.OPEN))
     if others:
-        rows = _read(session, others, run_id=run_id)
+        rows = _read(session, fresh, others, run_id=run_id)
         made = [_taken_back(row, fresh, actor, moment) for row in rows]
         session.connection().execute(sa.insert(Decision), made)
         _put_back(session, rows, moment)
         _follow(session, rows, run_id=run_id)
+        company.cross_off(session, {row.example_id: row.then.state for row in rows})
         for (present, then), times in Tally((row.present, row.then) for row in rows).items():
             sums.add(present, -times)
             sums.add(then, times)
@@ -108,7 +111,7 @@ def _lock(session: Session, batch: Batch, decision_ids: Sequence[int]) -> tuple[
     found = session.execute(
         sa.select(Decision.id, Decision.example_id, is_plain)
         .join(Example, Example.id == Decision.example_id)
-        .where(Decision.id.in_(decision_ids), Decision.batch_id == batch.id, *_stands())
+        .where(has_id(session, Decision.id, decision_ids), Decision.batch_id == batch.id, *_stands())
         .order_by(Example.id)
         .with_for_update(of=Example)
     ).all()
@@ -146,7 +149,7 @@ def _open_again(
     source = (
         sa.select(*made.values())
         .select_from(FewFirst(Decision.__table__, Example.__table__, Example.id == Decision.example_id))
-        .where(Decision.id.in_(decision_ids))
+        .where(has_id(session, Decision.id, decision_ids))
         .order_by(Example.id)
     )
     session.execute(sa.insert(Decision).from_select(list(made), source))
@@ -160,10 +163,12 @@ def _open_again(
         "version": Example.version + 1,
     }
     unwatched = {"synchronize_session": False}
-    session.execute(sa.update(Example).where(Example.id.in_(rows)).values(again), execution_options=unwatched)
+    session.execute(
+        sa.update(Example).where(has_id(session, Example.id, rows)).values(again), execution_options=unwatched
+    )
     session.execute(
         sa.update(Score)
-        .where(Score.run_id == run_id, Score.example_id.in_(rows))
+        .where(Score.run_id == run_id, has_id(session, Score.example_id, rows))
         .values(state=ExampleState.OPEN, is_open=True),
         execution_options=unwatched,
     )
@@ -176,7 +181,7 @@ def _count_open_again(session: Session, plain: Mapping[int, int], sums: Sums, *,
     found = session.execute(
         sa.select(*_PRESENT, sa.func.count())
         .select_from(changed.outerjoin(Score.__table__, of_run))
-        .where(Decision.id.in_(list(plain)))
+        .where(has_id(session, Decision.id, plain))
         .group_by(*_PRESENT)
     ).all()
     for split, given_id, label_id, state, is_issue, kinds, times in found:
@@ -187,12 +192,13 @@ def _count_open_again(session: Session, plain: Mapping[int, int], sums: Sums, *,
         findings.mark(session, run_id, list(plain.values()), is_open=True)
 
 
-def _read(session: Session, decision_ids: Sequence[int], *, run_id: int) -> list[_Standing]:
+def _read(session: Session, batch: Batch, decision_ids: Sequence[int], *, run_id: int) -> list[_Standing]:
+    classes = datasets.class_ids(session, batch.dataset_id)  # a label may have been merged since
     found = session.execute(
         sa.select(*_OLD, Example.version, *_PRESENT)
         .join(Example, Example.id == Decision.example_id)
         .outerjoin(Score, (Score.example_id == Example.id) & (Score.run_id == run_id))
-        .where(Decision.id.in_(decision_ids))
+        .where(has_id(session, Decision.id, decision_ids))
         .order_by(Example.id)
     )
     rows = []
@@ -201,6 +207,7 @@ def _read(session: Session, decision_ids: Sequence[int], *, run_id: int) -> list
         split, given_id, label_id, state, is_issue, kinds = row[len(_NAMES) :]
         present = Standing(split, given_id, label_id, state, bool(is_issue), kinds or 0)
         facts: dict[str, Any] = dict(zip(_NAMES, row, strict=False))
+        facts |= {name: classes.get(facts[name], facts[name]) for name in ("old_label_id", "old_given_id")}
         rows.append(_Standing(**facts, present=present))
     return rows
 
@@ -227,7 +234,9 @@ def _taken_back(row: _Standing, batch: Batch, actor: Actor, moment: dt.datetime)
 
 def _put_back(session: Session, rows: Sequence[_Standing], moment: dt.datetime) -> None:
     previous = {row.previous_id for row in rows if row.previous_id}
-    found = session.scalars(sa.select(Decision).where(Decision.id.in_(previous))) if previous else ()
+    found = (
+        session.scalars(sa.select(Decision).where(has_id(session, Decision.id, previous))) if previous else ()
+    )
     verdicts = {decision.id: decision for decision in found}
     values = []
     for row in rows:
@@ -258,7 +267,7 @@ def _follow(session: Session, rows: Sequence[_Standing], *, run_id: int) -> None
         moved = {"given_label_id": given_id} if moves_given else {}
         session.execute(
             sa.update(Score)
-            .where(Score.run_id == run_id, Score.example_id.in_(ids))
+            .where(Score.run_id == run_id, has_id(session, Score.example_id, ids))
             .values(state=state, is_open=is_open, **moved)
             .execution_options(synchronize_session=False)
         )

@@ -80,15 +80,12 @@ class Why:
     reviewed: list[Became]
     class_confidence: ClassConfidence | None
     is_due: bool = False  # similar rows are still being looked for
+    reviewed_ids: tuple[int, ...] = ()  # the rows of which `reviewed` tells, where they were decided
 
     @property
     def nearest_labels(self) -> list[Became]:
         """Count the labels that the nearest rows have now, the most frequent first."""
         return _tally(self.nearest)
-
-    @property
-    def reviewed_rows(self) -> int:
-        return sum(one.rows for one in self.reviewed)
 
 
 _NEIGHBOURS = sa.select(Evidence.neighbours).where(
@@ -140,6 +137,7 @@ def why(
         reviewed=_reviewed(nearest),
         class_confidence=_class_confidence(run, example, given),
         is_due=run.is_evidence_due,
+        reviewed_ids=tuple(one.example_id for one in nearest),
     )
 
 

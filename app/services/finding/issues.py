@@ -10,7 +10,7 @@ from app.languages import _
 from app.models.columns import Split
 from app.models.datasets import Dataset, Label
 from app.models.evidence import Finding, IssueKind
-from app.models.examples import Example
+from app.models.examples import Example, ExampleState
 from app.models.scoring import Score, ScoringRun
 from app.services.finding import evidence
 from app.services.ranking.queue_filter import Preset, QueueFilter, conditions
@@ -57,19 +57,20 @@ def list_issues(
     *,
     split: Split = Split.TRAIN,
     wanted: QueueFilter = EVERYTHING,
+    but_rows: sa.Select[int] | None = None,
     after_rank: int = 0,
     limit: int | None = None,
 ) -> list[Issue]:
     """Return the label issues of a split by rank, the worst first, whatever was decided since.
 
-    `wanted` narrows them further.
+    `wanted` narrows them further. The rows of `but_rows`, a question for their numbers, are shown as open.
     """
     _check_scored(dataset)
     given, suggested = aliased(Label), aliased(Label)
     found = session.execute(
         sa.select(
             Score.issue_rank, Example.external_id, Example.split, Example.text, given.name, suggested.name,
-            Score.self_confidence, Score.suggested_confidence, Example.state,
+            Score.self_confidence, Score.suggested_confidence, _state(but_rows),
         )
         .join(Example, Example.id == Score.example_id)
         .join(given, given.id == Example.given_label_id)
@@ -93,14 +94,18 @@ def list_found(
     kind: IssueKind,
     *,
     split: Split = Split.TRAIN,
+    but_rows: sa.Select[int] | None = None,
     after_rank: int = 0,
     limit: int | None = None,
 ) -> list[FoundRow]:
-    """Return the rows of another kind of issue by rank, the worst first, whatever was decided since."""
+    """Return the rows of another kind of issue by rank, the worst first, whatever was decided since.
+
+    The rows of `but_rows`, a question for their numbers, are shown as open.
+    """
     _check_scored(dataset)
     given, suggested = aliased(Label), aliased(Label)
     found = session.execute(
-        sa.select(Finding, Example, Score, given.name, suggested.name)
+        sa.select(Finding, Example, Score, given.name, suggested.name, _state(but_rows))
         .join(Example, Example.id == Finding.example_id)
         .join(Score, (Score.run_id == Finding.run_id) & (Score.example_id == Finding.example_id))
         .outerjoin(given, given.id == Example.given_label_id)
@@ -126,13 +131,24 @@ def list_found(
             suggested_label=suggested_name,
             self_confidence=score.self_confidence,
             suggested_confidence=score.suggested_confidence,
-            state=example.state,
+            state=state,
             kind=finding.kind,
             score=finding.score,
             explanation=note.sentence,
         )
-        for (finding, example, score, given_name, suggested_name), note in zip(found, notes, strict=True)
+        for (finding, example, score, given_name, suggested_name, state), note in zip(
+            found, notes, strict=True
+        )
     ]
+
+
+def _state(but_rows: sa.Select[int] | None) -> sa.ColumnElement[ExampleState]:
+    if but_rows is None:
+        return sa.type_coerce(Example.state, Example.state.type).label("shown_state")
+    shown = sa.case(
+        (Example.id.in_(but_rows), sa.literal(ExampleState.OPEN, Example.state.type)), else_=Example.state
+    )
+    return sa.type_coerce(shown, Example.state.type).label("shown_state")
 
 
 def _check_scored(dataset: Dataset) -> None:

@@ -1,5 +1,6 @@
 """Scoring runs: asking for one, reading its rows, storing and publishing its scores."""
 
+from collections import Counter as Tally
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -75,13 +76,7 @@ def request(
         embeddings_path=embeddings_path,
         created_by_id=actor.user_id,
     )
-    session.add(run)
-    session.flush()
-    events.record(
-        session, "scoring.requested", actor=actor, dataset_id=dataset_id, subject_id=run.id, new=run.embedder
-    )
-    queue.enqueue(session, queue.Job.SCORING, run.id)
-    return run
+    return runs.ask(session, run, new=run.embedder, actor=actor)
 
 
 def _embedder_of(name: str, embeddings_path: str | None) -> str:
@@ -342,14 +337,18 @@ def add_unscored(
 
 
 def _issue_counts(session: Session, run_id: int) -> dict[tuple[Split, CounterName], int]:
+    """Count the issues, open ones and decided ones apart, as there are indexes of each."""
+    open_ones = _issues_by_split(session, run_id, Score.is_open.is_(True))
+    decided = [state for state in ExampleState if state is not ExampleState.OPEN]
+    others = _issues_by_split(session, run_id, Score.state.in_(decided))
+    sums = {(split, CounterName.OPEN_ISSUES): count for split, count in open_ones.items()}
+    return sums | {(split, CounterName.ISSUES): count for split, count in (open_ones + others).items()}
+
+
+def _issues_by_split(session: Session, run_id: int, which: sa.ColumnElement[bool]) -> Tally[Split]:
     rows = session.execute(
-        sa.select(Score.split, Score.is_open, sa.func.count())
-        .where(Score.run_id == run_id, Score.is_issue.is_(True))
-        .group_by(Score.split, Score.is_open)
+        sa.select(Score.split, sa.func.count())
+        .where(Score.run_id == run_id, Score.split.in_(Split), Score.is_issue.is_(True), which)
+        .group_by(Score.split)
     )
-    sums: dict[tuple[Split, CounterName], int] = {}
-    for split, is_open, count in rows:
-        sums[split, CounterName.ISSUES] = sums.get((split, CounterName.ISSUES), 0) + count
-        if is_open:
-            sums[split, CounterName.OPEN_ISSUES] = count
-    return sums
+    return Tally(dict(iter(rows)))

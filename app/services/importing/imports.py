@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from app import events, queue
 from app.actor import Actor, Role
 from app.db import now
-from app.errors import Conflict, InvalidInput
+from app.errors import Conflict, InvalidInput, NotFound
 from app.files.reading import preview as preview_file
 from app.files.rows import Columns, Layout, Limits, Preview
 from app.languages import _
@@ -21,6 +21,7 @@ from app.models.predictions import PredictionPart
 from app.models.scoring import ScoringRun
 from app.services import datasets
 from app.services.bounding import batches
+from app.services.importing import filter_columns
 from app.services.importing.staging import HOW_TO_UPDATE
 from app.services.operation import runs
 
@@ -96,26 +97,24 @@ def preview(
 ) -> Preview:
     """Look at a draft's file again, read as `layout` says where it says something."""
     draft = get_draft(session, import_id)
-    if not Path(draft.path).is_file():
+    layout = layout or Layout.from_json(draft.layout)
+    return _look_at(Path(draft.path), name=draft.file_name, limits=limits, layout=layout, columns=columns)
+
+
+def _look_at(path: Path, *, name: str, limits: Limits, layout: Layout, columns: Columns | None) -> Preview:
+    try:
+        return preview_file(path, name=name, limits=limits, layout=layout, columns=columns)
+    except (NotFound, FileNotFoundError):  # discarded, perhaps while it was read
         raise Conflict(
-            _("The uploaded file of %(file_name)s is gone: upload it again.", file_name=draft.file_name)
-        )
-    return preview_file(
-        Path(draft.path),
-        name=draft.file_name,
-        limits=limits,
-        layout=layout or Layout.from_json(draft.layout),
-        columns=columns,
-    )
+            _("The uploaded file of %(file_name)s is gone: upload it again.", file_name=name)
+        ) from None
 
 
 def check(path: Path, choices: ImportChoices, *, file_name: str, limits: Limits, actor: Actor) -> None:
     """Refuse choices by which a file cannot be read, before a transaction begins."""
     actor.require_somewhere(Role.LEAD)
     _refuse_unclear(choices)
-    if not path.is_file():  # discarded at this very moment
-        raise Conflict(_("The uploaded file of %(file_name)s is gone: upload it again.", file_name=file_name))
-    preview_file(path, name=file_name, limits=limits, layout=choices.layout, columns=choices.columns)
+    _look_at(path, name=file_name, limits=limits, layout=choices.layout, columns=choices.columns)
 
 
 def _refuse_unclear(choices: ImportChoices) -> None:
@@ -163,8 +162,8 @@ def _dataset_for(session: Session, draft: Import, choices: ImportChoices, *, act
         return dataset
     actor.require(Role.LEAD, dataset)
     batches.refuse_while_labels_change(session, dataset)
-    is_open = sa.select(Import.id).where(Import.dataset_id == dataset.id, Import.state.in_(OPEN_STATES))
-    if session.scalar(is_open):
+    filter_columns.refuse_while_changing(session, dataset)
+    if session.scalar(sa.select(Import.id).where(*runs.is_busy(Import, dataset.id)).limit(1)):
         raise Conflict(_("Another file is being imported into %(name)s: wait until it is in.", name=name))
     if dataset.import_seq == 0:
         draft.creates_dataset = True

@@ -1,4 +1,4 @@
-"""Metadata that rows can be filtered by: columns chosen at an import, and the values of every row."""
+"""Metadata that rows can be filtered by: the columns that were chosen, and the values of every row."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from app.files.values import to_text
 from app.models.datasets import Dataset
 from app.models.examples import Example
 from app.models.imports import Import
-from app.models.metadata import MetadataColumn, MetadataValue
+from app.models.metadata import ColumnState, MetadataColumn, MetadataValue
 from app.services.operation import runs
 
 MAX_VALUE_CHARS = 200
@@ -31,15 +31,17 @@ class Filter:
 def list_filters(session: Session, dataset: Dataset) -> list[Filter]:
     """Return the columns that a dataset's rows can be filtered by, by name."""
     found = session.scalars(
-        sa.select(MetadataColumn).where(MetadataColumn.dataset_id == dataset.id).order_by(MetadataColumn.name)
+        sa.select(MetadataColumn)
+        .where(MetadataColumn.dataset_id == dataset.id, MetadataColumn.state == ColumnState.WHOLE)
+        .order_by(MetadataColumn.name)
     )
     return [Filter(one.name, tuple(one.known) if len(one.known) <= MOST_KNOWN else ()) for one in found]
 
 
 def column_ids(session: Session, dataset_id: int) -> dict[str, int]:
-    """Return the numbers of a dataset's columns by name."""
-    of_dataset = MetadataColumn.dataset_id == dataset_id
-    return dict(session.execute(sa.select(MetadataColumn.name, MetadataColumn.id).where(of_dataset)).all())
+    """Return the numbers of the columns that a dataset's rows can be filtered by, by name."""
+    is_whole = (MetadataColumn.dataset_id == dataset_id, MetadataColumn.state == ColumnState.WHOLE)
+    return dict(session.execute(sa.select(MetadataColumn.name, MetadataColumn.id).where(*is_whole)).all())
 
 
 def value_of(value: Any) -> str:

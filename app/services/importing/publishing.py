@@ -79,7 +79,7 @@ def freeze_before(session: Session, import_: Import, *, actor: Actor) -> None:
     Changes follow at once, so an import whose version is there already can no longer be cancelled.
     """
     dataset = datasets.lock(session, import_.dataset_id or 0)
-    name = f"before import {import_.id}"
+    name = runs.version_before(import_)
     is_frozen = versions.find(session, dataset.id, name) is not None
     runs.guard(session, import_, may_cancel=not is_frozen)
     if dataset.import_seq and not is_frozen:

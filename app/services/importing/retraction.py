@@ -26,9 +26,13 @@ from app.services.ranking.counting import Sums
 def take_back(session: Session, import_id: int) -> int:
     """Take back the next chunk of an import; return how many rows that were."""
     import_ = session.get_one(Import, import_id, with_for_update=True)
-    if import_.dataset_id is None or not import_.state.is_open:
+    if import_.dataset_id is None or not _is_to_take_back(import_):
         return 0  # taken back already: its number may be the next import's by now
     return _undo_changes(session, import_) or _delete_rows(session, import_)
+
+
+def _is_to_take_back(import_: Import) -> bool:
+    return import_.state.is_open or runs.is_clearing_up(import_)
 
 
 def _undo_changes(session: Session, import_: Import) -> int:
@@ -103,13 +107,14 @@ def forget(session: Session, import_id: int, *, state: RunState, error: str) -> 
     The file's path is returned, for the caller to delete after the commit.
     """
     import_ = session.get_one(Import, import_id, with_for_update=True)
-    if not import_.state.is_open:
+    if not _is_to_take_back(import_):
         return Path(import_.path)
     dataset_id, seq = import_.dataset_id, import_.seq
     session.execute(sa.delete(ImportMatch).where(ImportMatch.import_id == import_id))
     if dataset_id is not None:
         session.execute(sa.delete(Label).where(Label.dataset_id == dataset_id, Label.import_seq == seq))
     runs.end(session, Import, import_id, state=state, error=error)
+    runs.cleared_up(session, Import, import_id)
     import_.rows_new = import_.rows_changed = import_.rows_same = import_.words_left = 0
     runs.drop_unseen_dataset(session, import_)
     return Path(import_.path)

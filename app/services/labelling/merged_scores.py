@@ -11,6 +11,7 @@ import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from app.db import insert_rows
 from app.models.columns import RunState, Split
 from app.models.examples import Example, ExampleState
 from app.models.review import Batch, Decision
@@ -59,8 +60,8 @@ def copy_chunk(session: Session, batch: Batch, run_id: int, *, limit: int) -> in
     fresh = runs.guard(session, batch)
     run, parent = session.get_one(ScoringRun, run_id), session.get_one(ScoringRun, fresh.run_id)
     last = session.scalar(sa.select(sa.func.max(Score.example_id)).where(Score.run_id == run_id)) or 0
-    rows = session.scalars(
-        sa.select(Score)
+    rows = session.execute(
+        sa.select(*_COLUMNS)
         .where(Score.run_id == parent.id, Score.example_id > last)
         .order_by(Score.example_id)
         .limit(limit)
@@ -70,20 +71,21 @@ def copy_chunk(session: Session, batch: Batch, run_id: int, *, limit: int) -> in
     if scored:
         values += _merged(scored, run, parent, fresh.rule["label_id"], fresh.rule["into_id"])
     if values:
-        session.execute(sa.insert(Score), values)
+        insert_rows(session, Score.__table__, _NAMES, [[one[name] for name in _NAMES] for one in values])
         findings.copy(session, parent.id, run_id, [row.example_id for row in rows])
     return len(rows)
 
 
-_COLUMNS = [column.key for column in sa.inspect(Score).column_attrs]
+_COLUMNS = list(Score.__table__.columns)
+_NAMES = [column.name for column in _COLUMNS]
 
 
-def _copied(row: Score, run_id: int) -> dict[str, Any]:
-    return {**{name: getattr(row, name) for name in _COLUMNS}, "run_id": run_id, "issue_rank": None}
+def _copied(row: Any, run_id: int) -> dict[str, Any]:
+    return {**row._mapping, "run_id": run_id, "issue_rank": None}  # noqa: SLF001 — its public name begins so
 
 
 def _merged(
-    rows: Sequence[Score], run: ScoringRun, parent: ScoringRun, label_id: int, into_id: int
+    rows: Sequence[Any], run: ScoringRun, parent: ScoringRun, label_id: int, into_id: int
 ) -> list[dict[str, Any]]:
     number = {one: position for position, one in enumerate(run.label_ids)}
     number[label_id] = number[into_id]
@@ -103,7 +105,7 @@ def _merged(
     ]
 
 
-def _changes(row: Score, run: ScoringRun, found: MergedScores, at: int) -> dict[str, Any]:
+def _changes(row: Any, run: ScoringRun, found: MergedScores, at: int) -> dict[str, Any]:
     suggested_id = run.label_ids[int(found.suggested[at])]
     own, confidence = float(found.self_confidence[at]), float(found.suggested_confidence[at])
     has_label = row.self_confidence is not None

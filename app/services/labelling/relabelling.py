@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from app import events
 from app.actor import Actor, Role
-from app.db import now
+from app.db import has_id, now
 from app.errors import InvalidInput
 from app.languages import _
 from app.models.datasets import Dataset, Label
@@ -17,15 +17,15 @@ from app.models.examples import Example, ExampleState
 from app.models.review import Batch, BatchKind, Decision, Verdict
 from app.models.scoring import Score
 from app.services import datasets
-from app.services.bounding import batches
+from app.services.bounding import batches, following
 from app.services.finding import late_evidence
 from app.services.labelling import labels
 from app.services.operation import runs
 from app.services.ranking import word_index
-from app.services.ranking.counting import Standing, Sums
+from app.services.ranking.counting import Sums
 from app.services.ranking.queue_filter import Preset, QueueFilter, conditions
 from app.services.ranking.queue_rows import QueueRow
-from app.services.reviewing import review
+from app.services.reviewing import decisions, review
 
 SAMPLE = 20
 EVERY_ROW = QueueFilter(preset=Preset.ALL, split=None)
@@ -223,34 +223,21 @@ def _count(session: Session, dataset: Dataset, wanted: Sequence[sa.ColumnElement
     return session.scalar(sa.select(sa.func.count()).select_from(_rows(dataset, wanted).subquery())) or 0
 
 
-def move_chunk(session: Session, batch: Batch, *, limit: int, actor: Actor) -> int:
-    """Move the next rows of a batch; return how many. It goes through the rows once, by their ids."""
+def rows_left(session: Session, batch: Batch) -> list[int]:
+    """Return the rows that are still to be moved, by their ids."""
+    dataset = datasets.get(session, batch.dataset_id)
+    return list(session.scalars(_rows(dataset, _wanted(dataset, batch)).order_by(Example.id)))
+
+
+def move_chunk(session: Session, batch: Batch, example_ids: Sequence[int], *, actor: Actor) -> None:
+    """Move these rows; one that does not fit any more, as somebody has decided it meanwhile, is left."""
     fresh = runs.guard(session, batch)
     datasets.hold(session, fresh.dataset_id)
-    dataset = datasets.get(session, fresh.dataset_id)
-    label_id, into_id = fresh.rule["label_id"], fresh.rule["into_id"]
-    ids = (
-        _rows(dataset, _wanted(dataset, fresh))
-        .where(Example.id > fresh.cursor)
-        .order_by(Example.id)
-        .limit(limit)
-    )
-    rows = session.execute(
-        sa.select(Example, Score)
-        .outerjoin(Score, (Score.example_id == Example.id) & (Score.run_id == (dataset.current_run_id or 0)))
-        .where(Example.id.in_(session.scalars(ids).all()))
-        .order_by(Example.id)
-        .with_for_update(of=Example)
-        .execution_options(populate_existing=True)
-    ).all()
-    # Read under the lock: a colleague may have decided while this transaction waited for the row.
-    moving = [(row, score) for row, score in rows if _still_fits(fresh, row)]
-    _move(session, fresh, moving, label_id, into_id, actor=actor)
-    fresh.rows_changed += len(moving)
-    fresh.done = fresh.rows_changed
+    rows = _lock_fitting(session, fresh, example_ids)
     if rows:
-        fresh.cursor = rows[-1][0].id
-    return len(rows)
+        _move(session, fresh, rows, actor=actor)
+    fresh.rows_changed += len(rows)
+    fresh.done = fresh.rows_changed
 
 
 def _wanted(dataset: Dataset, batch: Batch) -> tuple[sa.ColumnElement[bool], ...]:
@@ -262,61 +249,65 @@ def _wanted(dataset: Dataset, batch: Batch) -> tuple[sa.ColumnElement[bool], ...
     return _splitting(dataset, choices)
 
 
-def _still_fits(batch: Batch, example: Example) -> bool:
-    label_id = batch.rule["label_id"]
+def _lock_fitting(session: Session, batch: Batch, example_ids: Sequence[int]) -> list[int]:
+    """Return those of the rows that still fit; nobody can change them before this is done."""
+    found = session.execute(
+        sa.select(Example.id, Example.label_id, Example.given_label_id, Example.state)
+        .where(has_id(session, Example.id, example_ids))
+        .order_by(Example.id)
+        .with_for_update()
+    )
+    # Read under the lock: a colleague may have decided while this transaction waited for the row.
+    return [row.id for row in found if _still_fits(batch, row.label_id, row.given_label_id, row.state)]
+
+
+def _still_fits(batch: Batch, label_id: int | None, given_id: int | None, state: ExampleState) -> bool:
+    leaving_id = batch.rule["label_id"]
     if batch.kind is BatchKind.MERGE:
-        return label_id in {example.label_id, example.given_label_id}
-    is_free = batch.rule["with_decided"] or not example.state.is_human
-    return is_free and bool(example.label_id == label_id)
+        return leaving_id in {label_id, given_id}
+    is_free = batch.rule["with_decided"] or not state.is_human
+    return is_free and bool(label_id == leaving_id)
 
 
-def _move(
-    session: Session,
-    batch: Batch,
-    rows: Sequence[tuple[Example, Score | None]],
-    label_id: int | None,
-    into_id: int,
-    *,
-    actor: Actor,
-) -> None:
+def _move(session: Session, batch: Batch, rows: Sequence[int], *, actor: Actor) -> None:
     """Move rows to another label, and the label they came with along; what was decided stands."""
-    moment, sums = now(), Sums(by=actor.user_id, in_bulk=True)
-    decisions = [
-        Decision(
-            dataset_id=batch.dataset_id,
-            example_id=example.id,
-            user_id=actor.user_id,
-            batch_id=batch.id,
-            run_id=batch.run_id,
-            verdict=Verdict.RELABEL,
-            old_label_id=example.label_id,
-            new_label_id=into_id if example.label_id == label_id else example.label_id,
-            old_state=example.state,
-            new_state=example.state,
-            previous_id=example.last_decision_id,
-            note=example.note,
-            moves_given=example.given_label_id == label_id,
-            old_given_id=example.given_label_id,
-            new_given_id=into_id if example.given_label_id == label_id else example.given_label_id,
-            decided_by_id=example.decided_by_id,
-            created_at=moment,
-        )
-        for example, _ in rows
-    ]
-    session.add_all(decisions)
-    session.flush()
-    for (example, score), decision in zip(rows, decisions, strict=True):
-        before = Standing(
-            example.split, example.given_label_id, example.label_id, example.state,
-            score is not None and score.is_issue, score.kinds if score is not None else 0,
-        )  # fmt: skip
-        example.label_id, example.given_label_id = decision.new_label_id, decision.new_given_id
-        example.last_decision_id, example.version = decision.id, example.version + 1
-        if score is not None:
-            score.given_label_id = example.given_label_id
-        sums.move(before, replace(before, given_label_id=example.given_label_id, label_id=example.label_id))
-    session.flush()
+    before_id = decisions.newest_id(session, batch.dataset_id)
+    made: dict[str, sa.SQLColumnExpression[Any]] = {
+        "dataset_id": sa.literal(batch.dataset_id),
+        "example_id": Example.id,
+        "user_id": sa.literal(actor.user_id),
+        "batch_id": sa.literal(batch.id),
+        "run_id": sa.literal(batch.run_id, sa.BigInteger),
+        "verdict": sa.literal(Verdict.RELABEL, Decision.verdict.type),
+        "old_label_id": Example.label_id,
+        "new_label_id": _moved(batch, Example.label_id),
+        "old_state": Example.state,
+        "new_state": Example.state,
+        "previous_id": Example.last_decision_id,
+        "note": Example.note,
+        "moves_given": Example.given_label_id.is_not_distinct_from(batch.rule["label_id"]),
+        "old_given_id": Example.given_label_id,
+        "new_given_id": _moved(batch, Example.given_label_id),
+        "decided_by_id": Example.decided_by_id,
+        "created_at": sa.literal(now(), Decision.created_at.type),
+    }
+    source = sa.select(*made.values()).where(has_id(session, Example.id, rows)).order_by(Example.id)
+    session.execute(sa.insert(Decision).from_select(list(made), source))
+    run_id = datasets.get(session, batch.dataset_id).current_run_id or 0
+    sums = Sums(by=actor.user_id, in_bulk=True)
+    following.follow(
+        session,
+        following.of_batch(batch, before_id, run_id),
+        sums,
+        of_rows={"label_id": Decision.new_label_id, "given_label_id": Decision.new_given_id},
+        of_scores={"given_label_id": Decision.new_given_id},
+    )
     sums.save(session, batch.dataset_id)
+
+
+def _moved(batch: Batch, label_id: sa.SQLColumnExpression[int | None]) -> sa.ColumnElement[int | None]:
+    is_leaving = label_id.is_not_distinct_from(batch.rule["label_id"])
+    return sa.case((is_leaving, sa.literal(batch.rule["into_id"])), else_=label_id)
 
 
 def settle_merge(session: Session, batch: Batch, *, actor: Actor) -> bool:
@@ -327,7 +318,6 @@ def settle_merge(session: Session, batch: Batch, *, actor: Actor) -> bool:
     if label.merged_into_id is not None:
         return True
     if label.given_count or label.current_count:
-        fresh.cursor = 0
         return False
     into = labels.get_in_use(session, dataset, fresh.rule["into_id"])
     # Not the version before the merge: one that somebody froze in its midst has rows of the label, too.

@@ -1,6 +1,5 @@
 """What a machine that watches this one asks: is the database ours, what waits, who works."""
 
-import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,8 +10,8 @@ from sqlalchemy.orm import Session
 from app.db import Database, now
 from app.languages import _
 from app.models.columns import OPEN_STATES
-from app.models.workers import Worker
 from app.resources import folder
+from app.services.operation import workers
 from app.services.operation.runs import NOUNS
 
 
@@ -56,7 +55,7 @@ def open_jobs(session: Session) -> Iterator[OpenJobs]:
             .where(model.state.in_(OPEN_STATES))
             .group_by(model.state)
         )
-        found = {state: (count, (moment - oldest).total_seconds()) for state, count, oldest in rows}
+        found = {state: (count, max(0.0, (moment - oldest).total_seconds())) for state, count, oldest in rows}
         for state in OPEN_STATES:
             count, age = found.get(state, (0, 0.0))
             yield OpenJobs(noun, state.value, count, age)
@@ -64,6 +63,5 @@ def open_jobs(session: Session) -> Iterator[OpenJobs]:
 
 def count_workers(session: Session, *, stale_seconds: float) -> int:
     """Count the workers that have given a sign of life lately."""
-    fresh = now() - dt.timedelta(seconds=stale_seconds)
-    alive = sa.select(sa.func.count()).where(Worker.beat_at >= fresh, Worker.stopped_at.is_(None))
+    alive = sa.select(sa.func.count()).where(workers.is_fresh(stale_seconds=stale_seconds))
     return session.scalar(alive) or 0

@@ -6,7 +6,7 @@ from typing import Protocol, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app import events
+from app import events, queue
 from app.actor import Actor, Role
 from app.db import now
 from app.errors import Cancelled, Conflict, NotFound
@@ -14,6 +14,7 @@ from app.languages import _
 from app.models import (
     Assignment,
     Batch,
+    ColumnChange,
     Dataset,
     Experiment,
     Export,
@@ -24,10 +25,12 @@ from app.models import (
     ScoringRun,
     TrainingJob,
     User,
+    Version,
     Worker,
 )
 from app.models.columns import OPEN_STATES, RunState
 from app.services.accounts import access
+from app.services.operation import workers
 
 AnyRun = (
     Import
@@ -40,6 +43,7 @@ AnyRun = (
     | TrainingJob
     | ModelTest
     | Assignment
+    | ColumnChange
 )
 Run = TypeVar("Run", bound=AnyRun)
 
@@ -54,9 +58,13 @@ NOUNS: dict[type, str] = {
     TrainingJob: "training_job",
     ModelTest: "model_test",
     Assignment: "assignment",
+    ColumnChange: "column_change",
 }
 """The first word of a job's events."""
 STOPPED = "Stopped on request."
+UNTOLD = "Stopped on request while no worker was there: the provider is told once one is back."
+CLEARING_UP = "clearing_up"
+"""The phase of a job that ended without its worker, until another has cleared away what it left."""
 
 
 class Overtaken(Exception):
@@ -69,14 +77,33 @@ class Report(Protocol):
     def __call__(self, phase: str, done: int, total: int) -> None: ...
 
 
+def ask(session: Session, run: Run, *, new: object, actor: Actor) -> Run:
+    """Keep a job's row, its event, which tells what is `new`, and the job itself."""
+    session.add(run)
+    session.flush()
+    noun = NOUNS[type(run)]
+    about = {"dataset_id": run.dataset_id, "subject_id": run.id}
+    events.record(session, f"{noun}.requested", actor=actor, **about, new=new)
+    queue.enqueue(session, queue.Job(noun), run.id)
+    return run
+
+
 def get(session: Session, kind: type[Run], run_id: int) -> Run:
-    """Return a job's row."""
+    """Return a job's row; one of a deleted dataset is not there any more."""
     run = session.get(kind, run_id)
-    if run is None:
+    if run is None or _is_left_over(session, run):
         raise NotFound(
             _("There is no %(replace)s %(run_id)s.", replace=NOUNS[kind].replace("_", "-"), run_id=run_id)
         )
     return run
+
+
+def _is_left_over(session: Session, run: AnyRun) -> bool:
+    """Say whether a job's dataset was deleted; one whose first import is on its way is only not there yet."""
+    if run.dataset_id is None or (isinstance(run, Import) and run.state is not RunState.DONE):
+        return False
+    dataset = session.get(Dataset, run.dataset_id)
+    return dataset is None or dataset.import_seq == 0
 
 
 def lock_open(session: Session, kind: type[Run], dataset_id: int) -> list[Run]:
@@ -84,6 +111,17 @@ def lock_open(session: Session, kind: type[Run], dataset_id: int) -> list[Run]:
     is_open = (kind.dataset_id == dataset_id, kind.state.in_(OPEN_STATES))
     query = sa.select(kind).where(*is_open)  # type: ignore[arg-type]  # a training job is of no dataset
     return list(session.scalars(query.with_for_update()))
+
+
+def is_busy(kind: type[Run], dataset_id: int) -> tuple[sa.ColumnElement[bool], ...]:
+    """Return the condition that a dataset's job of a kind has not ended, or has not been cleared up after."""
+    of_dataset: sa.ColumnElement[bool] = kind.dataset_id == dataset_id  # type: ignore[assignment]
+    return of_dataset, is_unfinished(kind)
+
+
+def is_unfinished(kind: type[Run]) -> sa.ColumnElement[bool]:
+    """Return the condition that a worker still has to do something about a job."""
+    return kind.state.in_(OPEN_STATES) | (kind.phase == CLEARING_UP)
 
 
 def requester(session: Session, run: AnyRun) -> Actor:
@@ -131,7 +169,8 @@ def progress(session: Session, run: Run, phase: str, done: int, total: int) -> N
 def _eta(since: dt.datetime | None, done: int, total: int) -> float | None:
     if since is None or done <= 0 or total <= done:
         return None
-    return (now() - since).total_seconds() / done * (total - done)
+    # A clock that was set back since would make it less than nothing.
+    return max(0.0, (now() - since).total_seconds()) / done * (total - done)
 
 
 def finish(session: Session, run: Run, *, may_cancel: bool = True) -> Run:
@@ -165,18 +204,77 @@ def end(
     )
 
 
-def request_cancel(session: Session, run: AnyRun, *, actor: Actor) -> None:
-    """Ask a job to stop at its next step; one that no worker has begun ends at once."""
+def request_cancel(
+    session: Session, run: AnyRun, *, actor: Actor, stale_seconds: float | None = None
+) -> None:
+    """Ask a job to stop at its next step; one that no worker has ends at once.
+
+    `stale_seconds` is the silence after which a worker counts as gone; without it, one that has begun is left
+    to whoever has it. A worker that wakes up finds the job ended: it writes nothing more.
+    """
     actor.require(Role.LEAD, session.get(Dataset, run.dataset_id) if run.dataset_id else None)
     session.refresh(run, with_for_update=True)  # it may have begun or ended since it was read
     if not run.state.is_open:
         raise Conflict(_("This job has already ended: %(state)s.", state=run.state.value))
     run.cancel_requested = True
-    if run.state is RunState.QUEUED:
-        run.attempt += 1  # a later job on the same row gets a number of its own
-        end(session, type(run), run.id, state=RunState.CANCELLED, error=STOPPED, actor=actor)
-        if isinstance(run, Import):
-            drop_unseen_dataset(session, run)
+    is_lost = stale_seconds is not None and _is_lost(session, run, stale_seconds=stale_seconds)
+    if run.state is not RunState.QUEUED and not is_lost:
+        return
+    has_begun = run.state is RunState.RUNNING
+    run.attempt += 1  # a later job on the same row gets a number of its own
+    leaves_something = has_begun and _leaves_something(run)
+    error = UNTOLD if leaves_something and isinstance(run, FineTune) else STOPPED
+    end(session, type(run), run.id, state=RunState.CANCELLED, error=error, actor=actor)
+    if leaves_something:
+        run.phase = CLEARING_UP
+    if isinstance(run, Import):
+        drop_unseen_dataset(session, run, in_parts=has_begun)
+
+
+def _is_lost(session: Session, run: AnyRun, *, stale_seconds: float) -> bool:
+    """Say whether nobody alive has a job, and it can end without one."""
+    if isinstance(run, Import) and _is_past_return(session, run):
+        return False
+    at_work = queue.workers_of(session, queue.Job(NOUNS[type(run)]), run.id)
+    if not at_work:  # it waits to be taken up again: whoever does will see that it is to stop
+        return not is_worker_alive(session, stale_seconds=stale_seconds)
+    return workers.are_silent(session, at_work, stale_seconds=stale_seconds)
+
+
+def _is_past_return(session: Session, import_: Import) -> bool:
+    """Say whether an import's changes are being applied: they are finished by whoever takes it up."""
+    named = (Version.dataset_id == import_.dataset_id, Version.name == version_before(import_))
+    return session.scalar(sa.select(Version.id).where(*named)) is not None
+
+
+def version_before(import_: Import) -> str:
+    """Return the name of the version that keeps the labels as they were before an import."""
+    return f"before import {import_.id}"
+
+
+def _leaves_something(run: AnyRun) -> bool:
+    """Say whether a worker has to clear up after a job that ends while it is under way.
+
+    Rows that an import has added to a dataset have to go before the next import, columns that are half filled
+    before they are filled again, and a provider has to be told that a fine-tune ends.
+    """
+    if isinstance(run, FineTune):
+        return bool(run.remote_file_id or run.remote_job_id)
+    return isinstance(run, ColumnChange) or (isinstance(run, Import) and not run.creates_dataset)
+
+
+def is_clearing_up(run: AnyRun | None) -> bool:
+    """Say whether a job has ended without its worker, and somebody has to clear up after it."""
+    return run is not None and run.phase == CLEARING_UP and not run.state.is_open
+
+
+def cleared_up(session: Session, kind: type[Run], run_id: int) -> Run | None:
+    """Note that nothing is left of a job that has ended."""
+    run = session.get(kind, run_id, with_for_update=True)
+    if not is_clearing_up(run) or run is None:
+        return None
+    run.phase = ""
+    return run
 
 
 def reopen(run: AnyRun) -> None:
@@ -185,22 +283,35 @@ def reopen(run: AnyRun) -> None:
     run.eta_seconds = None
 
 
-def drop_unseen_dataset(session: Session, import_: Import) -> None:
-    """Remove the dataset that only this import, which has not made it, would have shown."""
+def drop_unseen_dataset(session: Session, import_: Import, *, in_parts: bool = False) -> None:
+    """Remove the dataset that only this import, which has not made it, would have shown.
+
+    One with many rows goes `in_parts`: its name is free at once, and a job deletes it bit by bit.
+    """
     dataset_id = import_.dataset_id
     if not import_.creates_dataset or dataset_id is None:
         return
     import_.dataset_id = None
     session.flush()
-    session.execute(sa.delete(Dataset).where(Dataset.id == dataset_id, Dataset.import_seq == 0))
+    unseen = (Dataset.id == dataset_id, Dataset.import_seq == 0)
+    if not in_parts:
+        session.execute(sa.delete(Dataset).where(*unseen))
+        return
+    dataset = session.scalar(sa.select(Dataset).where(*unseen))
+    if dataset is not None:
+        dataset.name = deleted_name(dataset)
+        queue.enqueue(session, queue.Job.DELETE_DATASET, dataset_id)
+
+
+def deleted_name(dataset: Dataset) -> str:
+    """Return what a dataset is called until a job has deleted it: its own name is free.
+
+    A name has one line, so that no import can mean this one.
+    """
+    return f"{dataset.name}\n(deleted {dataset.id})"
 
 
 def is_worker_alive(session: Session, *, stale_seconds: float) -> bool:
     """Say whether any worker has given a sign of life lately."""
-    fresh = now() - dt.timedelta(seconds=stale_seconds)
-    return (
-        session.scalar(
-            sa.select(Worker.executor_id).where(Worker.beat_at >= fresh, Worker.stopped_at.is_(None)).limit(1)
-        )
-        is not None
-    )
+    alive = sa.select(Worker.executor_id).where(workers.is_fresh(stale_seconds=stale_seconds))
+    return session.scalar(alive.limit(1)) is not None

@@ -3,6 +3,7 @@
 import datetime as dt
 import re
 import socket
+from collections.abc import Collection
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -36,6 +37,16 @@ def stop(session: Session, executor_id: str) -> None:
         worker.stopped_at = now()
 
 
+def is_fresh(*, stale_seconds: float) -> sa.ColumnElement[bool]:
+    """Return the condition that a worker has given a sign of life lately.
+
+    A sign from the future says as little as an old one: the clock was set back since, and who lives gives
+    another at once.
+    """
+    moment, patience = now(), dt.timedelta(seconds=stale_seconds)
+    return Worker.beat_at.between(moment - patience, moment + patience) & Worker.stopped_at.is_(None)
+
+
 def list_workers(session: Session) -> list[Worker]:
     """Return every place a worker ever had, the liveliest first."""
     return list(session.scalars(sa.select(Worker).order_by(Worker.beat_at.desc())))
@@ -48,16 +59,19 @@ def host_name() -> str:
 
 def list_alive(session: Session, host: str, *, stale_seconds: float) -> list[Worker]:
     """Return the workers of a machine that have given a sign of life lately."""
-    limit = now() - dt.timedelta(seconds=stale_seconds)
-    is_alive = (Worker.host == host, Worker.beat_at >= limit, Worker.stopped_at.is_(None))
+    is_alive = (Worker.host == host, is_fresh(stale_seconds=stale_seconds))
     return list(session.scalars(sa.select(Worker).where(*is_alive).order_by(Worker.executor_id)))
 
 
 def silent(session: Session, *, stale_seconds: float) -> list[str]:
     """Return the workers that have ended, or have given no sign of life for too long."""
-    limit = now() - dt.timedelta(seconds=stale_seconds)
-    return list(
-        session.scalars(
-            sa.select(Worker.executor_id).where((Worker.beat_at < limit) | Worker.stopped_at.is_not(None))
-        )
+    gone = sa.select(Worker.executor_id).where(~is_fresh(stale_seconds=stale_seconds))
+    return list(session.scalars(gone))
+
+
+def are_silent(session: Session, executor_ids: Collection[str], *, stale_seconds: float) -> bool:
+    """Say whether none of some workers has given a sign of life lately."""
+    alive = sa.select(Worker.executor_id).where(
+        Worker.executor_id.in_(executor_ids), is_fresh(stale_seconds=stale_seconds)
     )
+    return session.scalar(alive.limit(1)) is None

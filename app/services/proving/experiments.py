@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, undefer
 
-from app import events, queue
+from app import events
 from app.actor import Actor, Role
 from app.errors import Conflict, InvalidInput, NotFound, Unavailable
 from app.languages import ENGLISH, _, speaking
@@ -89,7 +89,7 @@ def request(session: Session, dataset_id: int, wanted: Wanted, *, actor: Actor) 
     )
     version = versions.create(session, dataset, name=None, reason="experiment", actor=actor)
     experiment.version_id = version.id
-    return _enqueue(session, experiment, version, actor=actor)
+    return _ask(session, experiment, version, actor=actor)
 
 
 def repeat(session: Session, experiment_id: int, *, actor: Actor) -> Experiment:
@@ -108,22 +108,12 @@ def repeat(session: Session, experiment_id: int, *, actor: Actor) -> Experiment:
         repeats_id=first.id,
         created_by_id=actor.user_id,
     )
-    return _enqueue(session, again, versions.get(session, first.version_id), actor=actor)
+    return _ask(session, again, versions.get(session, first.version_id), actor=actor)
 
 
-def _enqueue(session: Session, experiment: Experiment, version: Version, *, actor: Actor) -> Experiment:
-    session.add(experiment)
-    session.flush()
-    events.record(
-        session,
-        "experiment.requested",
-        actor=actor,
-        dataset_id=experiment.dataset_id,
-        subject_id=experiment.id,
-        new={"trainer": experiment.trainer, "seeds": experiment.seeds, "version": version.name},
-    )
-    queue.enqueue(session, queue.Job.EXPERIMENT, experiment.id)
-    return experiment
+def _ask(session: Session, experiment: Experiment, version: Version, *, actor: Actor) -> Experiment:
+    new = {"trainer": experiment.trainer, "seeds": experiment.seeds, "version": version.name}
+    return runs.ask(session, experiment, new=new, actor=actor)
 
 
 def _check_wanted(wanted: Wanted) -> list[Taught]:

@@ -138,18 +138,8 @@ def _request(
         asking=asking,
         created_by_id=actor.user_id,
     )
-    session.add(test)
-    session.flush()
-    events.record(
-        session,
-        "model_test.requested",
-        actor=actor,
-        dataset_id=test.dataset_id,
-        subject_id=test.id,
-        new={"provider": service.name, "model": model, "version": version.name},
-    )
-    queue.enqueue(session, queue.Job.MODEL_TEST, test.id)
-    return test
+    new = {"provider": service.name, "model": model, "version": version.name}
+    return runs.ask(session, test, new=new, actor=actor)
 
 
 def again(session: Session, test_id: int, *, actor: Actor) -> ModelTest:

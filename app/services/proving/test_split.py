@@ -19,6 +19,7 @@ from app.models.people import User
 from app.models.scoring import ScoringRun
 from app.services import datasets
 from app.services.bounding import batches
+from app.services.importing import filter_columns
 from app.services.operation import runs
 
 DRAW = "draw"
@@ -143,6 +144,7 @@ def draw(session: Session, dataset_id: int, *, share: float, seed: int, actor: A
         raise InvalidInput(_("The seed is a whole number from 0 to 2147483647."))
     dataset = datasets.lock(session, dataset.id)
     _check_drawable(session, dataset)
+    filter_columns.refuse_while_changing(session, dataset)
     asked = Import(
         dataset_id=dataset.id,
         dataset_name=dataset.name,

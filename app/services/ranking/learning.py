@@ -75,8 +75,8 @@ def _is_due(session: Session, dataset: Dataset, *, every: int) -> bool:
     found = session.execute(newer).all()
     if not found:
         return False
-    quiet = now() - dt.timedelta(seconds=QUIET_SECONDS)
-    return len(found) >= every or found[0].created_at < quiet
+    is_quiet = abs(now() - found[0].created_at) > dt.timedelta(seconds=QUIET_SECONDS)  # the clock may go back
+    return len(found) >= every or is_quiet
 
 
 def _last(session: Session, dataset: Dataset) -> Learning | None:
@@ -95,7 +95,8 @@ def _seen_by_run(session: Session, dataset: Dataset) -> int:
 def _has_rested(last: Learning) -> bool:
     if last.finished_at is None or last.started_at is None:
         return True
-    return now() - last.finished_at >= REST * (last.finished_at - last.started_at)
+    # The absolute: a clock that was set back would let it rest until then.
+    return abs(now() - last.finished_at) >= REST * (last.finished_at - last.started_at)
 
 
 def request(session: Session, dataset_id: int) -> Learning | None:

@@ -1,7 +1,7 @@
 """Which rows a person looks at: one filter for the queue, the auto-fix, the API and the address bar."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -15,9 +15,10 @@ from app.models.examples import Example, ExampleState
 from app.models.metadata import MetadataColumn, MetadataValue
 from app.models.samples import SampleRow
 from app.models.scoring import Score
-from app.models.together import AssignedRow
+from app.models.together import AssignedRow, OpinionState, SecondOpinion
 from app.services.ranking import search
 from app.services.ranking.search import MAX_SEARCH_CHARS
+from app.services.ranking.unindexed import Unindexed
 
 __all__ = ["MAX_SEARCH_CHARS", "Preset", "QueueFilter", "Sort", "conditions"]
 
@@ -70,9 +71,10 @@ class QueueFilter:
     min_confidence: float | None = None
     max_confidence: float | None = None
     search: str = ""
-    sample: int | None = None  # rows drawn at random, see services/samples
+    sample: int | None = None  # rows drawn at random, see services/reviewing/samples
     metadata: tuple[tuple[str, str], ...] = ()  # columns and what stands in them
     sort: Sort = Sort.SUSPECT
+    blind_to: int | None = None  # who must not learn of rows that wait for a second opinion; never stored
 
     @property
     def is_learned(self) -> bool:
@@ -80,8 +82,8 @@ class QueueFilter:
         return self.preset.kind is None and self.sort is Sort.SUSPECT
 
     def to_json(self) -> dict[str, Any]:
-        fields = {**asdict(self), "split": self.split or "both"}
-        del fields["metadata"]
+        fields = {**vars(self), "split": self.split or "both"}
+        del fields["metadata"], fields["blind_to"]
         if self.sort is Sort.SUSPECT:  # as in filters that were stored before there was another
             del fields["sort"]
         if self.assigned is None:  # the same
@@ -90,11 +92,10 @@ class QueueFilter:
 
     def to_query(self) -> dict[str, str]:
         """Return the fields that differ from the usual, as they stand in the address bar."""
-        usual = QueueFilter().to_json()
         return {
             name: str(value)
             for name, value in self.to_json().items()
-            if value != usual.get(name) and value not in {None, ""}
+            if value != _USUAL.get(name) and value not in {None, ""}
         }
 
     @classmethod
@@ -113,6 +114,9 @@ class QueueFilter:
             if name.startswith(METADATA) and text
         )
         return replace(cls(), metadata=metadata, **{name: _read(name, text) for name, text in given.items()})
+
+
+_USUAL = QueueFilter().to_json()
 
 
 def _read(name: str, text: str) -> Any:
@@ -155,53 +159,81 @@ _READERS: dict[str, Any] = {
 
 
 def conditions(
-    wanted: QueueFilter, *, scored: bool, row_by_row: bool = False
+    wanted: QueueFilter,
+    *,
+    scored: bool,
+    row_by_row: bool = False,
+    of: sa.ColumnElement[int] | None = None,
 ) -> list[sa.ColumnElement[bool]]:
     """Return the filter as SQL over examples and, where the dataset was scored, scores.
 
     `row_by_row` is for a walk that stops soon: what no index of the queue's order has is asked of each row.
+    `of` is the column that has the rows' numbers, where neither table is asked: see `asks_scores`.
     """
+    number = _number(scored=scored) if of is None else of
     found = [*_preset(wanted.preset, scored=scored)]
     if wanted.split is not None:
         found.append((Score if scored else Example).split == wanted.split)
     if wanted.given is not None:
-        found.append((Score if scored else Example).given_label_id == wanted.given)
+        given = (Score if scored else Example).given_label_id
+        found.append(_by_row(given, row_by_row=row_by_row) == wanted.given)
     if wanted.state is not None:
         found.append((Score if scored else Example).state == wanted.state)
     if wanted.person is not None:
-        found.append(_same_person(wanted.person, row_by_row=row_by_row))
+        found.append(_by_row(Example.decided_by_id, row_by_row=row_by_row) == wanted.person)
     if wanted.assigned is not None:
         of_person = (
-            AssignedRow.example_id == _number(scored=scored),
+            AssignedRow.example_id == number,
             AssignedRow.user_id == wanted.assigned,
         )
         found.append(sa.exists().where(*of_person))
     if wanted.sample is not None:
         drawn = sa.select(SampleRow.example_id).where(SampleRow.sample_id == wanted.sample)
-        found.append(_number(scored=scored).in_(drawn))
+        found.append(number.in_(drawn))
     if wanted.search:
         ask = search.each if row_by_row else search.among
         has_words = search.has_words(wanted.search)
-        found.append(ask(_number(scored=scored), wanted.search) if has_words else sa.false())
-    found += [_has_metadata(name, value, scored=scored) for name, value in wanted.metadata]
-    return found + _confidences(wanted, scored=scored)
+        found.append(ask(number, wanted.search) if has_words else sa.false())
+    if wanted.blind_to is not None:
+        found.append(~_waits_for(wanted.blind_to, number))
+    found += [_has_metadata(name, value, number) for name, value in wanted.metadata]
+    return found + _suggestion(wanted, scored=scored, row_by_row=row_by_row)
+
+
+def asks_examples(wanted: QueueFilter) -> bool:
+    """Say whether a filter of scored rows asks what the scores do not know of their examples."""
+    return wanted.person is not None or wanted.preset is Preset.UNLABELLED
+
+
+def asks_scores(wanted: QueueFilter) -> bool:
+    """Say whether a filter asks anything that stands in the rows' scores or examples."""
+    asked = (wanted.split, wanted.given, wanted.suggested, wanted.state, wanted.person)
+    bounds = (wanted.min_confidence, wanted.max_confidence)
+    return wanted.preset is not Preset.ALL or {*asked, *bounds} != {None}
 
 
 def _number(*, scored: bool) -> sa.ColumnElement[int]:
     return sa.type_coerce(Score.example_id if scored else Example.id, sa.BigInteger)
 
 
-def _same_person(person: int, *, row_by_row: bool) -> sa.ColumnElement[bool]:
-    # A sum is in no index: SQLite, which has no statistics, would begin with the person's rows and sort them.
-    who = Example.decided_by_id
-    return (who + 0 if row_by_row else who) == person
+def _by_row(column: Any, *, row_by_row: bool) -> Any:
+    return Unindexed(column) if row_by_row else column
 
 
-def _has_metadata(name: str, value: str, *, scored: bool) -> sa.ColumnElement[bool]:
+def _waits_for(person: int, number: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
     return sa.exists().where(
-        MetadataValue.example_id == _number(scored=scored),
-        MetadataColumn.id == MetadataValue.column_id,
-        MetadataColumn.name == name,
+        SecondOpinion.example_id == number,
+        SecondOpinion.state == OpinionState.WAITING,
+        SecondOpinion.first_user_id != person,
+    )
+
+
+def _has_metadata(name: str, value: str, number: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
+    # The columns of that name, those of other datasets too, are few and looked up once, not for each row.
+    of_name = sa.select(MetadataColumn.id).where(MetadataColumn.name == name)
+    return sa.exists().where(
+        MetadataValue.example_id == number,
+        MetadataValue.column_id.in_(of_name),
         MetadataValue.value == value,
     )
 
@@ -228,16 +260,20 @@ def _has_kind(preset: Preset) -> list[sa.ColumnElement[bool]]:
     return [Score.kinds.bitwise_and(preset.kind.bit) != 0] if preset.kind else []
 
 
-def _confidences(wanted: QueueFilter, *, scored: bool) -> list[sa.ColumnElement[bool]]:
+def _suggestion(wanted: QueueFilter, *, scored: bool, row_by_row: bool) -> list[sa.ColumnElement[bool]]:
     needs_scores = {wanted.suggested, wanted.min_confidence, wanted.max_confidence} != {None}
     if needs_scores and not scored:
         return [sa.false()]
     found: list[sa.ColumnElement[bool]] = []
     if wanted.suggested is not None:
-        found.append(Score.suggested_label_id == wanted.suggested)
+        found.append(_by_row(Score.suggested_label_id, row_by_row=row_by_row) == wanted.suggested)
+    # The queue's order begins with the self-confidence, so this is where in it to begin and to end. Rows that
+    # have none stand at 1 and behind: below that, the order is all that has to be asked.
     if wanted.min_confidence is not None:
-        # The queue's order begins with the self-confidence, so this is where in it to begin.
-        found += [Score.self_confidence >= wanted.min_confidence, Score.rank_key >= wanted.min_confidence]
+        found.append(Score.rank_key >= wanted.min_confidence)
     if wanted.max_confidence is not None:
-        found += [Score.self_confidence <= wanted.max_confidence, Score.rank_key <= wanted.max_confidence]
+        found.append(Score.rank_key <= wanted.max_confidence)
+    has_bounds = (wanted.min_confidence, wanted.max_confidence) != (None, None)
+    if has_bounds and not (wanted.max_confidence is not None and wanted.max_confidence < 1):
+        found.append(Score.self_confidence.is_not(None))
     return found

@@ -7,7 +7,6 @@ together follow each other; nothing is learned there.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -17,7 +16,6 @@ from app.languages import _
 from app.models.columns import RunState
 from app.models.datasets import Dataset
 from app.models.evidence import Finding, IssueKind
-from app.models.examples import Example
 from app.models.learning import FrontRow, Learning
 from app.models.scoring import Score
 
@@ -93,93 +91,3 @@ def place_of(
         if (place := session.scalar(found)) is not None:
             return Place(place - BEFORE_ALL, score.example_id, order)
     return Place(score.rank_key, score.example_id, order)
-
-
-def read(
-    session: Session,
-    query: sa.Select[*tuple[Any, ...]],
-    front: sa.Select[*tuple[Any, ...]],
-    *,
-    scored: bool,
-    kind: IssueKind | None,
-    order: int,
-    border: Place | None,
-    backwards: bool,
-    limit: int,
-) -> list[tuple[Place, Any]]:
-    """Return the next rows of a query beyond a place, each with its own place, in the direction of reading.
-
-    The first two columns of both queries are an example and its score; `front` is the query over the rows of
-    the order's front alone. A dataset without scores is read by row.
-    """
-    found: list[tuple[Place, Any]] = []
-    has_front = bool(order) and scored
-    if has_front and not backwards:
-        found += _front(session, front, order=order, border=border, backwards=False, limit=limit)
-    if len(found) < limit:
-        found += _tail(
-            session, query, _keys(scored=scored, kind=kind), order=order, border=border,
-            backwards=backwards, limit=limit - len(found),
-        )  # fmt: skip
-    if has_front and backwards and len(found) < limit:
-        found += _front(session, front, order=order, border=border, backwards=True, limit=limit - len(found))
-    return found
-
-
-def _front(
-    session: Session,
-    query: sa.Select[*tuple[Any, ...]],
-    *,
-    order: int,
-    border: Place | None,
-    backwards: bool,
-    limit: int,
-) -> list[tuple[Place, Any]]:
-    if border is not None and not border.in_front and not backwards:
-        return []
-    query = query.add_columns(FrontRow.place)
-    if border is not None and border.in_front:
-        at = round((border.key or 0) + BEFORE_ALL)
-        query = query.where(FrontRow.place < at if backwards else FrontRow.place > at)
-    query = query.order_by(FrontRow.place.desc() if backwards else FrontRow.place).limit(limit)
-    return [
-        (Place(place - BEFORE_ALL, row[0].id, order), tuple(row)) for *row, place in session.execute(query)
-    ]
-
-
-def _keys(*, scored: bool, kind: IssueKind | None) -> list[sa.ColumnElement[Any]]:
-    if not scored:
-        return [Example.id]  # type: ignore[list-item]
-    if kind is not None:
-        return [Finding.rank, Finding.example_id]  # type: ignore[list-item]
-    return [Score.rank_key, Score.example_id]  # type: ignore[list-item]
-
-
-def _tail(
-    session: Session,
-    query: sa.Select[*tuple[Any, ...]],
-    keys: list[sa.ColumnElement[Any]],
-    *,
-    order: int,
-    border: Place | None,
-    backwards: bool,
-    limit: int,
-) -> list[tuple[Place, Any]]:
-    if border is not None and border.in_front:
-        if backwards:
-            return []
-        border = None
-    if order:
-        in_front = sa.exists().where(FrontRow.learning_id == order, FrontRow.example_id == Score.example_id)
-        query = query.where(~in_front)
-    if border is not None:
-        values = [border.key, border.example_id][-len(keys) :]
-        # Of the column's own type: an integer compared with a float would not be looked up in the index.
-        typed = [sa.literal(key.type.python_type(value)) for key, value in zip(keys, values, strict=True)]
-        at, limits = sa.tuple_(*keys), sa.tuple_(*typed)
-        query = query.where(at < limits if backwards else at > limits)
-    query = query.order_by(*(key.desc() if backwards else key.asc() for key in keys)).limit(limit)
-    return [
-        (Place(key if len(keys) > 1 else None, row[0].id, order), tuple(row))
-        for *row, key in session.execute(query.add_columns(keys[0]))
-    ]

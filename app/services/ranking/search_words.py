@@ -8,8 +8,9 @@ difference. The index and the databases see nothing but such words, with spaces 
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 MOST_WORDS = 16_000
 """So many words of a text can be found: Postgres counts places up to 16,383."""
@@ -78,6 +79,7 @@ def tsvector(text: str) -> str:
     return " ".join(f"'{word}':{','.join(found)}" for word, found in places.items())
 
 
+@lru_cache(maxsize=200)
 def terms_of(search: str) -> tuple[Term, ...]:
     """Return what a search asks for; all of it must be there. Quotes hold words together, exactly."""
     found = []
@@ -90,6 +92,8 @@ def terms_of(search: str) -> tuple[Term, ...]:
 
 def marked(text: str, search: str) -> list[tuple[str, bool]]:
     """Return a text in parts, each with whether it is one that the search has found."""
+    if not search:
+        return [(text, False)] if text else []
     ends = [0]
     parts: list[tuple[str, bool]] = []
     for start, end in _merged(_places(text, terms_of(search))):
@@ -101,12 +105,21 @@ def marked(text: str, search: str) -> list[tuple[str, bool]]:
 
 def _places(text: str, terms: tuple[Term, ...]) -> list[tuple[int, int]]:
     spans = list(_spans(text)) if terms else []
+    words = [word for word, _, _ in spans]
     return sorted(
         (spans[at][1], spans[at + len(term.words) - 1][1] + _shown(term, spans[at + len(term.words) - 1]))
         for term in terms
-        for at in range(len(spans) - len(term.words) + 1)
-        if _stands(term, [word for word, _, _ in spans[at : at + len(term.words)]])
+        for at in _found_at(term, words)
     )
+
+
+def _found_at(term: Term, words: list[str]) -> Iterator[int]:
+    """Yield where among the words of a text those of a term begin."""
+    *before, last = term.words
+    stands: Callable[[str, str], bool] = str.startswith if term.is_beginning else str.__eq__
+    for at, word in enumerate(words[len(before) :]):
+        if stands(word, last) and words[at : at + len(before)] == before:
+            yield at
 
 
 def _shown(term: Term, last: tuple[str, int, int]) -> int:
@@ -115,15 +128,14 @@ def _shown(term: Term, last: tuple[str, int, int]) -> int:
     return len(term.words[-1]) if len(word) == end - start else end - start
 
 
-def _stands(term: Term, words: list[str]) -> bool:
-    is_last = words[-1].startswith if term.is_beginning else words[-1].__eq__
-    return words[:-1] == list(term.words[:-1]) and bool(is_last(term.words[-1]))
-
-
 def _spans(text: str) -> Iterator[tuple[str, int, int]]:
     """Yield a text's words with where each begins and ends in the text as it is written."""
     if text.isascii():
-        yield from ((found[0], found.start(), found.end()) for found in _WORD.finditer(fold(text)))
+        yield from ((found[0], *found.span()) for found in _ASCII_WORD.finditer(fold(text)))
+        return
+    lowered = text.lower()
+    if len(lowered) == len(text) and fold(text) == lowered and not any(map(unicodedata.combining, text)):
+        yield from ((found[0], *found.span()) for found in _WORD.finditer(lowered))
         return
     folded, places = [], []
     for at, cluster in _clusters(text):

@@ -10,19 +10,22 @@ from sqlalchemy.orm import Session
 
 from app import events
 from app.actor import Actor, Role
-from app.db import insert_rows, now
+from app.db import has_id, insert_rows, now
 from app.errors import InvalidInput
 from app.models.datasets import Dataset
 from app.models.examples import Example
 from app.models.review import Decision, Verdict
 from app.models.scoring import Score
 from app.services import datasets
-from app.services.finding import findings
+from app.services.bounding import following
 from app.services.importing.many_rows import CHUNK, Fault, ids_of_rows, refusal
-from app.services.ranking.counting import Standing, Sums
+from app.services.ranking.counting import Sums
 from app.services.reviewing.decisions import MAX_NOTE_CHARS, Labels, Outcome, outcome_of
+from app.services.together import blind, company, leases
 
 CHANGED = "somebody changed this row since version {0}; it is at version {1}"
+HIDDEN = "it waits for a second opinion, and what the first person said is kept from you"
+HELD = "{0} has this row open"
 DECIDED = "a person has decided this row; say its version to decide it anew"
 
 
@@ -122,10 +125,16 @@ def _numbered(session: Session, work: _Work, wishes: Sequence[Wish]) -> Iterator
 
 def _ready(session: Session, work: _Work, wishes: Mapping[int, Wish]) -> Iterator[_Ready]:
     found = {row.id: row for row in _rows(session, work.dataset, list(wishes))}
+    hidden = blind.hidden_ids(session, work.dataset, found, actor=work.actor)
+    held = leases.held_by_others(session, work.dataset.id, actor=work.actor)
     for example_id, wish in wishes.items():
         row = found.get(example_id)
         if row is None:
             work.faults.append(Fault(wish.line, f"there is no row {example_id}"))
+        elif example_id in hidden:
+            work.changed.append(Fault(wish.line, HIDDEN))
+        elif example_id in held:
+            work.changed.append(Fault(wish.line, HELD.format(held[example_id])))
         elif wish.version is not None and wish.version != row.version:
             work.changed.append(Fault(wish.line, CHANGED.format(wish.version, row.version)))
         elif wish.version is None and row.state.is_human:
@@ -140,16 +149,17 @@ def _ready(session: Session, work: _Work, wishes: Mapping[int, Wish]) -> Iterato
 def _rows(session: Session, dataset: Dataset, ids: Sequence[int]) -> Sequence[Any]:
     """Return the rows with what the current run says of them; nobody changes them before this is done."""
     columns = (
-        Example.id, Example.split, Example.given_label_id, Example.label_id, Example.state,
-        Example.version, Example.last_decision_id,
-        Score.suggested_label_id, Score.is_issue, Score.kinds,
+        Example.id, Example.given_label_id, Example.label_id, Example.state, Example.version,
+        Example.last_decision_id, Score.suggested_label_id,
     )  # fmt: skip
     of_run = (Score.example_id == Example.id) & (Score.run_id == (dataset.current_run_id or 0))
     query = (
         sa.select(*columns)
         .outerjoin(Score, of_run)
         .where(
-            Example.dataset_id == dataset.id, Example.import_seq <= dataset.import_seq, Example.id.in_(ids)
+            Example.dataset_id == dataset.id,
+            Example.import_seq <= dataset.import_seq,
+            has_id(session, Example.id, ids),
         )
         .order_by(Example.id)
         .with_for_update(of=Example)
@@ -169,48 +179,27 @@ def _outcome(work: _Work, wish: Wish, row: Any) -> Outcome:
 
 def _write(session: Session, work: _Work, ready: Sequence[_Ready]) -> None:
     """Write decisions, rows and scores by one statement each."""
-    ids = [one.row.id for one in ready]
     before_id = session.scalar(sa.select(sa.func.max(Decision.id))) or 0
     _insert_decisions(session, work, ready)
     # The rows are locked: whatever was decided about them since is this.
-    made = (Decision.id > before_id, Decision.example_id.in_(ids))
-    unwatched = {"synchronize_session": False}
-    session.execute(
-        sa.update(Example)
-        .where(Example.id == Decision.example_id, *made)
-        .values(
-            label_id=Decision.new_label_id,
-            state=Decision.new_state,
-            last_decision_id=Decision.id,
-            decided_by_id=Decision.user_id,
-            decided_at=Decision.created_at,
-            note=Decision.note,
-            version=Example.version + 1,
-        ),
-        execution_options=unwatched,
-    )
-    run_id = work.dataset.current_run_id or 0
-    session.execute(
-        sa.update(Score)
-        .where(Score.run_id == run_id, Score.example_id == Decision.example_id, *made)
-        .values(state=Decision.new_state, is_open=False),
-        execution_options=unwatched,
-    )
-    findings.mark(session, run_id, [one.row.id for one in ready if one.row.kinds], is_open=False)
-    ends = session.execute(sa.select(sa.func.min(Decision.id), sa.func.max(Decision.id)).where(*made)).one()
-    work.ids += ends
+    ids = [one.row.id for one in ready]
+    is_theirs = has_id(session, Decision.example_id, ids)
+    made = following.Written((Decision.id > before_id, is_theirs), work.dataset.current_run_id or 0)
+    following.follow(session, made, work.sums, of_rows=_OF_ROWS, of_scores=_OF_SCORES)
+    company.after_decisions(session, work.dataset, ids, made.which, actor=work.actor)
+    ends = sa.select(sa.func.min(Decision.id), sa.func.max(Decision.id)).where(*made.which)
+    work.ids += session.execute(ends).one()
     work.decided += len(ready)
-    _count(work, ready)
 
 
-def _count(work: _Work, ready: Sequence[_Ready]) -> None:
-    for one in ready:
-        row, outcome = one.row, one.outcome
-        is_issue, kinds = bool(row.is_issue), row.kinds or 0
-        work.sums.move(
-            Standing(row.split, row.given_label_id, row.label_id, row.state, is_issue, kinds),
-            Standing(row.split, row.given_label_id, outcome.label_id, outcome.state, is_issue, kinds),
-        )
+_OF_ROWS = {
+    "label_id": Decision.new_label_id,
+    "state": Decision.new_state,
+    "decided_by_id": Decision.user_id,
+    "decided_at": Decision.created_at,
+    "note": Decision.note,
+}
+_OF_SCORES = {"state": Decision.new_state, "is_open": False}
 
 
 def _insert_decisions(session: Session, work: _Work, ready: Sequence[_Ready]) -> None:

@@ -18,10 +18,11 @@ from app.models.examples import Example, ExampleState
 from app.models.people import User
 from app.models.review import Decision, Verdict
 from app.models.scoring import Score
+from app.models.together import SecondOpinion
 from app.services import datasets
 from app.services.finding import findings
 from app.services.ranking.counting import Standing, Sums
-from app.services.together import company
+from app.services.together import company, opinions
 from app.services.together.company import Company
 
 MAX_NOTE_CHARS = 2000
@@ -66,13 +67,16 @@ def decide(
     """Write a person's verdict; whoever saw an older `version` of the row is told who was first."""
     dataset = datasets.get(session, dataset_id)
     actor.require(Role.ANNOTATOR, dataset)
-    if idempotency_key and (done := _done_already(session, idempotency_key, example_id, verdict, label_id)):
+    done = session.scalar(_BY_KEY, {"key": idempotency_key}) if idempotency_key else None
+    if done is not None:
+        _check_same(done, example_id, verdict, label_id, actor=actor)
         return done
     datasets.hold(session, dataset_id)
     example, score, others = _row(session, dataset, example_id)
     company.check(session, others, actor=actor)
     if example.version != version:
-        raise Conflict(_who_was_first(session, example))
+        raise Conflict(_who_was_first(session, example, actor=actor))
+    opinions.refuse_verdict(others.opinion, actor=actor)
     outcome = outcome_for(session, dataset, example, score, verdict, label_id)
     if len(note) > MAX_NOTE_CHARS:
         raise InvalidInput(
@@ -156,6 +160,12 @@ def undo(session: Session, dataset_id: int, *, actor: Actor) -> Decision:
     return undone[-1]
 
 
+def undid_several(session: Session, undo: Decision) -> bool:
+    """Say whether an undo took back a verdict that was given to several rows in one stroke."""
+    given = session.get(Decision, undo.undoes_id) if undo.undoes_id else None
+    return given is not None and given.selection_id is not None
+
+
 def _with_selection(session: Session, last: Decision) -> Sequence[Decision]:
     """Return a decision with those given in one stroke with it that still stand, the last one first."""
     if last.selection_id is None:
@@ -172,13 +182,17 @@ def _undo(session: Session, dataset: Dataset, last: Decision, *, actor: Actor) -
     example, score, others = _row(session, dataset, last.example_id)
     if example.last_decision_id != last.id:
         raise Conflict(
-            _("Your verdict was overtaken. %(who_was_first)s", who_was_first=_who_was_first(session, example))
+            _(
+                "Your verdict was overtaken. %(who_was_first)s",
+                who_was_first=_who_was_first(session, example, actor=actor),
+            )
         )
     before = session.get(Decision, last.previous_id) if last.previous_id else None
     decision = Decision(verdict=Verdict.UNDO, undoes_id=last.id, previous_id=example.last_decision_id)
     # An undecided row's label follows its source, which an import may have changed since the verdict.
     is_open = last.old_state is ExampleState.OPEN
-    outcome = Outcome(last.old_state, example.given_label_id if is_open else last.old_label_id)
+    label_id = example.given_label_id if is_open else datasets.class_of(session, last.old_label_id)
+    outcome = Outcome(last.old_state, label_id)
     marks = {
         "last_decision_id": last.previous_id,
         "decided_by_id": before.decider_id if before else None,
@@ -224,16 +238,13 @@ _WITH_COMPANY = company.joined(
 )
 
 
-def _done_already(
-    session: Session, key: str, example_id: int, verdict: Verdict, label_id: int | None
-) -> Decision | None:
-    done = session.scalar(_BY_KEY, {"key": key})
-    if done is None:
-        return None
+def _check_same(
+    done: Decision, example_id: int, verdict: Verdict, label_id: int | None, *, actor: Actor
+) -> None:
     is_same_label = verdict is not Verdict.OVERRIDE or done.new_label_id == label_id
-    if done.example_id != example_id or done.verdict is not verdict or not is_same_label:
+    is_same = (done.example_id, done.verdict, done.user_id) == (example_id, verdict, actor.user_id)
+    if not is_same or not is_same_label:
         raise Conflict(_("This idempotency key was used for another row or verdict."))
-    return done
 
 
 def _row(session: Session, dataset: Dataset, example_id: int) -> tuple[Example, Score | None, Company]:
@@ -245,7 +256,7 @@ def _row(session: Session, dataset: Dataset, example_id: int) -> tuple[Example, 
             _("There is no row %(example_id)s in %(dataset)s.", example_id=example_id, dataset=dataset.name)
         )
     example, score, *others = found
-    return example, score, Company(*others)
+    return example, score, company.locked(session, Company(*others))
 
 
 def outcome_for(
@@ -317,7 +328,7 @@ def _write(
         "version": example.version + 1,
         **marks,
     }
-    _change(session, example, facts)
+    _change(session, example, facts, actor=actor)
     if score is not None:
         score.state, score.is_open = outcome.state, outcome.state is ExampleState.OPEN
         findings.follow(session, [score])
@@ -335,19 +346,20 @@ _CHANGE = (
 )
 
 
-def _change(session: Session, example: Example, facts: dict[str, Any]) -> None:
+def _change(session: Session, example: Example, facts: dict[str, Any], *, actor: Actor) -> None:
     values = {"row": example.id, "seen": example.version}
     values |= {f"new_{name}": facts[name] for name in _CHANGED}
     if session.connection().execute(_CHANGE, values).scalar() is None:
         session.refresh(example)
-        raise Conflict(_who_was_first(session, example))
+        raise Conflict(_who_was_first(session, example, actor=actor))
     for name, value in facts.items():
         set_committed_value(example, name, value)
 
 
-def _who_was_first(session: Session, example: Example) -> str:
+def _who_was_first(session: Session, example: Example, *, actor: Actor) -> str:
     last = session.get(Decision, example.last_decision_id) if example.last_decision_id else None
-    if last is None:
+    opinion = session.get(SecondOpinion, example.id)
+    if last is None or opinions.is_kept_from(opinion, actor=actor):
         return _("Somebody changed this row in the meantime; it is shown as it is now.")
     who = session.get_one(User, last.user_id).name
     if last.batch_id is not None:

@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
 
+from app.db import row_by_id
 from app.errors import NotFound
 from app.languages import _
 from app.models.columns import Split
 from app.models.datasets import Dataset, Label
-from app.models.examples import Example, ExampleState
+from app.models.examples import ExampleState
 from app.models.people import User
 from app.models.review import Decision
 from app.models.scoring import Score, ScoringRun
@@ -19,13 +20,13 @@ from app.services import datasets
 from app.services.finding import annotators, evidence
 from app.services.finding.annotators import Rated
 from app.services.finding.evidence import Why
-from app.services.ranking import narrowing, queue_order
+from app.services.ranking import narrowing, queue_order, queue_reading
 from app.services.ranking.queue_filter import QueueFilter, Sort
 from app.services.ranking.queue_order import Place
-from app.services.ranking.queue_rows import QueueRow, queue_row, rows, rows_of
+from app.services.ranking.queue_reading import Stretch
+from app.services.ranking.queue_rows import QueueRow, numbers, rows_of
 
 PAGE = 50
-MOST_COUNTED = 10_000
 _old, _new = aliased(Label), aliased(Label)
 _HISTORY = (
     sa.select(Decision, User.name, _old.name, _new.name)
@@ -46,12 +47,6 @@ class QueuePage:
     before: str | None
     after: str | None
     order: int = 0
-
-
-def _parts_in_order(wanted: QueueFilter, *, scored: bool) -> list[QueueFilter]:
-    """Return filters each of which is one range of an index: both splits together are two, to be merged."""
-    both = scored and wanted.split is None
-    return [replace(wanted, split=split) for split in Split] if both else [wanted]
 
 
 @dataclass(frozen=True)
@@ -111,27 +106,14 @@ def list_queue(
     A page after a cursor is in the cursor's order, else in `order`, else in the newest. Rows in `but`, which
     are few, are left out.
     """
-    scored, kind = dataset.current_run_id is not None, queue_filter.preset.kind
-    border = Place.read(cursor, scored=scored) if cursor else None
+    border = Place.read(cursor, scored=dataset.current_run_id is not None) if cursor else None
     wanted = border.order if border else order
     order = queue_order.resolve(session, dataset, wanted, is_learned=queue_filter.is_learned)
     if border and border.order != order:  # an order that is no longer kept: begin anew
         border, backwards = None, False
     narrowed = narrowing.narrow(session, dataset, queue_filter)
-    is_flipped = queue_filter.sort is Sort.SURE
-    backwards_in_order = backwards != is_flipped
-    read = [
-        row
-        for part in _parts_in_order(queue_filter, scored=scored)
-        for row in queue_order.read(
-            session, rows(dataset, part, narrowed=narrowed, but=but),
-            rows(dataset, part, order=order, narrowed=narrowed, but=but),
-            scored=scored, kind=kind, order=order, border=border,
-            backwards=backwards_in_order, limit=limit + 1,
-        )
-    ]  # fmt: skip
-    read.sort(key=lambda row: (row[0].key or 0, row[0].example_id), reverse=backwards_in_order)
-    found = [queue_row(place, *columns) for place, columns in read]
+    stretch = Stretch(order, border, backwards=backwards, limit=limit + 1, but=but)
+    found = queue_reading.read(session, dataset, queue_filter, narrowed, stretch)
     more, found = len(found) > limit, found[:limit]
     if backwards:
         found.reverse()
@@ -145,16 +127,16 @@ def list_queue(
 
 
 def count_matches(
-    session: Session, dataset: Dataset, queue_filter: QueueFilter, *, most: int = MOST_COUNTED
+    session: Session, dataset: Dataset, queue_filter: QueueFilter, *, most: int = narrowing.MOST_COUNTED
 ) -> Matches:
     """Count the rows that a filter shows, but only so far as that is quick."""
     narrowed = narrowing.narrow(session, dataset, queue_filter)
+    if narrowed is not None and narrowed.is_whole(queue_filter):
+        return Matches(min(narrowed.count, most), is_more=not narrowed.is_few or narrowed.count > most)
     is_part = narrowed is not None and not narrowed.is_few
     if narrowed is not None and is_part:
-        some = sa.select(narrowed.ids.c.id).limit(narrowing.FEW).subquery("narrowed")
-        narrowed = replace(narrowed, ids=some, is_few=True)
-    ids = rows(dataset, queue_filter, narrowed=narrowed).with_only_columns(Example.id)
-    found = ids.limit(most + 1).subquery()
+        narrowed = narrowing.some_of(narrowed)
+    found = numbers(dataset, queue_filter, narrowed=narrowed).limit(most + 1).subquery()
     counted = session.scalar(sa.select(sa.func.count()).select_from(found)) or 0
     return Matches(min(counted, most), is_more=is_part or counted > most)
 
@@ -265,8 +247,9 @@ def get_rows(session: Session, dataset: Dataset, example_ids: list[int]) -> list
 
 def resolver(session: Session, dataset: Dataset, row: QueueRow) -> Resolver:
     """Return what helps to decide about one row: every class by probability, and the row's history."""
-    example_id, run = row.example.id, session.get(ScoringRun, row.score.run_id) if row.score else None
-    decider = session.get(User, row.example.decided_by_id) if row.example.decided_by_id else None
+    example_id = row.example.id
+    run = row_by_id(session, ScoringRun, row.score.run_id) if row.score else None
+    decider = row_by_id(session, User, row.example.decided_by_id) if row.example.decided_by_id else None
     return Resolver(
         row=row,
         choices=_choices(session, dataset, row, run),

@@ -20,6 +20,7 @@ from app.models.together import AssignedRow, Assignment
 from app.services import datasets
 from app.services.accounts import access, people
 from app.services.operation import runs
+from app.services.ranking import narrowing
 from app.services.ranking.counting import insert_of
 from app.services.ranking.queue_filter import QueueFilter
 from app.services.reviewing import review
@@ -165,7 +166,7 @@ def _begin(session: Session, dataset: Dataset, assignment: Assignment, *, actor:
 def _count(session: Session, dataset: Dataset, assignment: Assignment) -> int:
     if assignment.person_id is not None:
         return session.scalar(sa.select(sa.func.count()).where(*_left(assignment))) or 0
-    return review.count_matches(session, dataset, _wanted(assignment), most=review.MOST_COUNTED).rows
+    return review.count_matches(session, dataset, _wanted(assignment), most=narrowing.MOST_COUNTED).rows
 
 
 def _wanted(assignment: Assignment) -> QueueFilter:

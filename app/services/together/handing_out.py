@@ -87,6 +87,13 @@ def look_for(session: Session, dataset_id: int, find: Find, *, minutes: float, a
     return Found(dataset, row, is_to_take=is_shared and row is not None)
 
 
+def take_found(session: Session, found: Found, *, minutes: float, actor: Actor) -> bool:
+    """Take a row that was found in an earlier transaction; false if it was taken or changed since."""
+    if found.row is None or not found.is_to_take:
+        return True
+    return leases.take_found(session, found.dataset, found.row, minutes=minutes, actor=actor)
+
+
 def take_back(session: Session, dataset: Dataset, example_id: int, *, minutes: float, actor: Actor) -> None:
     """Take a row that the actor comes back to, unless somebody has it open by now."""
     if leases.are_needed(session, minutes=minutes, actor=actor):

@@ -30,6 +30,8 @@ MOST_TRIES = 50
 _KEPT_COLUMNS = ("example_id", "dataset_id", "user_id", "taken_at", "expires_at")
 KEPT = dt.timedelta(hours=1)
 """How long a lease that has ended stays, in which its page may come back to it."""
+CLOCKS_DIFFER = dt.timedelta(minutes=1)
+"""How far the clocks of two machines may be apart before one doubts what the other has written."""
 
 
 # Questions that every verdict asks are made once: making one costs several times as much as asking it.
@@ -127,6 +129,17 @@ def take_found(session: Session, dataset: Dataset, row: QueueRow, *, minutes: fl
 def forget_ended(session: Session) -> None:
     """Forget leases that ended so long ago that no page comes back to them."""
     session.execute(sa.delete(Lease).where(Lease.expires_at < now() - KEPT))
+
+
+def cut_short(session: Session, *, minutes: float) -> None:
+    """End leases that outlast any taken now when one taken now would end: the clock was set back since."""
+    ends = now() + dt.timedelta(minutes=minutes)
+    session.execute(
+        sa.update(Lease)
+        .where(Lease.expires_at > ends + CLOCKS_DIFFER)
+        .values(expires_at=ends)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def take(session: Session, dataset_id: int, example_id: int, *, minutes: float, actor: Actor) -> None:

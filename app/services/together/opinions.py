@@ -4,11 +4,14 @@ from hashlib import blake2b
 
 from sqlalchemy.orm import Session
 
-from app.actor import Actor
+from app.actor import Actor, Role
+from app.errors import Conflict
+from app.languages import _
 from app.models.datasets import Dataset
 from app.models.examples import ExampleState
 from app.models.review import Decision
 from app.models.together import OpinionState, SecondOpinion
+from app.services import datasets
 
 
 def is_drawn(example_id: int, *, share: float, seed: int) -> bool:
@@ -37,9 +40,22 @@ def after_decision(
             session.delete(opinion)
     elif actor.user_id == opinion.first_user_id and opinion.state is not OpinionState.SETTLED:
         _set_first(opinion, decision)
-        compare(opinion)
+        compare(session, opinion)
     elif opinion.state is not OpinionState.WITHDRAWN:
         opinion.state, opinion.settled_decision_id = OpinionState.SETTLED, decision.id
+
+
+def is_kept_from(opinion: SecondOpinion | None, *, actor: Actor) -> bool:
+    """Say whether what the first person said of a row is kept from the actor."""
+    if opinion is None or opinion.state is not OpinionState.WAITING:
+        return False
+    return opinion.first_user_id != actor.user_id and not actor.may(Role.LEAD, opinion.dataset_id)
+
+
+def refuse_verdict(opinion: SecondOpinion | None, *, actor: Actor) -> None:
+    """Raise where somebody decides about a row of which they may only give the second opinion."""
+    if is_kept_from(opinion, actor=actor):
+        raise Conflict(_("This row waits for a second opinion: give yours under Second opinions."))
 
 
 def wanted(decision: Decision) -> SecondOpinion:
@@ -61,7 +77,7 @@ def after_undo(session: Session, opinion: SecondOpinion | None, undone: Decision
         return
     if undone.id == opinion.settled_decision_id:
         opinion.settled_decision_id = None
-        compare(opinion)
+        compare(session, opinion)
     elif undone.id == opinion.first_decision_id:
         if opinion.state is OpinionState.WAITING:
             session.delete(opinion)
@@ -69,10 +85,10 @@ def after_undo(session: Session, opinion: SecondOpinion | None, undone: Decision
             opinion.state = OpinionState.WITHDRAWN
 
 
-def compare(opinion: SecondOpinion) -> None:
-    """Write down whether the two opinions agree."""
-    first = category(opinion.first_state, opinion.first_label_id)
-    second = category(opinion.second_state, opinion.second_label_id)
+def compare(session: Session, opinion: SecondOpinion) -> None:
+    """Write down whether the two opinions agree; a label may have been merged between them."""
+    first = category(opinion.first_state, datasets.class_of(session, opinion.first_label_id))
+    second = category(opinion.second_state, datasets.class_of(session, opinion.second_label_id))
     opinion.state = OpinionState.AGREED if first == second else OpinionState.DISAGREED
 
 

@@ -19,6 +19,7 @@ _HERE = (
     .where(
         Presence.dataset_id == sa.bindparam("dataset_id"),
         Presence.seen_at > sa.bindparam("since"),
+        Presence.seen_at < sa.bindparam("until"),
         User.id != sa.bindparam("but"),
     )
     .order_by(User.name)
@@ -43,5 +44,8 @@ def leave(session: Session, dataset_id: int, *, actor: Actor) -> None:
 
 def list_here(session: Session, dataset_id: int, *, but: int | None = None) -> list[str]:
     """Return the names of everybody who is here, in order; `but` is a person who is left out."""
-    values = {"dataset_id": dataset_id, "since": now() - HERE_FOR, "but": but or 0}
+    moment = now()  # a sign from the future is of a clock that was set back since
+    values = {
+        "dataset_id": dataset_id, "since": moment - HERE_FOR, "until": moment + HERE_FOR, "but": but or 0
+    }  # fmt: skip
     return list(session.scalars(_HERE, values))

@@ -22,7 +22,7 @@ from app.models.together import OpinionState, SecondOpinion
 from app.services import datasets
 from app.services.ranking.queue_rows import QueueRow
 from app.services.reviewing import decisions, review, samples
-from app.services.together import leases, opinions
+from app.services.together import blind, leases, opinions
 
 MOST_DRAWN = 1000
 MOST_COUNTED = 1000
@@ -85,6 +85,7 @@ def plan(
     old = {"share": dataset.second_share, "seed": dataset.second_seed}
     dataset.second_share, dataset.second_seed = share, seed
     drawn = _draw(session, dataset, already, seed) if already else []
+    dataset.has_second_opinions |= share > 0 or bool(drawn)
     new = {"share": share, "seed": seed, "drawn": len(drawn)}
     events.record(session, "second_opinion.planned", actor=actor, dataset_id=dataset.id, old=old, new=new)
     return len(drawn)
@@ -172,7 +173,11 @@ def next_waiting(
 ) -> review.Resolver | None:
     """Hand out a row of which the actor is to give a second opinion."""
     row = _next(session, dataset, _waiting(dataset.id, actor.user_id), minutes=minutes, actor=actor)
-    return review.resolver(session, dataset, row) if row else None
+    return _blind(session, dataset, row, actor=actor) if row else None
+
+
+def _blind(session: Session, dataset: Dataset, row: QueueRow, *, actor: Actor) -> review.Resolver:
+    return blind.veil_resolver(session, dataset, review.resolver(session, dataset, row), actor=actor)
 
 
 def next_disagreement(
@@ -203,7 +208,7 @@ def own_waiting(session: Session, dataset: Dataset, *, actor: Actor) -> review.R
     example_id = _own(session, dataset, _waiting(dataset.id, actor.user_id), actor=actor)
     if example_id is None:
         return None
-    return review.resolver(session, dataset, review.get_row(session, dataset, example_id))
+    return _blind(session, dataset, review.get_row(session, dataset, example_id), actor=actor)
 
 
 def own_disagreement(session: Session, dataset: Dataset, *, actor: Actor) -> Disagreement | None:
@@ -251,7 +256,7 @@ def give(
     opinion.second_user_id, opinion.second_at = actor.user_id, now()
     opinion.second_label_id, opinion.second_state = outcome.label_id, outcome.state
     opinion.second_note = note
-    opinions.compare(opinion)
+    opinions.compare(session, opinion)
     leases.release(session, dataset_id, [example_id], actor=actor)
     new = {"verdict": verdict, "state": outcome.state, "label_id": outcome.label_id, "is": opinion.state}
     events.record(

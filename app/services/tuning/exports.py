@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app import events, queue
+from app import events
 from app.actor import Actor, Role
 from app.errors import InvalidInput
 from app.files.drawing import MOST_PERCENT
@@ -24,6 +24,7 @@ from app.models.versions import Version
 from app.services import datasets
 from app.services.labelling import label_names
 from app.services.operation import runs
+from app.services.together import blind
 from app.services.tuning.export_rows import (
     belongs,
     flagged_ids,
@@ -70,6 +71,7 @@ def request(session: Session, dataset_id: int, choices: ExportChoices, *, actor:
     """Ask for a file; what it will hold is frozen now, whenever it is written."""
     dataset = datasets.get(session, dataset_id)
     actor.require(Role.ANNOTATOR, dataset)
+    blind.refuse_export(session, dataset, actor=actor)
     check_choices(dataset, choices)
     version = _version(session, dataset, choices, actor=actor)
     options = options_for(session, version, choices)
@@ -99,23 +101,8 @@ def request(session: Session, dataset_id: int, choices: ExportChoices, *, actor:
         total=datasets.counts(session, dataset_id).rows,
         created_by_id=actor.user_id,
     )
-    session.add(export)
-    session.flush()
-    events.record(
-        session,
-        "export.requested",
-        actor=actor,
-        dataset_id=dataset_id,
-        subject_id=export.id,
-        new={
-            "format": export.format,
-            "variant": export.variant,
-            "split": export.split,
-            "version": version.name,
-        },
-    )
-    queue.enqueue(session, queue.Job.EXPORT, export.id)
-    return export
+    said = {"format": export.format, "variant": export.variant, "split": export.split}
+    return runs.ask(session, export, new={**said, "version": version.name}, actor=actor)
 
 
 def check_choices(dataset: Dataset, choices: ExportChoices) -> None:
@@ -269,6 +256,7 @@ def sample_lines(session: Session, dataset: Dataset, choices: ExportChoices, *, 
 def require_streamable(session: Session, dataset: Dataset, choices: ExportChoices, *, actor: Actor) -> None:
     """Raise what would end a stream before its first byte."""
     actor.require(Role.ANNOTATOR, dataset)
+    blind.refuse_export(session, dataset, actor=actor)
     check_choices(dataset, choices)
     options_for(session, version_to_read(session, dataset, choices), choices)
     if choices.validation_percent:

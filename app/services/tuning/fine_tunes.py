@@ -1,11 +1,10 @@
 """Fine-tunes: one remote training job per export, asked for once and followed to its end."""
 
 import datetime as dt
-import math
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -31,6 +30,7 @@ MOST_BYTES = 512 * 1024**2
 CREATING = "creating_the_job"
 MOST_LOG = 300
 MOST_STEPS = 400
+MOST_SHOWN = 1e300
 OPENAI_ENDS = dt.date(2027, 1, 6)
 """The last day on which OpenAI itself takes jobs."""
 
@@ -92,18 +92,8 @@ def request(
         has_test=has_test,
         created_by_id=actor.user_id,
     )
-    session.add(fine_tune)
-    session.flush()
-    events.record(
-        session,
-        "fine_tune.requested",
-        actor=actor,
-        dataset_id=export.dataset_id,
-        subject_id=fine_tune.id,
-        new={"provider": service.name, "model": fine_tune.model, "export": export.id},
-    )
-    queue.enqueue(session, queue.Job.FINE_TUNE, fine_tune.id)
-    return fine_tune
+    new = {"provider": service.name, "model": fine_tune.model, "export": export.id}
+    return runs.ask(session, fine_tune, new=new, actor=actor)
 
 
 def _check_words(model: str, suffix: str) -> None:
@@ -292,15 +282,20 @@ def curve_of(steps: Sequence[Mapping[str, Any]]) -> list[dict[str, float]]:
     points: dict[int, dict[str, float]] = {}
     for said in steps:
         step = said.get("step")
-        if isinstance(step, bool) or not isinstance(step, int | float) or not math.isfinite(step):
+        if not _is_number(step):
             continue
         for theirs, ours in CURVES.items():
             value = said.get(theirs)
-            if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+            if _is_number(value):
                 points.setdefault(int(step), {"step": int(step)})[ours] = float(value)
     found = [points[step] for step in sorted(points)]
     every = -(-len(found) // MOST_STEPS)
     return found if every <= 1 else [*found[:-1:every], found[-1]]
+
+
+def _is_number(value: Any) -> TypeGuard[int | float]:
+    """Say whether a service gave a number that a curve can show: JSON knows integers beyond all floats."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < MOST_SHOWN
 
 
 def finish(session: Session, fine_tune: FineTune, *, actor: Actor) -> FineTune:

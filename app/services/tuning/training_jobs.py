@@ -1,6 +1,7 @@
 """Trainings on this machine that clients of our own server of OpenAI's API ask for."""
 
 import importlib.util
+import math
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -79,17 +80,8 @@ def create(session: Session, settings: Settings, wish: Wish, *, actor: Actor) ->
         log=[_line(1, "Created the job.")],
         created_by_id=actor.user_id,
     )
-    session.add(job)
-    session.flush()
-    events.record(
-        session,
-        "training_job.requested",
-        actor=actor,
-        subject_id=job.id,
-        new={"name": job.name, "model": job.model, "file": job.training_file},
-    )
-    queue.enqueue(session, queue.Job.TRAINING_JOB, job.id)
-    return job
+    new = {"name": job.name, "model": job.model, "file": job.training_file}
+    return runs.ask(session, job, new=new, actor=actor)
 
 
 def _check_words(wish: Wish) -> None:
@@ -143,14 +135,14 @@ def list_jobs(
     return found
 
 
-def cancel(session: Session, name: str, *, actor: Actor) -> TrainingJob:
-    """Stop a job; one that is paused ends at once."""
+def cancel(session: Session, name: str, *, stale_seconds: float | None = None, actor: Actor) -> TrainingJob:
+    """Stop a job; one that is paused, or whose worker has been silent for so long, ends at once."""
     actor.require(Role.LEAD)
     job = _locked(session, name)
     if job.state is RunState.DRAFT:  # paused: no worker has it
         job.state = RunState.QUEUED
     job.is_paused = False
-    runs.request_cancel(session, job, actor=actor)
+    runs.request_cancel(session, job, actor=actor, stale_seconds=stale_seconds)
     _tell(job, "Cancellation requested.")
     return job
 
@@ -227,10 +219,11 @@ def note_epoch(session: Session, job: TrainingJob, metrics: Mapping[str, float],
     if any(one["step"] >= step for one in fresh.checkpoints):
         return
     checkpoint = {"number": len(fresh.checkpoints) + 1, "at": int(now().timestamp()), "step": step}
-    fresh.checkpoints = [*fresh.checkpoints, {**checkpoint, "metrics": dict(metrics)}]
-    loss = metrics["train_loss"]
-    said = f"Step {step}/{total}: training loss={loss:.4f}"
-    _tell(fresh, said, data={**metrics, "total_steps": total})
+    # A training that went astray has a loss that is no number, which JSON cannot say.
+    told = {name: value for name, value in metrics.items() if math.isfinite(value)}
+    fresh.checkpoints = [*fresh.checkpoints, {**checkpoint, "metrics": told}]
+    said = f"Step {step}/{total}: training loss={metrics['train_loss']:.4f}"
+    _tell(fresh, said, data={**told, "total_steps": total})
 
 
 def note_failure(session: Session, job_id: int, message: str, *, code: str) -> None:

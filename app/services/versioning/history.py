@@ -1,6 +1,7 @@
 """History: the event log of a dataset, and what happened to one row of it."""
 
 import datetime as dt
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from app.errors import InvalidInput
 from app.languages import _
 from app.models.datasets import Label
 from app.models.events import Event
+from app.models.examples import Example
 from app.models.imports import Import, ImportMatch
 from app.models.people import User
 from app.models.review import Decision
@@ -44,6 +46,8 @@ class EventFilter:
 
 
 EVERY_EVENT = EventFilter()
+VERDICTS = ("review.decided", "review.undone")
+"""Events that are about one row, and tell what was said of it."""
 
 
 @dataclass(frozen=True)
@@ -80,13 +84,26 @@ def list_events(
     *,
     before_id: int | None = None,
     wanted: EventFilter = EVERY_EVENT,
+    but_rows: sa.Select[int] | None = None,
     limit: int = PAGE,
 ) -> list[Event]:
-    """Return events of a dataset, newest first; `before_id` continues an earlier page."""
+    """Return events of a dataset, newest first; `before_id` continues an earlier page.
+
+    Verdicts on the rows of `but_rows`, a question for their numbers, are left out.
+    """
     query = sa.select(Event).where(Event.dataset_id == dataset_id, *_conditions(wanted))
+    if but_rows is not None:
+        query = query.where(~(Event.name.in_(VERDICTS) & Event.subject_id.in_(but_rows)))
     if before_id is not None:
         query = query.where(Event.id < before_id)
     return list(session.scalars(query.order_by(Event.id.desc()).limit(limit)))
+
+
+def row_names(session: Session, found: Iterable[Event]) -> dict[int, str]:
+    """Return the ids, as the file has them, of the rows that events are about."""
+    numbers = {event.subject_id for event in found if event.name in VERDICTS}
+    query = sa.select(Example.id, Example.external_id).where(Example.id.in_(numbers))
+    return dict(session.execute(query).all()) if numbers else {}
 
 
 def _conditions(wanted: EventFilter) -> list[sa.ColumnElement[bool]]:

@@ -6,7 +6,7 @@ from itertools import groupby, zip_longest
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from app.models.datasets import Dataset
 from app.models.events import Event
@@ -15,6 +15,7 @@ from app.models.imports import ImportMatch
 from app.models.review import Decision
 
 BY_HAND = ("review.decided", "review.undone")
+IN_BULK = "review.decided_in_bulk"
 PART = 2000
 
 
@@ -98,25 +99,63 @@ def _untouched(session: Session, dataset_id: int) -> Iterator[str]:
 
 def _of_events(session: Session, dataset_id: int) -> list[str]:
     """Compare the decisions by hand with the events about them, one by one."""
+    in_bulk = _Bulk(session, dataset_id)
     events = session.execute(
         sa.select(Event.subject_id, Event.new)
         .where(Event.dataset_id == dataset_id, Event.name.in_(BY_HAND))
         .order_by(Event.subject_id, Event.id)
         .execution_options(yield_per=PART)
     )
-    decisions = session.execute(
-        sa.select(Decision.example_id, Decision.new_state, Decision.new_label_id)
-        .where(Decision.dataset_id == dataset_id, Decision.batch_id.is_(None))
-        .order_by(Decision.example_id, Decision.id)
-        .execution_options(yield_per=PART)
-    )
+    decisions = session.execute(_by_hand(dataset_id).execution_options(yield_per=PART))
+    by_hand = (one for one in decisions if not in_bulk.has(one))
     try:
-        for event, decision in zip_longest(events, decisions):
+        for event, decision in zip_longest(events, by_hand):
             said = (event.subject_id, event.new["state"], event.new["label_id"]) if event else None
-            if said != (tuple(decision) if decision else None):
+            if said != (tuple(decision[:3]) if decision else None):
                 about = decision.example_id if decision else event.subject_id
                 return [f"example {about}: the events and the decisions do not say the same"]
     finally:
         events.close()
         decisions.close()
-    return []
+    return in_bulk.differences()
+
+
+def _by_hand(dataset_id: int) -> sa.Select[int, ExampleState, int | None, int, int]:
+    """Return the question for decisions that no batch has made, nor the undoing of one."""
+    undone = aliased(Decision)
+    return (
+        sa.select(
+            Decision.example_id, Decision.new_state, Decision.new_label_id, Decision.id, Decision.user_id,
+        )
+        .outerjoin(undone, undone.id == Decision.undoes_id)
+        .where(Decision.dataset_id == dataset_id, Decision.batch_id.is_(None), undone.batch_id.is_(None))
+        .order_by(Decision.example_id, Decision.id)
+    )  # fmt: skip
+
+
+class _Bulk:
+    """The calls that gave many verdicts at once: one event each, which says how many and of which numbers."""
+
+    def __init__(self, session: Session, dataset_id: int) -> None:
+        of_bulk = (Event.dataset_id == dataset_id, Event.name == IN_BULK)
+        asked = sa.select(Event.actor_id, Event.new).where(*of_bulk)
+        found: Sequence[Any] = session.execute(asked).all()
+        self._rows = sum(said["rows"] for _, said in found)
+        self._seen = 0
+        self._ends: dict[int, list[tuple[int, int]]] = {}
+        for user_id, said in found:
+            ends = said["first_decision_id"], said["last_decision_id"]
+            self._ends.setdefault(user_id, []).append(ends)
+
+    def has(self, decision: Any) -> bool:
+        """Say whether a decision came in one of the calls, and count it."""
+        calls = self._ends.get(decision.user_id, ())
+        is_in_bulk = any(first <= decision.id <= last for first, last in calls)
+        self._seen += is_in_bulk
+        return is_in_bulk
+
+    def differences(self) -> list[str]:
+        """Say whether as many decisions were found as the events tell of."""
+        if self._seen == self._rows:
+            return []
+        return [f"{self._seen} decisions came in bulk; the events tell of {self._rows}"]

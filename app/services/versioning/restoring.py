@@ -6,22 +6,22 @@ merged into. What files brought since stays too, and so do rows that somebody de
 
 from collections import Counter as Tally
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.actor import Actor, Role
-from app.db import now
+from app.db import has_id, insert_rows, now
 from app.models.examples import Example, ExampleState
 from app.models.review import Batch, BatchKind, Decision, Verdict
-from app.models.scoring import Score
 from app.models.versions import Version
 from app.services import datasets
-from app.services.bounding import batches
+from app.services.bounding import batches, following
 from app.services.operation import runs
-from app.services.ranking.counting import Standing, Sums
+from app.services.ranking.counting import Sums
 from app.services.reviewing import decisions
 from app.services.together import company
 from app.services.versioning import versions
@@ -62,6 +62,12 @@ class _Row:
     label_id: int | None
     given_label_id: int | None
     state: ExampleState
+    last_decision_id: int | None
+
+
+_COLUMNS = (
+    Example.id, Example.label_id, Example.given_label_id, Example.state, Example.last_decision_id,
+)  # fmt: skip
 
 
 def preview(session: Session, version: Version) -> RestorePreview:
@@ -118,45 +124,35 @@ def restore_chunk(session: Session, batch: Batch, *, limit: int, actor: Actor) -
     ids, seen = {row.id for row in passed}, sorted({row.example_id for row in passed})
     found = trails(session, version, up_to=up_to, example_ids=seen)
     due = {one.example_id: one for one in found if one.last_id in ids}  # each row at its last decision
-    rows = _locked_rows(session, fresh, list(due))
+    rows = _locked(session, list(due))
     overtaken = _overtaken(session, fresh, list(due))
-    targets = _targets(session, version, [one.example for one in rows], due)
-    differing = [one for one in rows if one.example.id in targets]
-    free = [one for one in differing if one.example.id not in overtaken]
-    _bring_back(session, fresh, free, targets, due, actor=actor)
+    targets = _targets(session, version, rows, due)
+    differing = [row for row in rows if row.id in targets]
+    free = [row for row in differing if row.id not in overtaken]
+    if free:
+        _bring_back(session, fresh, free, targets, due, actor=actor)
     fresh.rows_changed += len(free)
     fresh.rows_skipped += len(differing) - len(free)
     fresh.cursor, fresh.done = passed[-1].id, fresh.rows_changed
     return len(passed)
 
 
-@dataclass(frozen=True)
-class _Locked:
-    """An example that only this transaction can change, and its score."""
-
-    example: Example
-    score: Score | None
-
-
-def _locked_rows(session: Session, batch: Batch, example_ids: Sequence[int]) -> list[_Locked]:
-    dataset = datasets.get(session, batch.dataset_id)
-    of_run = (Score.example_id == Example.id) & (Score.run_id == (dataset.current_run_id or 0))
-    rows = session.execute(
-        sa.select(Example, Score)
-        .outerjoin(Score, of_run)
-        .where(Example.id.in_(example_ids))
+def _locked(session: Session, example_ids: Sequence[int]) -> list[_Row]:
+    """Return rows as they are now; nobody can change them before this is done."""
+    found = session.execute(
+        sa.select(*_COLUMNS)
+        .where(has_id(session, Example.id, example_ids))
         .order_by(Example.id)
-        .with_for_update(of=Example)
-        .execution_options(populate_existing=True)
+        .with_for_update()
     )
-    return [_Locked(example, score) for example, score in rows]
+    return [_Row(*row) for row in found]
 
 
 def _overtaken(session: Session, batch: Batch, example_ids: Sequence[int]) -> set[int]:
     """Return the rows that somebody has changed since the batch was asked for."""
     others = Decision.batch_id.is_(None) | (Decision.batch_id != batch.id)
     later = sa.select(Decision.example_id).where(
-        Decision.example_id.in_(example_ids), Decision.id > batch.rule["up_to"], others
+        has_id(session, Decision.example_id, example_ids), Decision.id > batch.rule["up_to"], others
     )
     return set(session.scalars(later))
 
@@ -165,18 +161,14 @@ def _differing(session: Session, version: Version) -> Iterator[tuple[_Row, Targe
     every = trails(session, version)
     while part := list(islice(every, CHUNK)):
         due = {one.example_id: one for one in part}
-        found = session.execute(
-            sa.select(Example.id, Example.label_id, Example.given_label_id, Example.state).where(
-                Example.id.in_(due)
-            )
-        )
+        found = session.execute(sa.select(*_COLUMNS).where(has_id(session, Example.id, due)))
         rows = [_Row(*row) for row in found]
         targets = _targets(session, version, rows, due)
         yield from ((row, targets[row.id]) for row in rows if row.id in targets)
 
 
 def _targets(
-    session: Session, version: Version, rows: Sequence[_Row] | Sequence[Example], due: Mapping[int, Trail]
+    session: Session, version: Version, rows: Sequence[_Row], due: Mapping[int, Trail]
 ) -> dict[int, Target]:
     """Return what rows would become, of those that would change."""
     classes = datasets.class_ids(session, version.dataset_id)
@@ -189,7 +181,7 @@ def _targets(
     }
 
 
-def _target(row: _Row | Example, trail: Trail, classes: Mapping[int, int], *, is_given_anew: bool) -> Target:
+def _target(row: _Row, trail: Trail, classes: Mapping[int, int], *, is_given_anew: bool) -> Target:
     given_id = row.given_label_id
     if trail.moves_given and not is_given_anew:
         given_id = _today(trail.old_given_id, classes)
@@ -205,73 +197,75 @@ def _today(label_id: int | None, classes: Mapping[int, int]) -> int | None:
 def _bring_back(
     session: Session,
     batch: Batch,
-    rows: Sequence[_Locked],
+    rows: Sequence[_Row],
     targets: Mapping[int, Target],
     due: Mapping[int, Trail],
     *,
     actor: Actor,
 ) -> None:
-    moment, sums = now(), Sums(by=actor.user_id, in_bulk=True)
-    before_it = [due[one.example.id].previous_id for one in rows]
-    previous = {
-        one.id: one
-        for one in session.scalars(sa.select(Decision).where(Decision.id.in_([i for i in before_it if i])))
-    }
-    made = []
-    for one, previous_id in zip(rows, before_it, strict=True):
-        decision = _decision(batch, one.example, targets[one.example.id], previous.get(previous_id or 0))
-        decision.user_id, decision.created_at = actor.user_id, moment
-        made.append(decision)
-    session.add_all(made)
-    session.flush()
-    for one, decision in zip(rows, made, strict=True):
-        example, score = one.example, one.score
-        before = Standing(
-            example.split, example.given_label_id, example.label_id, example.state,
-            score is not None and score.is_issue, score.kinds if score is not None else 0,
-        )  # fmt: skip
-        _write(example, score, decision)
-        sums.move(
-            before,
-            replace(
-                before,
-                given_label_id=example.given_label_id,
-                label_id=example.label_id,
-                state=example.state,
-            ),
-        )
-    session.flush()
-    company.after_restoring(session, [one.example for one in rows])
+    before_id = decisions.newest_id(session, batch.dataset_id)
+    previous = _previous(session, [due[row.id].previous_id for row in rows])
+    moment = now()
+    made: list[tuple[Any, ...]] = []
+    for row in rows:
+        before, target = previous.get(due[row.id].previous_id or 0), targets[row.id]
+        made.append((
+            batch.dataset_id, row.id, actor.user_id, batch.id, batch.run_id, Verdict.RESTORE,
+            *_changes(row, target), *_behind(target, before), moment,
+        ))  # fmt: skip
+    insert_rows(session, Decision.__table__, _NAMES, made)
+    run_id = datasets.get(session, batch.dataset_id).current_run_id or 0
+    sums = Sums(by=actor.user_id, in_bulk=True)
+    following.follow(
+        session, following.of_batch(batch, before_id, run_id), sums, of_rows=_OF_ROWS, of_scores=_OF_SCORES
+    )
+    company.after_restoring(session, {row.id: targets[row.id].state for row in rows})
     sums.save(session, batch.dataset_id)
 
 
-def _decision(batch: Batch, example: Example, target: Target, previous: Decision | None) -> Decision:
-    """Write down what is brought back; whoever had decided stands behind it again."""
-    is_open = target.state is ExampleState.OPEN
-    return Decision(
-        dataset_id=batch.dataset_id,
-        example_id=example.id,
-        batch_id=batch.id,
-        run_id=batch.run_id,
-        verdict=Verdict.RESTORE,
-        old_label_id=example.label_id,
-        new_label_id=target.label_id,
-        old_state=example.state,
-        new_state=target.state,
-        previous_id=example.last_decision_id,
-        note="" if previous is None else previous.note,
-        moves_given=target.given_label_id != example.given_label_id,
-        old_given_id=example.given_label_id,
-        new_given_id=target.given_label_id,
-        decided_by_id=None if is_open or previous is None else previous.decider_id,
+_NAMES = (
+    "dataset_id", "example_id", "user_id", "batch_id", "run_id", "verdict",
+    "old_label_id", "new_label_id", "old_state", "new_state", "previous_id", "moves_given", "old_given_id",
+    "new_given_id", "decided_by_id", "note", "created_at",
+)  # fmt: skip
+_OF_ROWS = {
+    "label_id": Decision.new_label_id,
+    "given_label_id": Decision.new_given_id,
+    "state": Decision.new_state,
+    "decided_by_id": Decision.decided_by_id,
+    "note": Decision.note,
+    "decided_at": Decision.created_at,
+}
+_OF_SCORES = {
+    "state": Decision.new_state,
+    "is_open": Decision.new_state == ExampleState.OPEN,
+    "given_label_id": Decision.new_given_id,
+}
+
+
+def _previous(session: Session, decision_ids: Sequence[int | None]) -> dict[int, Decision]:
+    """Return decisions that stand again."""
+    known = {one for one in decision_ids if one}
+    found = session.scalars(sa.select(Decision).where(has_id(session, Decision.id, known))) if known else ()
+    return {one.id: one for one in found}
+
+
+def _changes(row: _Row, target: Target) -> tuple[Any, ...]:
+    return (
+        row.label_id,
+        target.label_id,
+        row.state,
+        target.state,
+        row.last_decision_id,
+        target.given_label_id != row.given_label_id,
+        row.given_label_id,
+        target.given_label_id,
     )
 
 
-def _write(example: Example, score: Score | None, decision: Decision) -> None:
-    example.label_id, example.given_label_id = decision.new_label_id, decision.new_given_id
-    example.state, example.last_decision_id = decision.new_state, decision.id
-    example.decided_by_id, example.note = decision.decided_by_id, decision.note
-    example.decided_at, example.version = decision.created_at, example.version + 1
-    if score is not None:
-        score.state, score.is_open = example.state, example.state is ExampleState.OPEN
-        score.given_label_id = example.given_label_id
+def _behind(target: Target, previous: Decision | None) -> tuple[int | None, str]:
+    """Return who stands behind what is brought back, whoever had decided it, and the note."""
+    if previous is None:
+        return None, ""
+    is_open = target.state is ExampleState.OPEN
+    return None if is_open else previous.decider_id, previous.note

@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from app.db import has_id
 from app.models.datasets import Dataset
 from app.models.examples import Example, ExampleState
 from app.models.imports import Import, ImportMatch
@@ -54,7 +55,10 @@ def trails(
     example_ids: Sequence[int] | None = None,
     beyond: int = 0,
 ) -> Iterator[Trail]:
-    """Yield the trails since a version of the rows that it has, in the order of their ids."""
+    """Yield the trails since a version of the rows that it has, in the order of their ids.
+
+    `example_ids` are some of the dataset's rows.
+    """
     query = (
         sa.select(
             Decision.example_id, Decision.id, Decision.old_label_id, Decision.old_state,
@@ -63,7 +67,6 @@ def trails(
         )
         .join(Example, Example.id == Decision.example_id)
         .where(
-            Decision.dataset_id == version.dataset_id,
             Decision.id > version.decision_id,
             Decision.id <= up_to,
             Decision.example_id > beyond,
@@ -72,9 +75,10 @@ def trails(
         .order_by(Decision.example_id, Decision.id)
         .execution_options(yield_per=2000)
     )  # fmt: skip
-    if example_ids is not None:
-        query = query.where(Decision.example_id.in_(example_ids))
-    found = session.execute(query)
+    # With both, SQLite would read every decision of the dataset to find those of a few rows.
+    of_dataset = Decision.dataset_id == version.dataset_id
+    is_wanted = of_dataset if example_ids is None else has_id(session, Decision.example_id, example_ids)
+    found = session.execute(query.where(is_wanted))
     try:
         for example_id, group in groupby(found, key=lambda row: row.example_id):
             yield _trail(example_id, list(group))
@@ -122,5 +126,5 @@ def given_anew(
     if up_to_seq is not None:
         query = query.where(Import.seq <= up_to_seq)
     if example_ids is not None:
-        query = query.where(ImportMatch.example_id.in_(example_ids))
+        query = query.where(has_id(session, ImportMatch.example_id, example_ids))
     return list(session.scalars(query))
