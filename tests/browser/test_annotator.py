@@ -48,7 +48,6 @@ def test_five_hundred_verdicts_by_keys_are_all_there_once(page: Page, site: str,
 def test_verdicts_arrive_though_the_network_fails(
     page: Page, site: str, dataset_id: int, database: Database, browser_problems: list[str]
 ) -> None:
-    page.goto(f"{site}/datasets/{dataset_id}/review")
     failures = iter(["lost on the way there", "lost on the way back"])
 
     def fail(route: Route) -> None:
@@ -60,6 +59,7 @@ def test_verdicts_arrive_though_the_network_fails(
         route.abort()
 
     page.route("**/review/**", fail)
+    page.goto(f"{site}/datasets/{dataset_id}/review")
     expect(page.locator("#resolver[data-ahead]")).to_have_count(1)
     page.keyboard.press("w")
     shows(page, FIRST[1])

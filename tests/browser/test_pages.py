@@ -186,8 +186,9 @@ def test_an_export_shows_its_lines_as_one_chooses(page: Page, site: str, dataset
 def test_a_server_that_is_gone_is_said(
     page: Page, site: str, dataset_id: int, browser_problems: list[str]
 ) -> None:
-    page.goto(f"{site}/datasets/{dataset_id}/review")
+    # Before the page: Chromium lets what is asked right after it pass by.
     page.route("**/review/**", lambda route: route.abort())
+    page.goto(f"{site}/datasets/{dataset_id}/review")
     page.keyboard.press("j")
     expect(page.get_by_role("alert")).to_contain_text("No connection to the server")
     browser_problems.clear()
