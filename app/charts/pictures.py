@@ -18,6 +18,12 @@ CHINESE_FAMILIES = (
     "'Noto Sans CJK SC', 'Source Han Sans SC', 'Microsoft YaHei', 'PingFang SC', 'WenQuanYi Micro Hei'"
 )
 """Here one font draws a whole text: one that has Chinese letters comes first where there are any."""
+_COMMON = (
+    "sans-serif", "Noto Sans", "DejaVu Sans", "Liberation Sans", "Segoe UI", "Arial", "Helvetica", "Roboto",
+    "Ubuntu", "Cantarell", "Open Sans", "FreeSans", "Verdana", "Noto Sans CJK SC",
+)  # fmt: skip
+"""What may stand for `sans-serif`: a machine's own answer can be the name of a font that it does not have."""
+_FRAME = '<svg xmlns="http://www.w3.org/2000/svg" width="20" height="20">{}</svg>'
 
 
 def families(chart: Chart) -> str:
@@ -45,21 +51,23 @@ def png(drawing: str, *, width: float, height: float) -> bytes:
     Unavailable
         This machine has no font, so that the picture would be without its words.
     """
-    if not _has_letters():
+    if (family := _plain_family()) is None:
         raise Unavailable(
             _(
                 "This server has no fonts, so it cannot write on a picture. "
                 "Install some, for example DejaVu, or take the SVG."
             )
         )
-    return resvg_py.svg_to_bytes(svg_string=drawing, zoom=min(SHARP, math.sqrt(MOST_DOTS / (width * height))))
+    zoom = min(SHARP, math.sqrt(MOST_DOTS / (width * height)))
+    return resvg_py.svg_to_bytes(svg_string=drawing, zoom=zoom, sans_serif_family=family)
 
 
 @cache
-def _has_letters() -> bool:
-    """Say whether a letter leaves anything behind."""
-    frame = '<svg xmlns="http://www.w3.org/2000/svg" width="20" height="20">{}</svg>'
-    letter = '<text x="2" y="15" font-family="sans-serif">A</text>'
-    return resvg_py.svg_to_bytes(svg_string=frame.format(letter)) != resvg_py.svg_to_bytes(
-        svg_string=frame.format("")
-    )
+def _plain_family() -> str | None:
+    """Return the first family that leaves a letter behind; none where there are no fonts."""
+    empty = resvg_py.svg_to_bytes(svg_string=_FRAME.format(""))
+    for family in _COMMON:
+        letter = _FRAME.format(f'<text x="2" y="15" font-family="{family}">A</text>')
+        if resvg_py.svg_to_bytes(svg_string=letter) != empty:
+            return family
+    return None

@@ -45,6 +45,36 @@ def test_five_hundred_verdicts_by_keys_are_all_there_once(page: Page, site: str,
         page.wait_for_function(OPENED, arg=f"row-{number}")
 
 
+def test_the_next_row_is_there_at_once_and_what_nobody_saw_is_not_decided(
+    page: Page, site: str, dataset_id: int, database: Database
+) -> None:
+    answers: list[Route] = []
+    is_held = False
+
+    def answer(route: Route) -> None:
+        if is_held:
+            answers.append(route)
+        else:
+            route.continue_()
+
+    page.route("**/review/**", answer)  # before the page: Chromium lets what is asked right after it pass by
+    page.goto(f"{site}/datasets/{dataset_id}/review")
+    expect(page.locator("#resolver[data-ahead]")).to_have_count(1)
+    is_held = True
+    page.keyboard.press("q")
+    expect(page.locator("#resolver .example")).to_have_text(FIRST[1])  # nothing was answered yet
+    page.keyboard.press("w")
+    expect(page.locator("#missed")).to_be_hidden()
+    page.keyboard.press("e")
+    expect(page.locator("#missed")).to_have_text("E was not taken: the next row was not there yet.")
+    assert set(states(database)) == {ExampleState.OPEN}
+    is_held = False
+    for held in answers.copy():
+        held.continue_()
+    shows(page, FIRST[2])
+    assert states(database)[:3] == [ExampleState.KEPT, ExampleState.ACCEPTED, ExampleState.OPEN]
+
+
 def test_verdicts_arrive_though_the_network_fails(
     page: Page, site: str, dataset_id: int, database: Database, browser_problems: list[str]
 ) -> None:

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, Page, expect
 
 from app.actor import Role
 from app.db import Database
@@ -170,36 +170,6 @@ def test_keys_work_again_after_a_search(page: Page, site: str, dataset_id: int, 
     page.keyboard.press("q")
     shows(page, FIRST[1])
     assert states(database)[0] is ExampleState.KEPT
-
-
-def test_the_next_row_is_there_at_once_and_what_nobody_saw_is_not_decided(
-    page: Page, site: str, dataset_id: int, database: Database
-) -> None:
-    answers: list[Route] = []
-    is_held = False
-
-    def answer(route: Route) -> None:
-        if is_held:
-            answers.append(route)
-        else:
-            route.continue_()
-
-    page.route("**/review/**", answer)  # before the page: Chromium lets what is asked right after it pass by
-    page.goto(f"{site}/datasets/{dataset_id}/review")
-    expect(page.locator("#resolver[data-ahead]")).to_have_count(1)
-    is_held = True
-    page.keyboard.press("q")
-    expect(page.locator("#resolver .example")).to_have_text(FIRST[1])  # nothing was answered yet
-    page.keyboard.press("w")
-    expect(page.locator("#missed")).to_be_hidden()
-    page.keyboard.press("e")
-    expect(page.locator("#missed")).to_have_text("E was not taken: the next row was not there yet.")
-    assert set(states(database)) == {ExampleState.OPEN}
-    is_held = False
-    for held in answers.copy():
-        held.continue_()
-    shows(page, FIRST[2])
-    assert states(database)[:3] == [ExampleState.KEPT, ExampleState.ACCEPTED, ExampleState.OPEN]
 
 
 def test_rows_to_come_are_seen_below_the_current_one(page: Page, site: str, database: Database) -> None:
