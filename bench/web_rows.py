@@ -61,6 +61,12 @@ def build(database: Database, rows: int) -> int:
         _count(facts).save(session, dataset_id)
         session.get_one(ScoringRun, run_id).issues = int(facts.is_issue.sum())
     if not database.is_sqlite:
+        with (
+            database.write() as session
+        ):  # the rows have brought their numbers: what comes next is counted on
+            session.execute(
+                sa.text("SELECT setval(pg_get_serial_sequence('examples', 'id'), :rows)"), {"rows": rows}
+            )
         with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(sa.text("VACUUM ANALYZE"))
     return dataset_id
