@@ -2,6 +2,7 @@
 
 import datetime as dt
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 from threading import Barrier
 
@@ -232,6 +233,41 @@ def test_a_row_found_earlier_is_taken_only_as_it_was_found(
     alone = found(LOCAL)
     assert alone.row is not None
     assert not alone.is_to_take, "who has no login shares with nobody"
+
+
+def test_nobody_waits_for_a_row_that_somebody_is_about_to_take(pg_url: str) -> None:
+    """Several who ask at the same moment get rows of their own, before any of them has committed."""
+    database = Database(pg_url)
+    dataset_id = factories.make_dataset(database)
+    people = [factories.make_user(database, name, Role.ANNOTATOR) for name in ("Ann", "Bob", "Cy")]
+    taken = []
+    with ExitStack() as stack:
+        for actor in people:
+            session = stack.enter_context(database.write())
+            session.execute(sa.text("SET LOCAL lock_timeout = '5s'"))  # instead of waiting for ever
+            find = handing_out.first_row(EVERY, cursor=None, order=None)
+            dataset = datasets.get(session, dataset_id)
+            row = handing_out.hand_out(session, dataset, find, minutes=5, actor=actor)
+            assert row is not None
+            taken.append(row.example.id)
+    assert len(set(taken)) == 3
+    database.close()
+
+
+def test_who_was_too_late_looks_farther_on(any_database: Database, dataset_id: int, ann: Actor) -> None:
+    assert {leases.skip_after(0) for _ in range(50)} == {0}
+    assert {leases.skip_after(2) for _ in range(500)} == {0, 1, 2, 3}
+    assert max(leases.skip_after(30) for _ in range(500)) < leases.MOST_SKIPPED
+    factories.make_user(any_database, "Bob", Role.ANNOTATOR)
+    find = handing_out.first_row(ISSUES, cursor=None, order=None)
+    with any_database.read() as session:
+        dataset = datasets.get(session, dataset_id)
+        found = [find(session, dataset, (), skip) for skip in (0, 1, 4, 40)]
+        assert [one.example.external_id if one else None for one in found] == ["r1", "r2", "r5", "r5"]
+        lost = {one.example.id for one in found if one}
+        looked = handing_out.look_for(session, dataset_id, find, lost=lost, minutes=5, actor=ann)
+    assert looked.row is not None
+    assert looked.row.example.external_id in {"r3", "r4"}
 
 
 def test_leases_that_ended_long_ago_are_forgotten(

@@ -169,28 +169,49 @@ def next_row(
     after: QueueRow | None,
     order: int | None = None,
     but: Collection[int] = (),
+    skip: int = 0,
 ) -> QueueRow | None:
     """Return the row that follows in an order, or its first one where there is none left behind it.
 
-    Rows in `but` are passed over: what was decided about them is on its way.
+    Rows in `but` are passed over: what was decided about them is on its way. So are `skip` more, as far as
+    there are.
     """
     order = queue_order.resolve(session, dataset, order, is_learned=queue_filter.is_learned)
     cursor = _cursor_in(session, dataset, queue_filter, after, order) if after else None
-    page = list_queue(session, dataset, queue_filter, cursor=cursor, order=order, limit=1, but=but)
+    return at_place(session, dataset, queue_filter, cursor=cursor, order=order, but=but, skip=skip)
+
+
+def at_place(
+    session: Session,
+    dataset: Dataset,
+    queue_filter: QueueFilter,
+    *,
+    cursor: str | None,
+    order: int | None,
+    but: Collection[int] = (),
+    skip: int = 0,
+) -> QueueRow | None:
+    """Return the row after a place of the queue, or its first one where there is none left behind that."""
+    limit = skip + 1
+    page = list_queue(session, dataset, queue_filter, cursor=cursor, order=order, limit=limit, but=but)
     if not page.rows and cursor:
-        page = list_queue(session, dataset, queue_filter, order=order, limit=1, but=but)
-    return page.rows[0] if page.rows else None
+        page = list_queue(session, dataset, queue_filter, order=order, limit=limit, but=but)
+    return page.rows[-1] if page.rows else None
 
 
 def first_open(
-    session: Session, dataset: Dataset, queue_filter: QueueFilter, *, but: Collection[int] = ()
+    session: Session,
+    dataset: Dataset,
+    queue_filter: QueueFilter,
+    *,
+    but: Collection[int] = (),
+    skip: int = 0,
 ) -> QueueRow | None:
     """Return the first row of the newest order that nobody has decided; where a walk in it begins."""
     if queue_filter.state not in {None, ExampleState.OPEN}:
         return None
     is_open = replace(queue_filter, state=ExampleState.OPEN)
-    page = list_queue(session, dataset, is_open, limit=1, but=but)
-    return page.rows[0] if page.rows else None
+    return at_place(session, dataset, is_open, cursor=None, order=None, but=but, skip=skip)
 
 
 def previous_row(

@@ -1,8 +1,8 @@
 """Handing out rows of the queue, so that of several people each gets rows of their own."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol
 
 from sqlalchemy.orm import Session
 
@@ -15,8 +15,13 @@ from app.services.ranking.queue_rows import QueueRow
 from app.services.reviewing import review
 from app.services.together import leases
 
-Find: TypeAlias = Callable[[Session, Dataset, Collection[int]], QueueRow | None]
-"""What returns the row that comes, passing over some rows."""
+
+class Find(Protocol):
+    """Returns the row that comes, passing over some rows, and `skip` more as far as there are."""
+
+    def __call__(
+        self, session: Session, dataset: Dataset, but: Collection[int], skip: int = 0
+    ) -> QueueRow | None: ...
 
 
 @dataclass(frozen=True)
@@ -31,21 +36,20 @@ class Found:
 def first_row(wanted: QueueFilter, *, cursor: str | None, order: int | None) -> Find:
     """Return what finds the first row of a page of the queue, or of the queue where it has none left."""
 
-    def find(session: Session, dataset: Dataset, but: Collection[int]) -> QueueRow | None:
-        page = review.list_queue(session, dataset, wanted, cursor=cursor, order=order, limit=1, but=but)
-        if not page.rows and cursor:
-            page = review.list_queue(session, dataset, wanted, order=order, limit=1, but=but)
-        return page.rows[0] if page.rows else None
+    def find(session: Session, dataset: Dataset, but: Collection[int], skip: int = 0) -> QueueRow | None:
+        return review.at_place(session, dataset, wanted, cursor=cursor, order=order, but=but, skip=skip)
 
     return find
 
 
 def next_row(wanted: QueueFilter, example_id: int, *, order: int, but: Collection[int] = ()) -> Find:
     """Return what finds the row that follows in an order, or its first one where none is left behind."""
+    but_these = frozenset(but)
 
-    def find(session: Session, dataset: Dataset, more: Collection[int]) -> QueueRow | None:
+    def find(session: Session, dataset: Dataset, but: Collection[int], skip: int = 0) -> QueueRow | None:
         after = review.get_row(session, dataset, example_id, within=wanted)
-        return review.next_row(session, dataset, wanted, after=after, order=order, but={*but, *more})
+        passed = but_these.union(but)
+        return review.next_row(session, dataset, wanted, after=after, order=order, but=passed, skip=skip)
 
     return find
 
@@ -54,12 +58,14 @@ def row_after(wanted: QueueFilter, example_id: int, *, order: int, but: Collecti
     """Return what finds the next row; where decisions have made a new order, the first open one of that."""
     following = next_row(wanted, example_id, order=order, but=but)
 
-    def find(session: Session, dataset: Dataset, more: Collection[int]) -> QueueRow | None:
+    but_these = frozenset(but)
+
+    def find(session: Session, dataset: Dataset, but: Collection[int], skip: int = 0) -> QueueRow | None:
         if order != queue_order.newest(dataset, is_learned=wanted.is_learned):
-            first = review.first_open(session, dataset, wanted, but={*but, *more})
+            first = review.first_open(session, dataset, wanted, but=but_these.union(but), skip=skip)
             if first is not None:
                 return first
-        return following(session, dataset, more)
+        return following(session, dataset, but, skip)
 
     return find
 
@@ -73,18 +79,34 @@ def hand_out(
     if not leases.are_needed(session, minutes=minutes, actor=actor):
         return find(session, dataset, ())
     return leases.hand_out(
-        session, dataset, lambda but: find(session, dataset, but), minutes=minutes, actor=actor
+        session,
+        dataset,
+        lambda but, skip: find(session, dataset, but, skip),
+        minutes=minutes,
+        actor=actor,
     )
 
 
-def look_for(session: Session, dataset_id: int, find: Find, *, minutes: float, actor: Actor) -> Found:
-    """Find a row that nobody else has, to be taken by `leases.take_found` in a transaction of its own."""
+def look_for(
+    session: Session,
+    dataset_id: int,
+    find: Find,
+    *,
+    lost: Collection[int] = (),
+    minutes: float,
+    actor: Actor,
+) -> Found:
+    """Find a row that nobody else has, to be taken by `take_found` in a transaction of its own.
+
+    Others took the rows that are `lost` before the actor could: the more, the farther on is looked.
+    """
     dataset = datasets.get(session, dataset_id)
     actor.require(Role.ANNOTATOR, dataset)
-    is_shared = leases.are_needed(session, minutes=minutes, actor=actor)
-    held = leases.held_by_others(session, dataset_id, actor=actor) if is_shared else {}
-    row = find(session, dataset, held)
-    return Found(dataset, row, is_to_take=is_shared and row is not None)
+    if not leases.are_needed(session, minutes=minutes, actor=actor):
+        return Found(dataset, find(session, dataset, ()), is_to_take=False)
+    held = leases.held_by_others(session, dataset_id, actor=actor)
+    row = find(session, dataset, {*held, *lost}, leases.skip_after(len(lost)))
+    return Found(dataset, row, is_to_take=row is not None)
 
 
 def take_found(session: Session, found: Found, *, minutes: float, actor: Actor) -> bool:

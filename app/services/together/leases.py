@@ -4,6 +4,7 @@ While only one person has a login there are none, and nothing asks for them.
 """
 
 import datetime as dt
+import random
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -27,6 +28,7 @@ from app.services.ranking.queue_rows import QueueRow
 from app.services.together import presence
 
 MOST_TRIES = 50
+MOST_SKIPPED = 32
 _KEPT_COLUMNS = ("example_id", "dataset_id", "user_id", "taken_at", "expires_at")
 KEPT = dt.timedelta(hours=1)
 """How long a lease that has ended stays, in which its page may come back to it."""
@@ -101,22 +103,37 @@ def list_own(session: Session, dataset_id: int, *, actor: Actor) -> list[int]:
 def hand_out(
     session: Session,
     dataset: Dataset,
-    find: Callable[[Collection[int]], QueueRow | None],
+    find: Callable[[Collection[int], int], QueueRow | None],
     *,
-    but: Collection[int] = (),
     minutes: float,
     actor: Actor,
 ) -> QueueRow | None:
-    """Take the first row that nobody else has; `find` returns the first one that is not among some rows.
+    """Take the first row that nobody else has; `find` passes over some rows, and over so many more.
 
     Of two people who ask at the same moment the database lets one have the row; the other looks again.
     """
     actor.require(Role.ANNOTATOR, dataset)
-    for _try in range(MOST_TRIES):
-        row = find({*but, *held_by_others(session, dataset.id, actor=actor)})
+    lost: set[int] = set()
+    while len(lost) < MOST_TRIES:
+        held = held_by_others(session, dataset.id, actor=actor)
+        row = find({*held, *lost}, skip_after(len(lost)))
         if row is None or try_take(session, dataset.id, row.example.id, minutes=minutes, actor=actor):
             return row
-    raise Conflict(_("Many people are taking rows at this moment: try again."))
+        lost.add(row.example.id)
+    raise crowd()
+
+
+def skip_after(lost: int) -> int:
+    """Return how many rows to pass over for somebody who was too late so many times.
+
+    All who lost a row would run for the same next one: they spread, the farther the more often they lost.
+    """
+    return random.randrange(min(2**lost, MOST_SKIPPED))  # noqa: S311 — nothing is secret about it
+
+
+def crowd() -> Conflict:
+    """Return what to raise where others were always faster."""
+    return Conflict(_("Many people are taking rows at this moment: try again."))
 
 
 def take_found(session: Session, dataset: Dataset, row: QueueRow, *, minutes: float, actor: Actor) -> bool:
@@ -176,7 +193,8 @@ def try_take(
 ) -> bool:
     """Take a row of a dataset and say whether it is the actor's now; whose lease lasts keeps it.
 
-    With a `version`, only a row that nobody has changed since.
+    With a `version`, only a row that nobody has changed since. Nobody waits: a row that somebody else is
+    about to take is not the actor's either.
     """
     moment = now()
     values = {
@@ -187,19 +205,27 @@ def try_take(
         "ends": moment + dt.timedelta(minutes=minutes),
         "version": version,
     }
-    taking = _taking(insert_of(session), has_version=version is not None)
+    is_crowded = session.get_bind().dialect.name == "postgresql"
+    taking = _taking(insert_of(session), has_version=version is not None, is_crowded=is_crowded)
     return session.scalar(taking, values) is not None
 
 
 @cache
-def _taking(insert: Any, *, has_version: bool) -> Any:
+def _taking(insert: Any, *, has_version: bool, is_crowded: bool) -> Any:
     names = ("for_example", "for_dataset", "for_user", "moment", "ends")
     kept = [Lease.__table__.c[name] for name in _KEPT_COLUMNS]
     example, dataset, user, moment, ends = (
         sa.bindparam(name, type_=column.type) for name, column in zip(names, kept, strict=True)
     )
-    as_found = sa.exists().where(Example.id == example, Example.version == sa.bindparam("version"))
-    made = sa.select(example, dataset, user, moment, ends).where(as_found if has_version else sa.true())
+    of_another = (Lease.example_id == example, Lease.user_id != user, Lease.expires_at > moment)
+    is_free = ~sa.exists().where(*of_another)
+    if has_version:
+        is_free &= sa.exists().where(Example.id == example, Example.version == sa.bindparam("version"))
+    if is_crowded:
+        # Two who insert the same row wait for each other to the end of their transactions. Numbers below zero
+        # are these locks'.
+        is_free = sa.case((is_free, sa.func.pg_try_advisory_xact_lock(-example)), else_=sa.false())
+    made = sa.select(example, dataset, user, moment, ends).where(is_free)
     row = insert(Lease.__table__).from_select(list(_KEPT_COLUMNS), made)
     is_own = Lease.user_id == user
     return row.on_conflict_do_update(

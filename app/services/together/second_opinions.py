@@ -193,13 +193,13 @@ def _next(
 ) -> QueueRow | None:
     actor.require(Role.ANNOTATOR, dataset)
 
-    def find(but: Collection[int]) -> QueueRow | None:
+    def find(but: Collection[int] = (), skip: int = 0) -> QueueRow | None:
         free = ids.where(SecondOpinion.example_id.not_in(sorted(but))) if but else ids
-        example_id = session.scalar(free.order_by(SecondOpinion.example_id).limit(1))
-        return review.get_row(session, dataset, example_id) if example_id is not None else None
+        found = session.scalars(free.order_by(SecondOpinion.example_id).limit(skip + 1)).all()
+        return review.get_row(session, dataset, found[-1]) if found else None
 
     if not leases.are_needed(session, minutes=minutes, actor=actor):
-        return find(())
+        return find()
     return leases.hand_out(session, dataset, find, minutes=minutes, actor=actor)
 
 
