@@ -4,7 +4,7 @@ import copy
 import datetime as dt
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from typing import Any, TypeVar
@@ -19,8 +19,8 @@ from app.errors import Conflict, DiskFull, is_disk_full
 from app.languages import _
 from app.turns import Turns
 
-FOUND = "setright_found"
-"""Where a session that only reads keeps what was dear to find and is asked for again."""
+_FOUND = "setright_found"
+"""Where a session that only reads keeps what is asked for again."""
 _ESCAPE = "\x10"
 _TO_ESCAPE = re.compile("[\x00\x10\ud800-\udfff]")
 _ESCAPED = re.compile("\x10([0-9a-f]{4})")
@@ -93,6 +93,7 @@ def unescape(text: str) -> str:
 
 
 Row = TypeVar("Row", bound="Base")
+Found = TypeVar("Found")
 BigId = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
@@ -152,7 +153,7 @@ class Database:
     @contextmanager
     def read(self, *, snapshot: bool = False) -> Iterator[Session]:
         """Open a transaction that never commits; `snapshot` makes every statement see the same state."""
-        with self._read(info={**self._info, FOUND: {}}) as session:
+        with self._read(info={**self._info, _FOUND: {}}) as session:
             if snapshot and not self.is_sqlite:
                 session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
             session.autoflush = False
@@ -192,6 +193,17 @@ class Database:
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+
+
+def remembered(session: Session, key: Hashable, find: Callable[[], Found]) -> Found:
+    """Return what `find` returns; a session that only reads asks once for each key."""
+    kept: dict[Hashable, Any] | None = session.info.get(_FOUND)
+    if kept is None:
+        return find()
+    if key not in kept:
+        kept[key] = find()
+    found: Found = kept[key]
+    return found
 
 
 def row_by_id(session: Session, kind: type[Row], number: int) -> Row | None:

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from app import events, queue
 from app.actor import Actor, Role
-from app.db import row_by_id
+from app.db import remembered, row_by_id
 from app.errors import Conflict, InvalidInput, NotFound
 from app.languages import N_, _
 from app.models.columns import RunState, Split
@@ -140,11 +140,22 @@ def _card(session: Session, dataset: Dataset) -> DatasetCard:
     )
 
 
+def counters(session: Session, dataset_id: int) -> list[tuple[CounterName, Split, int]]:
+    """Return the name, the split and the value of each counter of a dataset."""
+
+    def read() -> list[tuple[CounterName, Split, int]]:
+        return [
+            (name, split, value)
+            for name, split, value in session.execute(_COUNTERS, {"dataset_id": dataset_id})
+        ]
+
+    return remembered(session, (Counter, dataset_id), read)
+
+
 def counts(session: Session, dataset_id: int, *, split: Split | None = None) -> Counts:
     """Return the counters of a dataset; `split` narrows all but `train` and `test` to one split."""
-    rows = session.execute(_COUNTERS, {"dataset_id": dataset_id})
     sums: dict[str, int] = {}
-    for name, of_split, value in rows:
+    for name, of_split, value in counters(session, dataset_id):
         if name is CounterName.ROWS:
             sums[of_split.value] = value
         elif split in {None, of_split}:
@@ -278,16 +289,22 @@ def _cancel_waiting(session: Session, dataset: Dataset, *, actor: Actor) -> None
         runs.request_cancel(session, run, actor=actor)
 
 
-def hold(session: Session, dataset_id: int) -> None:
+def get_held(session: Session, dataset_id: int) -> Dataset:
+    """Return the dataset, held as `hold` does."""
+    held = hold(session, dataset_id)
+    return held if held is not None and held.import_seq else get(session, dataset_id)
+
+
+def hold(session: Session, dataset_id: int) -> Dataset | None:
     """Keep versions and publications out until this transaction ends; several holders may go on at once.
 
     Postgres gives out decision ids before they commit; without this a version could change after
-    it was frozen. A dataset read before is read again: a publication may have been waited for. SQLite has
-    one writer, who has waited before reading anything.
+    it was frozen. A dataset read before is read again and returned: a publication may have been waited for.
+    SQLite has one writer, who has waited before reading anything, and nothing is returned.
     """
     if session.get_bind().dialect.name == "sqlite":
-        return
-    session.scalar(
+        return None
+    return session.scalar(
         sa.select(Dataset)
         .where(Dataset.id == dataset_id)
         .with_for_update(read=True)

@@ -1,16 +1,30 @@
-"""Handing out a row between two transactions: it is found while nobody has to wait, and taken at a stroke."""
+"""Handing out a row: it is found and shown while nobody has to wait, and taken at a stroke."""
+
+from typing import Protocol
+
+from sqlalchemy.orm import Session
+from starlette.responses import Response
 
 from app.actor import Actor
 from app.db import Database
+from app.models.datasets import Dataset
 from app.services.ranking.queue_rows import QueueRow
 from app.services.together import handing_out, leases
 from app.services.together.handing_out import Find
 
 
+class Show(Protocol):
+    """Makes the page that opens a row, or says that there is none; `is_mine` where it is only the actor's."""
+
+    def __call__(
+        self, session: Session, dataset: Dataset, row: QueueRow | None, *, is_mine: bool
+    ) -> Response: ...
+
+
 def handed_out(
-    database: Database, dataset_id: int, find: Find, *, minutes: float, actor: Actor
-) -> QueueRow | None:
-    """Return a row that is the actor's for some minutes.
+    database: Database, dataset_id: int, find: Find, show: Show, *, minutes: float, actor: Actor
+) -> Response:
+    """Answer with a row that is the actor's for some minutes.
 
     Where many people ask at once, what was found may be gone before it is taken. Whoever was too late looks
     again, and holds nobody up meanwhile.
@@ -19,10 +33,11 @@ def handed_out(
     while len(lost) < leases.MOST_TRIES:
         with database.read() as session:
             found = handing_out.look_for(session, dataset_id, find, lost=lost, minutes=minutes, actor=actor)
+            response = show(session, found.dataset, found.row, is_mine=found.is_to_take)
         if found.row is None or not found.is_to_take:
-            return found.row
+            return response
         with database.write() as session:
             if handing_out.take_found(session, found, minutes=minutes, actor=actor):
-                return found.row
+                return response
         lost.add(found.row.example.id)
     raise leases.crowd()

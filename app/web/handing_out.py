@@ -4,10 +4,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, Query, Request
 from pydantic import BaseModel
+from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from app.languages import _
+from app.models.datasets import Dataset
 from app.services import datasets
+from app.services.ranking.queue_rows import QueueRow
 from app.services.together import handing_out, leases, presence
 from app.web.deps import CurrentActor, CurrentDatabase, CurrentPage, CurrentSettings, Id, RowId, WriteSession
 from app.web.handed import handed_out
@@ -38,15 +41,16 @@ def open_first(
     """Take the first row of the page that nobody else has, and open it."""
     wanted = filter_of(request, dataset_id, actor=actor)
     find = handing_out.first_row(wanted, cursor=place.cursor, order=place.order)
-    row = handed_out(database, dataset_id, find, minutes=settings.lease_minutes, actor=actor)
-    with database.read() as session:
-        dataset = datasets.get(session, dataset_id)
+
+    def show(session: Session, dataset: Dataset, row: QueueRow | None, *, is_mine: bool) -> Response:
         base = shared(session, dataset, wanted, place, settings, actor=actor)
-        opened = resolver(session, row, settings, base, actor=actor)
+        opened = resolver(session, row, settings, base, is_mine=is_mine, actor=actor)
         there = address(request, base, dataset, row)
         response = after_write(request, "review/_resolver.html", to=there, flash=None, **base, **opened)
-    response.headers["HX-Replace-Url"] = there
-    return response
+        response.headers["HX-Replace-Url"] = there
+        return response
+
+    return handed_out(database, dataset_id, find, show, minutes=settings.lease_minutes, actor=actor)
 
 
 @router.post("/{example_id:int}/next", name="handing_out.next")
@@ -67,13 +71,14 @@ def take_next(
             leases.give_back(session, datasets.get(session, dataset_id), form.left, actor=actor)
     but = {example_id, *form.row}
     find = handing_out.row_after(wanted, example_id, order=place.order or 0, but=but)
-    following = handed_out(database, dataset_id, find, minutes=settings.lease_minutes, actor=actor)
-    with database.read() as session:
-        dataset = datasets.get(session, dataset_id)
-        base = shared(session, dataset, wanted, place_of(place, following), settings, actor=actor)
-        opened = resolver(session, following, settings, base, actor=actor)
-        there = address(request, base, dataset, following)
+
+    def show(session: Session, dataset: Dataset, row: QueueRow | None, *, is_mine: bool) -> Response:
+        base = shared(session, dataset, wanted, place_of(place, row), settings, actor=actor)
+        opened = resolver(session, row, settings, base, is_mine=is_mine, actor=actor)
+        there = address(request, base, dataset, row)
         return after_write(request, "review/_resolver.html", to=there, flash=None, **base, **opened)
+
+    return handed_out(database, dataset_id, find, show, minutes=settings.lease_minutes, actor=actor)
 
 
 @router.post("/{example_id:int}/lease", name="handing_out.take")

@@ -5,10 +5,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Query, Request
 from pydantic import BaseModel, BeforeValidator, Field
+from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from app.errors import InvalidInput
 from app.languages import _, n_
+from app.models.datasets import Dataset
 from app.models.review import Decision, Verdict
 from app.services import datasets
 from app.services.ranking.queue_rows import QueueRow
@@ -216,18 +218,20 @@ def decide_selection(
             actor=actor,
         )
     find = handing_out.next_row(wanted, made[-1].example_id, order=place.order or 0)
-    opened = handed_out(database, dataset_id, find, minutes=settings.lease_minutes, actor=actor)
     flash = n_(
         "One row decided. One undo takes all of it back.",
         "%(rows)s rows decided. One undo takes all of it back.",
         len(made),
         rows=f"{len(made):,}",
     )
-    with database.read() as session:
-        dataset = datasets.get(session, dataset_id)
+
+    def show(session: Session, dataset: Dataset, row: QueueRow | None, *, is_mine: bool) -> Response:
         return table_again(
-            request, session, dataset, wanted, place, settings, opened=opened, flash=flash, actor=actor
-        )
+            request, session, dataset, wanted, place, settings, opened=row, is_mine=is_mine, flash=flash,
+            actor=actor,
+        )  # fmt: skip
+
+    return handed_out(database, dataset_id, find, show, minutes=settings.lease_minutes, actor=actor)
 
 
 @router.post("/{example_id:int}", name="review.decide")
@@ -242,7 +246,7 @@ def decide(
     place: CurrentPage,
 ) -> Response:
     """Write a verdict, and open the next row once nobody has to wait for what was written."""
-    wanted, opened = filter_of(request, dataset_id, actor=actor), None
+    wanted = filter_of(request, dataset_id, actor=actor)
     with database.write() as session:
         decision = decisions.decide(
             session,
@@ -255,36 +259,32 @@ def decide(
             idempotency_key=form.idempotency_key,
             actor=actor,
         )
-    if not form.ahead:
-        find = handing_out.row_after(wanted, example_id, order=place.order or 0)
-        opened = handed_out(database, dataset_id, find, minutes=settings.lease_minutes, actor=actor)
-    with database.read() as session:
-        dataset = datasets.get(session, dataset_id)
-        row = review.get_row(session, dataset, example_id, within=wanted)
-        flash = _said(decision, row)
-        if form.ahead:
+    if form.ahead:
+        with database.read() as session:
+            dataset = datasets.get(session, dataset_id)
+            row = review.get_row(session, dataset, example_id, within=wanted)
             return sent(
-                request, session, dataset, wanted, place, row=row, flash=flash, settings=settings, actor=actor
-            )
+                request, session, dataset, wanted, place, row=row, flash=_said(decision, row),
+                settings=settings, actor=actor,
+            )  # fmt: skip
+
+    def show(session: Session, dataset: Dataset, row: QueueRow | None, *, is_mine: bool) -> Response:
+        decided, opened = review.get_row(session, dataset, example_id, within=wanted), row
+        flash = _said(decision, decided)
         if is_renewed(place, opened):
             flash = _("%(flash)s Order renewed from what was decided.", flash=flash)
             anew = Page(cursor=None, backwards=False)
             return table_again(
-                request, session, dataset, wanted, anew, settings, opened=opened, flash=flash,
-                quiet=True, actor=actor,
+                request, session, dataset, wanted, anew, settings, opened=opened, is_mine=is_mine,
+                flash=flash, quiet=True, actor=actor,
             )  # fmt: skip
         return opened_after(
-            request,
-            session,
-            dataset,
-            wanted,
-            place,
-            settings,
-            row=row,
-            opened=opened,
-            flash=flash,
-            actor=actor,
-        )
+            request, session, dataset, wanted, place, settings, row=decided, opened=opened, is_mine=is_mine,
+            flash=flash, actor=actor,
+        )  # fmt: skip
+
+    find = handing_out.row_after(wanted, example_id, order=place.order or 0)
+    return handed_out(database, dataset_id, find, show, minutes=settings.lease_minutes, actor=actor)
 
 
 def _said(decision: Decision, row: QueueRow) -> str:

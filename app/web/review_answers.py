@@ -60,6 +60,7 @@ def table_again(
     settings: Settings,
     *,
     opened: QueueRow | None,
+    is_mine: bool = False,
     flash: str,
     quiet: bool = False,
     actor: Actor,
@@ -86,7 +87,7 @@ def table_again(
         page=page,
         **base,
         **workbench(request, session, dataset, wanted, base["sharing"], actor=actor),
-        **resolver(session, opened, settings, base, actor=actor),
+        **resolver(session, opened, settings, base, is_mine=is_mine, actor=actor),
         **picking(),
     )
     response.headers.update({"HX-Replace-Url": there, "HX-Retarget": "#review", "HX-Reswap": "outerHTML"})
@@ -103,6 +104,7 @@ def opened_after(
     *,
     row: QueueRow,
     opened: QueueRow | None,
+    is_mine: bool = False,
     flash: str,
     actor: Actor,
 ) -> Response:
@@ -120,7 +122,7 @@ def opened_after(
         row=row,
         presets=presets(request, session, dataset, wanted, base["sharing"], actor=actor),
         **base,
-        **resolver(session, opened, settings, base, actor=actor),
+        **resolver(session, opened, settings, base, is_mine=is_mine, actor=actor),
     )
     response.headers["HX-Replace-Url"] = there
     return response

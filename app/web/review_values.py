@@ -265,15 +265,22 @@ def _other_tab(wanted: QueueFilter, preset: Preset) -> QueueFilter:
 
 
 def resolver(
-    session: Session, row: QueueRow | None, settings: Settings, base: dict[str, Any], *, actor: Actor
+    session: Session,
+    row: QueueRow | None,
+    settings: Settings,
+    base: dict[str, Any],
+    *,
+    is_mine: bool = False,
+    actor: Actor,
 ) -> dict[str, Any]:
-    """Return what the opened row shows, or why there is none."""
+    """Return what the opened row shows, or why there is none; `is_mine` where it is about to be taken."""
     dataset: Dataset = base["dataset"]
     opened = review.resolver(session, dataset, row) if row else None
     opened = blind.veil_resolver(session, dataset, opened, actor=actor) if opened else None
     is_issue = row is not None and row.score is not None and row.score.is_issue
     counts = datasets.counts(session, dataset.id, split=row.example.split) if row and is_issue else None
-    own = leases.list_own(session, dataset.id, actor=actor) if row and base["sharing"] else []
+    if row and base["sharing"] and not is_mine:
+        is_mine = row.example.id in leases.list_own(session, dataset.id, actor=actor)
     return {
         "resolver": opened,
         "told": _descriptions(opened),
@@ -282,7 +289,7 @@ def resolver(
         "idempotency_key": secrets.token_hex(12),
         "status": None if opened else _status_of(session, settings, base),
         "starts": False,
-        "is_mine": row is not None and row.example.id in own,
+        "is_mine": is_mine,
     }
 
 

@@ -131,6 +131,6 @@ def test_counters_are_the_last_that_a_verdict_changes(ann: Browser, any_database
     assert ann.client.post(f"{there}/1", data=form, headers={"HX-Request": "true"}).status_code == 200
     sa.event.remove(any_database.engine, "before_cursor_execute", note)
     sa.event.remove(any_database.engine, "commit", commit)
-    hot = ["INSERT INTO counters", "INSERT INTO progress", "UPDATE labels SET", "COMMIT"]
+    hot = ["INSERT INTO progress", "UPDATE labels SET", "INSERT INTO counters", "COMMIT"]
     assert written[-len(hot) :] == hot
     assert written.count("INSERT INTO counters") == 1

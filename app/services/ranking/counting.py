@@ -114,8 +114,11 @@ class Sums:
 
     def save(self, session: Session, dataset_id: int) -> None:
         """Add everything to the database, in one fixed order so that two writers never wait in a ring."""
-        add_counters(session, dataset_id, self.counters)
         self._save_progress(session, dataset_id)
+        self._save_labels(session)
+        add_counters(session, dataset_id, self.counters)  # last: all who decide wait for these, to the commit
+
+    def _save_labels(self, session: Session) -> None:
         labels = sorted(self.given.keys() | self.current.keys() | self.resolved.keys())
         kept = (self.given, self.current, self.resolved)
         sums = [(label_id, *(of[label_id] for of in kept)) for label_id in labels]

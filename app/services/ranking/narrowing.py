@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.db import FOUND
+from app.db import remembered
 from app.errors import InvalidInput
 from app.languages import _
 from app.models.columns import Split
@@ -60,11 +60,8 @@ class Narrowed:
 
 def narrow(session: Session, dataset: Dataset, wanted: QueueFilter) -> Narrowed | None:
     """Return the part of a filter that leaves the fewest rows, if the filter has a part like that."""
-    kept: dict[Any, Narrowed | None] = session.info.get(FOUND, {})
-    key = (dataset.id, dataset.current_run_id, wanted)
-    if key not in kept:
-        kept[key] = _narrowest(session, dataset, wanted)
-    return kept[key]
+    key = (Narrowed, dataset.id, dataset.current_run_id, wanted)
+    return remembered(session, key, lambda: _narrowest(session, dataset, wanted))
 
 
 def _narrowest(session: Session, dataset: Dataset, wanted: QueueFilter) -> Narrowed | None:
@@ -93,12 +90,8 @@ def some_of(narrowed: Narrowed) -> Narrowed:
 
 
 def _by_search(session: Session, dataset: Dataset, wanted: QueueFilter) -> Narrowed:
-    kept = session.info.get(FOUND, {})
-    key = (dataset.id, wanted.search)
-    if key not in kept:
-        kept[key] = _found(session, dataset, wanted)
-    narrowed: Narrowed = kept[key]
-    return narrowed
+    key = (Narrowed, dataset.id, wanted.search)
+    return remembered(session, key, lambda: _found(session, dataset, wanted))
 
 
 def _found(session: Session, dataset: Dataset, wanted: QueueFilter) -> Narrowed:

@@ -65,13 +65,12 @@ def decide(
     actor: Actor,
 ) -> Decision:
     """Write a person's verdict; whoever saw an older `version` of the row is told who was first."""
-    dataset = datasets.get(session, dataset_id)
+    dataset = datasets.get_held(session, dataset_id)
     actor.require(Role.ANNOTATOR, dataset)
     done = session.scalar(_BY_KEY, {"key": idempotency_key}) if idempotency_key else None
     if done is not None:
         _check_same(done, example_id, verdict, label_id, actor=actor)
         return done
-    datasets.hold(session, dataset_id)
     example, score, others = _row(session, dataset, example_id)
     company.check(session, others, actor=actor)
     if example.version != version:
@@ -150,12 +149,11 @@ def undo(session: Session, dataset_id: int, *, actor: Actor) -> Decision:
 
     A verdict on several rows is taken back on all of them that nobody has changed since.
     """
-    dataset = datasets.get(session, dataset_id)
+    dataset = datasets.get_held(session, dataset_id)
     actor.require(Role.ANNOTATOR, dataset)
     last = last_undoable(session, dataset_id, actor=actor)
     if last is None:
         raise NotFound(_("There is nothing of yours left to undo here."))
-    datasets.hold(session, dataset_id)
     undone = [_undo(session, dataset, one, actor=actor) for one in _with_selection(session, last)]
     return undone[-1]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
 
-from app.db import row_by_id
+from app.db import remembered, row_by_id
 from app.errors import NotFound
 from app.languages import _
 from app.models.columns import Split
@@ -248,7 +248,8 @@ def get_row(
     session: Session, dataset: Dataset, example_id: int, *, within: QueueFilter | None = None
 ) -> QueueRow:
     """Return one row, whether or not a filter shows it; `within` a tab of one kind, with its place there."""
-    found = rows_of(session, dataset, [example_id])
+    key = (QueueRow, dataset.id, dataset.current_run_id, example_id)
+    found = remembered(session, key, lambda: rows_of(session, dataset, [example_id]))
     if not found:
         raise NotFound(
             _("There is no row %(example_id)s in %(dataset)s.", example_id=example_id, dataset=dataset.name)

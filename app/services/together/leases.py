@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from app import events
 from app.actor import LOCAL, Actor, Role
-from app.db import now
+from app.db import now, remembered
 from app.errors import Conflict, NotFound
 from app.languages import _
 from app.models.datasets import Dataset
@@ -71,7 +71,9 @@ def are_needed(session: Session, *, minutes: float, actor: Actor) -> bool:
     """Say whether rows are handed out by leases: whether anybody else could be handed the same one."""
     if not minutes or actor.user_id == LOCAL.user_id:
         return False
-    return session.scalar(_ANYBODY_ELSE, {"user_id": actor.user_id}) is not None
+    user_id = actor.user_id
+    key = (are_needed, user_id)
+    return remembered(session, key, lambda: session.scalar(_ANYBODY_ELSE, {"user_id": user_id}) is not None)
 
 
 def list_held(session: Session, dataset_id: int) -> list[HeldRow]:
@@ -91,7 +93,8 @@ def list_held(session: Session, dataset_id: int) -> list[HeldRow]:
 def held_by_others(session: Session, dataset_id: int, *, actor: Actor) -> dict[int, str]:
     """Return the rows that others have open now, each with who that is."""
     values = {"dataset_id": dataset_id, "moment": now(), "user_id": actor.user_id}
-    return dict(session.execute(_OF_OTHERS, values).all())
+    key = (held_by_others, dataset_id, actor.user_id)
+    return remembered(session, key, lambda: dict(session.execute(_OF_OTHERS, values).all()))
 
 
 def list_own(session: Session, dataset_id: int, *, actor: Actor) -> list[int]:
