@@ -195,6 +195,14 @@ class Database:
         self.engine.dispose()
 
 
+def pause(session: Session) -> None:
+    """End the transaction of a session that reads; it keeps what it has read, and begins another when asked.
+
+    Its connection is free meanwhile: whoever held one while waiting for a second could wait for ever.
+    """
+    session.commit()
+
+
 def remembered(session: Session, key: Hashable, find: Callable[[], Found]) -> Found:
     """Return what `find` returns; a session that only reads asks once for each key."""
     kept: dict[Hashable, Any] | None = session.info.get(_FOUND)

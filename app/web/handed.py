@@ -1,4 +1,4 @@
-"""Handing out a row: it is found and shown while nobody has to wait, and taken at a stroke."""
+"""Handing out a row: it is found while nobody has to wait, and taken at a stroke."""
 
 from typing import Protocol
 
@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from app.actor import Actor
-from app.db import Database
+from app.db import Database, pause
 from app.models.datasets import Dataset
 from app.services.ranking.queue_rows import QueueRow
 from app.services.together import handing_out, leases
@@ -27,17 +27,18 @@ def handed_out(
     """Answer with a row that is the actor's for some minutes.
 
     Where many people ask at once, what was found may be gone before it is taken. Whoever was too late looks
-    again, and holds nobody up meanwhile.
+    again, and holds nobody up meanwhile; so a row is shown only once it is taken.
     """
     lost: set[int] = set()
     while len(lost) < leases.MOST_TRIES:
         with database.read() as session:
             found = handing_out.look_for(session, dataset_id, find, lost=lost, minutes=minutes, actor=actor)
-            response = show(session, found.dataset, found.row, is_mine=found.is_to_take)
-        if found.row is None or not found.is_to_take:
-            return response
-        with database.write() as session:
-            if handing_out.take_found(session, found, minutes=minutes, actor=actor):
-                return response
-        lost.add(found.row.example.id)
+            if found.row is not None and found.is_to_take:
+                pause(session)
+                with database.write() as writing:
+                    is_taken = handing_out.take_found(writing, found, minutes=minutes, actor=actor)
+                if not is_taken:
+                    lost.add(found.row.example.id)
+                    continue
+            return show(session, found.dataset, found.row, is_mine=found.is_to_take)
     raise leases.crowd()

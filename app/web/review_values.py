@@ -273,7 +273,7 @@ def resolver(
     is_mine: bool = False,
     actor: Actor,
 ) -> dict[str, Any]:
-    """Return what the opened row shows, or why there is none; `is_mine` where it is about to be taken."""
+    """Return what the opened row shows, or why there is none; `is_mine` where that is known."""
     dataset: Dataset = base["dataset"]
     opened = review.resolver(session, dataset, row) if row else None
     opened = blind.veil_resolver(session, dataset, opened, actor=actor) if opened else None

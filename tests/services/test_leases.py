@@ -255,15 +255,16 @@ def test_nobody_waits_for_a_row_that_somebody_is_about_to_take(pg_url: str) -> N
 
 
 def test_who_was_too_late_looks_farther_on(any_database: Database, dataset_id: int, ann: Actor) -> None:
-    assert {leases.skip_after(0) for _ in range(50)} == {0}
-    assert {leases.skip_after(2) for _ in range(500)} == {0, 1, 2, 3}
-    assert max(leases.skip_after(30) for _ in range(500)) < leases.MOST_SKIPPED
+    assert {leases.skip_of(3, 0) for _ in range(50)} == {0}, "a few get the rows in their order"
+    assert {leases.skip_of(3, 2) for _ in range(500)} == {0, 1, 2, 3}
+    assert len({leases.skip_of(20, 0) for _ in range(2000)}) == 20, "a crowd spreads at once"
+    assert max(leases.skip_of(50, 30) for _ in range(2000)) < leases.MOST_SKIPPED
     factories.make_user(any_database, "Bob", Role.ANNOTATOR)
     find = handing_out.first_row(ISSUES, cursor=None, order=None)
     with any_database.read() as session:
         dataset = datasets.get(session, dataset_id)
         found = [find(session, dataset, (), skip) for skip in (0, 1, 4, 40)]
-        assert [one.example.external_id if one else None for one in found] == ["r1", "r2", "r5", "r5"]
+        assert [one.example.external_id if one else None for one in found] == ["r1", "r2", "r5", "r1"]
         lost = {one.example.id for one in found if one}
         looked = handing_out.look_for(session, dataset_id, find, lost=lost, minutes=5, actor=ann)
     assert looked.row is not None

@@ -100,11 +100,12 @@ def list_queue(
     backwards: bool = False,
     limit: int = PAGE,
     but: Collection[int] = (),
+    skip: int = 0,
 ) -> QueuePage:
     """Return a page of the queue, the worst first; it costs the same at any depth.
 
     A page after a cursor is in the cursor's order, else in `order`, else in the newest. Rows in `but`, which
-    are few, are left out.
+    are few, are left out, and so are the first `skip` others.
     """
     border = Place.read(cursor, scored=dataset.current_run_id is not None) if cursor else None
     wanted = border.order if border else order
@@ -112,7 +113,7 @@ def list_queue(
     if border and border.order != order:  # an order that is no longer kept: begin anew
         border, backwards = None, False
     narrowed = narrowing.narrow(session, dataset, queue_filter)
-    stretch = Stretch(order, border, backwards=backwards, limit=limit + 1, but=but)
+    stretch = Stretch(order, border, backwards=backwards, limit=limit + 1, but=but, skip=skip)
     found = queue_reading.read(session, dataset, queue_filter, narrowed, stretch)
     more, found = len(found) > limit, found[:limit]
     if backwards:
@@ -173,8 +174,8 @@ def next_row(
 ) -> QueueRow | None:
     """Return the row that follows in an order, or its first one where there is none left behind it.
 
-    Rows in `but` are passed over: what was decided about them is on its way. So are `skip` more, as far as
-    there are.
+    Rows in `but` are passed over: what was decided about them is on its way. So are `skip` more, where there
+    are as many.
     """
     order = queue_order.resolve(session, dataset, order, is_learned=queue_filter.is_learned)
     cursor = _cursor_in(session, dataset, queue_filter, after, order) if after else None
@@ -191,12 +192,18 @@ def at_place(
     but: Collection[int] = (),
     skip: int = 0,
 ) -> QueueRow | None:
-    """Return the row after a place of the queue, or its first one where there is none left behind that."""
-    limit = skip + 1
-    page = list_queue(session, dataset, queue_filter, cursor=cursor, order=order, limit=limit, but=but)
-    if not page.rows and cursor:
-        page = list_queue(session, dataset, queue_filter, order=order, limit=limit, but=but)
-    return page.rows[-1] if page.rows else None
+    """Return the row after a place of the queue, or its first one where there is none left behind that.
+
+    Where fewer than `skip` rows are left, none is passed over.
+    """
+    tries = [(cursor, skip), (cursor, 0), (None, 0)]
+    for start, passed in dict.fromkeys(tries):
+        page = list_queue(
+            session, dataset, queue_filter, cursor=start, order=order, limit=1, but=but, skip=passed
+        )
+        if page.rows:
+            return page.rows[0]
+    return None
 
 
 def first_open(

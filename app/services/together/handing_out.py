@@ -17,7 +17,7 @@ from app.services.together import leases
 
 
 class Find(Protocol):
-    """Returns the row that comes, passing over some rows, and `skip` more as far as there are."""
+    """Returns the row that comes, passing over some rows, and `skip` more where there are as many."""
 
     def __call__(
         self, session: Session, dataset: Dataset, but: Collection[int], skip: int = 0
@@ -98,14 +98,14 @@ def look_for(
 ) -> Found:
     """Find a row that nobody else has, to be taken by `take_found` in a transaction of its own.
 
-    Others took the rows that are `lost` before the actor could: the more, the farther on is looked.
+    Others took the rows that are `lost` before the actor could.
     """
     dataset = datasets.get(session, dataset_id)
     actor.require(Role.ANNOTATOR, dataset)
     if not leases.are_needed(session, minutes=minutes, actor=actor):
         return Found(dataset, find(session, dataset, ()), is_to_take=False)
     held = leases.held_by_others(session, dataset_id, actor=actor)
-    row = find(session, dataset, {*held, *lost}, leases.skip_after(len(lost)))
+    row = find(session, dataset, {*held, *lost}, leases.skip_of(len(held), len(lost)))
     return Found(dataset, row, is_to_take=row is not None)
 
 

@@ -28,7 +28,8 @@ from app.services.ranking.queue_rows import QueueRow
 from app.services.together import presence
 
 MOST_TRIES = 50
-MOST_SKIPPED = 32
+CROWD = 8
+MOST_SKIPPED = 64
 _KEPT_COLUMNS = ("example_id", "dataset_id", "user_id", "taken_at", "expires_at")
 KEPT = dt.timedelta(hours=1)
 """How long a lease that has ended stays, in which its page may come back to it."""
@@ -119,19 +120,21 @@ def hand_out(
     lost: set[int] = set()
     while len(lost) < MOST_TRIES:
         held = held_by_others(session, dataset.id, actor=actor)
-        row = find({*held, *lost}, skip_after(len(lost)))
+        row = find({*held, *lost}, skip_of(len(held), len(lost)))
         if row is None or try_take(session, dataset.id, row.example.id, minutes=minutes, actor=actor):
             return row
         lost.add(row.example.id)
     raise crowd()
 
 
-def skip_after(lost: int) -> int:
-    """Return how many rows to pass over for somebody who was too late so many times.
+def skip_of(held: int, lost: int) -> int:
+    """Return how many rows to pass over where others have so many open, and so many were just lost to them.
 
-    All who lost a row would run for the same next one: they spread, the farther the more often they lost.
+    A few people get the rows in their order. All of a crowd would run for the same next one, most of them in
+    vain: they spread, over as many rows as they are, and the farther the more often somebody lost.
     """
-    return random.randrange(min(2**lost, MOST_SKIPPED))  # noqa: S311 — nothing is secret about it
+    crowd = held if held >= CROWD else 1
+    return random.randrange(min(crowd * 2**lost, MOST_SKIPPED))  # noqa: S311 — nothing is secret about it
 
 
 def crowd() -> Conflict:
