@@ -133,6 +133,8 @@ def count_disagreed(session: Session, dataset: Dataset, *, actor: Actor) -> revi
 
 
 def _counted(session: Session, count: sa.Select[int], dataset: Dataset, *, actor: Actor) -> review.Matches:
+    if not dataset.has_second_opinions:
+        return review.Matches(0, is_more=False)
     counted = session.scalar(count, {"dataset_id": dataset.id, "user_id": actor.user_id}) or 0
     return review.Matches(min(counted, MOST_COUNTED), is_more=counted > MOST_COUNTED)
 
