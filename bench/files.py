@@ -2,6 +2,8 @@
 
 import csv
 import http.client
+import os
+import re
 import statistics
 import subprocess
 import sys
@@ -17,22 +19,6 @@ from bench import report
 
 ROWS, QUICK_ROWS = 1_000_000, 50_000
 REPEATS = 3
-SERVER = """
-import socket, sys, uvicorn
-from pathlib import Path
-from app.config import Settings
-from app.db import Database
-from app.web.app import create_app
-settings = Settings(
-    _env_file=None, home=Path(sys.argv[1]), database_url=sys.argv[2], log_level="ERROR", local_access="open"
-)
-listening = socket.socket(proto=socket.IPPROTO_TCP)
-listening.bind(("127.0.0.1", 0))
-listening.listen()
-app = create_app(settings, Database(settings.url))
-print(listening.getsockname()[1], flush=True)
-uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False)).run(sockets=[listening])
-"""
 WORDS = (
     (Path(__file__).parent.parent / "app/samples/support_requests.csv").read_text(encoding="utf-8").split()
 )
@@ -151,15 +137,27 @@ def download(home: Path) -> Measured:
 
 
 @contextmanager
-def serving(home: Path) -> Iterator[tuple[int, int]]:
-    """Run a web process over a home; yield its port and its number."""
-    command = [sys.executable, "-c", SERVER, str(home), ""]
-    server = subprocess.Popen(command, cwd=report.ROOT, stdout=subprocess.PIPE, text=True)
+def serving(home: Path, address: str = "") -> Iterator[tuple[int, int]]:
+    """Run the web process that people run over a home and a database; yield its port and its number."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("SETRIGHT_")}
+    settings = {
+        "HOME": str(home), "DATABASE_URL": address, "LOCAL_ACCESS": "open", "LOG_LEVEL": "ERROR",
+        # What is decided here is not learned from: that is another job, and no part of what is measured.
+        "LEARN_EVERY": "0",
+    }  # fmt: skip
+    server = subprocess.Popen(
+        [sys.executable, "-m", "app.cli", "serve", "--no-worker", "--port", "0"],
+        cwd=report.ROOT,
+        env=kept | {f"SETRIGHT_{name}": value for name, value in settings.items()},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     try:
         said = server.stdout.readline() if server.stdout else ""
-        if not said:
-            sys.exit("the server did not start")
-        yield int(said), server.pid
+        port = re.search(r"http://[^/ ]+:(\d+)", said)
+        if port is None:
+            sys.exit(f"the server did not start: {said}")
+        yield int(port[1]), server.pid
     finally:
         server.terminate()
         server.wait(timeout=SERVE_SECONDS)

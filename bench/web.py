@@ -4,7 +4,6 @@ import http.client
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -26,7 +25,7 @@ from app.services.bounding import autofix, batches
 from app.services.bounding.autofix import Rule, RuleKind
 from app.services.ranking.queue_filter import QueueFilter
 from bench import postgres, report
-from bench.files import SERVER
+from bench.files import serving
 from bench.web_rows import WORD_HAN, build
 from tests import chromium
 
@@ -107,14 +106,10 @@ def site(home: Path, address: str, rows: int) -> Iterator[Site]:
     began = time.perf_counter()
     dataset_id = build(here.database, rows)
     print(f"{rows:,} rows built in {time.perf_counter() - began:.0f} s", flush=True)
-    command = [sys.executable, "-c", SERVER, str(home), address]
-    process = subprocess.Popen(command, cwd=report.ROOT, stdout=subprocess.PIPE, text=True)
     try:
-        line = process.stdout.readline() if process.stdout else ""
-        yield Site(int(line), process.pid, here.database, dataset_id, rows)
+        with serving(home, address) as (port, pid):
+            yield Site(port, pid, here.database, dataset_id, rows)
     finally:
-        process.terminate()
-        process.wait()
         here.database.close()
 
 
