@@ -40,7 +40,7 @@ PATIENCE_SECONDS = 20.0
 LOADED = ["app.cli", "app.streaming"]
 """What each process has from the start: what it runs, and the program that it is a part of."""
 _FORKS = "forkserver" in multiprocessing.get_all_start_methods()
-# Started by `python -m`, a program is loaded once more under another name, and Python says so on the terminal.
+# A program started by `python -m` is loaded once more under another name, and Python says so on the terminal.
 warnings.filterwarnings("ignore", ".* found in sys.modules after import of package", RuntimeWarning)
 
 log = logging.getLogger(__name__)
