@@ -22,7 +22,6 @@ def at_work(settings: Settings, database: Database) -> Iterator[None]:
             yield
         finally:
             worker.finish_everything(database)
-            time.sleep(0.1)  # DBOS notes the end of a workflow after the job has noted its own
 
 
 def ended(database: Database, run: runs.Run) -> runs.Run:
