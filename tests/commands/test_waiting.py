@@ -13,6 +13,7 @@ from app.commands.session import Here, finish_job
 from app.config import Settings
 from app.db import Database, now
 from app.errors import AppError
+from app.jobs import settling
 from app.models import Import, Worker
 from app.models.columns import RunState
 from app.services.operation import runs, workers
@@ -66,6 +67,7 @@ def test_a_worker_stops_only_once_the_queue_knows_of_the_end(
         return usual(*args, **kwargs)
 
     monkeypatch.setattr(SystemDatabase, slow, late)
+    monkeypatch.setattr(settling, "PATIENCE_SECONDS", 120.0)  # a busy machine is slower still
     file = importing.write_jsonl(any_terminal.folder, ROWS)
     done = any_terminal.start("import", file, "--dataset", "d")
     assert (done.returncode, done.stderr) == (0, "")
