@@ -122,6 +122,15 @@ def workers_of(session: Session, job: Job, subject_id: int) -> list[str]:
     return [one for one in found if one]
 
 
+def under_way_at(session: Session, executor_id: str) -> list[str]:
+    """Return the jobs that a worker has begun, and whose end the queue does not know of yet."""
+    table = _workflows(session)
+    # One of another version stays as it is, however long this worker waits for it.
+    is_of_mine = (table.c.executor_id == executor_id, table.c.application_version == APPLICATION_VERSION)
+    begun = (table.c.status == "PENDING", *is_of_mine)
+    return list(session.scalars(sa.select(table.c.workflow_uuid).where(*begun)))
+
+
 def asker_of(session: Session, workflow_id: str) -> dict[str, str]:
     """Return what `tracing.carried` said of the request that has asked for a job."""
     table = _workflows(session)
@@ -134,9 +143,12 @@ def _workflows(session: Session) -> sa.TableClause:
     return _table(None if session.get_bind().dialect.name == "sqlite" else "dbos")
 
 
+_TEXTS = ("workflow_uuid", "status", "executor_id", "application_version")
+
+
 @cache
 def _table(schema: str | None) -> sa.TableClause:
-    texts = [sa.column(name, sa.Text) for name in ("workflow_uuid", "status", "executor_id")]
+    texts = [sa.column(name, sa.Text) for name in _TEXTS]
     return sa.table("workflow_status", *texts, sa.column("attributes", sa.JSON), schema=schema)
 
 
@@ -159,6 +171,11 @@ def list_pending(session: Session, executor_ids: Sequence[str]) -> list[LostJob]
 def job_of(workflow_id: str) -> Job:
     """Return the kind of job that a workflow does."""
     return Job(workflow_id.rsplit("-", 2)[0])
+
+
+def subject_of(workflow_id: str) -> int:
+    """Return the number of the row that a workflow works on."""
+    return int(workflow_id.rsplit("-", 2)[1])
 
 
 def _client(session: Session) -> "DBOSClient":

@@ -25,7 +25,7 @@ from tests.apps import lent
 from tests.web.conftest import client_of
 
 CHOICES = ExportChoices(format="csv", variant=Variant.CORRECTED, split="all")
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 180.0
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """What a job works with: the worker's database and settings."""
 
 import math
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -132,11 +133,13 @@ class Reporter:
 
 
 _current: list[Context] = []
+_of_thread = threading.local()
 
 
 def enter(context: Context) -> None:
     """Make a context the one that this process's jobs work with."""
     _current[:] = [context]
+    _of_thread.context = context
 
 
 def leave() -> None:
@@ -150,7 +153,12 @@ def is_current(context: Context) -> bool:
 
 
 def current() -> Context:
-    """Return the context of this worker; once it has stopped, what asks for it ends: another goes on."""
-    if not _current:
+    """Return the context of this worker; once it has stopped, what asks for it ends: another goes on.
+
+    A thread has one context for life. One that waits to try again while its worker stops would otherwise wake
+    up in the next worker of this process, and mark the job of the same number there.
+    """
+    if not _current or getattr(_of_thread, "context", _current[0]) is not _current[0]:
         raise SystemExit
+    _of_thread.context = _current[0]
     return _current[0]

@@ -14,7 +14,7 @@ import app.jobs  # noqa: F401 — registers the workflows before DBOS starts
 from app.config import Settings
 from app.db import Database
 from app.errors import AppError, DiskFull
-from app.jobs import context, learning, slots, tending, webhooks
+from app.jobs import context, learning, settling, slots, tending, webhooks
 from app.jobs.context import Context
 from app.jobs.slots import Slot
 from app.models import (
@@ -81,6 +81,7 @@ def running(settings: Settings, database: Database) -> Iterator[Slot]:
     try:
         yield slot
     finally:
+        settling.settle(database, slot.executor_id)
         ended.set()
         context.leave()
         DBOS.destroy()

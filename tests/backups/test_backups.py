@@ -72,7 +72,7 @@ class Deciding:
 
     def __enter__(self) -> Self:
         self.thread.start()
-        assert self.begun.wait(60), "nothing was decided"
+        assert self.begun.wait(180), "nothing was decided"
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -23,7 +23,7 @@ from app.web.app import create_app
 from tests.jobs.working import at_work
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 180
 
 
 @pytest.fixture(scope="module")

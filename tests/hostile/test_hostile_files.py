@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
@@ -11,9 +12,9 @@ from app.db import Database
 from app.jobs.worker import finish_everything, running
 from app.models import Dataset, Example, Import, ImportMatch, Label
 from app.models.columns import RunState
-from app.web.app import create_app
+from tests.apps import lent
 from tests.files.hostile import HostileFile, hostile_files
-from tests.web.browsing import Browser, Page
+from tests.web.browsing import Browser, Form, Page
 from tests.web.conftest import client_of
 
 MOST_SECONDS_A_REQUEST = 20
@@ -35,7 +36,7 @@ def strict(settings: Settings) -> Settings:
 
 @pytest.fixture
 def browser(strict: Settings, database: Database) -> Iterator[Browser]:
-    with client_of(create_app(strict, database)) as client:
+    with lent(strict, database) as app, client_of(app) as client:
         yield Browser(client)
 
 
@@ -44,8 +45,9 @@ def test_each_hostile_file_ends_in_a_clear_message(
     browser: Browser, strict: Settings, database: Database, files: list[HostileFile]
 ) -> None:
     assert len(files) >= 100
+    empty = browser.open("/datasets/new").form("/imports")
     confirmed = [
-        number for number, file in enumerate(files) if _offer(browser, file, name=f"dataset {number}")
+        number for number, file in enumerate(files) if _offer(browser, empty, file, name=f"dataset {number}")
     ]
     assert len(confirmed) > 20, "most files should get as far as the job, or the job is not tested"
     with running(strict, database):
@@ -71,10 +73,10 @@ def test_each_hostile_file_ends_in_a_clear_message(
                 assert page.status == 200, (import_.file_name, path)
 
 
-def _offer(browser: Browser, file: HostileFile, *, name: str) -> bool:
+def _offer(browser: Browser, empty: Form, file: HostileFile, *, name: str) -> bool:
     """Upload a file and confirm what is guessed of it; say whether it became a job."""
     started = time.process_time()  # not the clock on the wall: the machine may be busy
-    page = _upload(browser, file.name, file.path.read_bytes())
+    page = _upload(browser, empty, file.name, file.path.read_bytes())
     if page.status in REFUSED:
         return _is_refused(page, file)
     assert page.status == 200, (file.name, file.why, page.status)
@@ -89,10 +91,8 @@ def _offer(browser: Browser, file: HostileFile, *, name: str) -> bool:
     return True
 
 
-def _upload(browser: Browser, name: str, content: bytes) -> Page:
-    form = browser.open("/datasets/new").form("/imports")
-    form.attached = (name, content)
-    return browser.submit(form)
+def _upload(browser: Browser, form: Form, name: str, content: bytes) -> Page:
+    return browser.submit(replace(form, attached=(name, content)))
 
 
 def _is_refused(page: Page, file: HostileFile) -> bool:
@@ -119,7 +119,9 @@ def _assert_nothing_half_imported(database: Database) -> None:
 
 
 def test_one_very_long_line_is_refused_by_its_length(settings: Settings, database: Database) -> None:
-    with client_of(create_app(settings, database)) as client:
-        page = _upload(Browser(client), "long.csv", b"text,label\n" + b"x" * 30_000_000)
+    with lent(settings, database) as app, client_of(app) as client:
+        browser = Browser(client)
+        form = browser.open("/datasets/new").form("/imports")
+        page = _upload(browser, form, "long.csv", b"text,label\n" + b"x" * 30_000_000)
     assert page.status in {200, *REFUSED}
     assert "SETRIGHT_MAX_LINE_BYTES" in page.text

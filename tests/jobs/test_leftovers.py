@@ -2,6 +2,7 @@
 
 import datetime as dt
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,16 @@ def test_what_asks_for_its_worker_after_the_end_ends_too(settings: Settings, dat
     context.leave()
     with pytest.raises(SystemExit):  # no failure, after which the job queue would try again or give up
         context.current()
+
+
+def test_what_a_worker_left_behind_does_nothing_for_the_next(settings: Settings, database: Database) -> None:
+    """As a job that waits to try again: the next worker of this process may have another database."""
+    first, second = Context(settings, database), Context(settings, database)
+    context.enter(first)
+    with ThreadPoolExecutor(1) as thread, ThreadPoolExecutor(1) as other:
+        assert thread.submit(context.current).result() is first
+        context.enter(second)
+        assert other.submit(context.current).result() is second
+        with pytest.raises(SystemExit):
+            thread.submit(context.current).result()
+    context.leave()

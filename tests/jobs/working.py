@@ -4,9 +4,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
+
 from app.config import Settings
 from app.db import Database
-from app.jobs import worker
+from app.jobs import settling, worker
 from app.models.columns import RunState
 from app.services.operation import runs
 
@@ -17,12 +19,13 @@ LOOK_SECONDS = 0.05  # a look is two questions to the database
 @contextmanager
 def at_work(settings: Settings, database: Database) -> Iterator[None]:
     """Run jobs for as long as the block lasts; at its end nothing is under way any more."""
-    with worker.running(settings, database):
-        try:
-            yield
-        finally:
-            worker.finish_everything(database)
-            time.sleep(0.1)  # DBOS notes the end of a workflow after the job has noted its own
+    with pytest.MonkeyPatch.context() as patient:
+        patient.setattr(settling, "PATIENCE_SECONDS", PATIENCE_SECONDS)
+        with worker.running(settings, database):
+            try:
+                yield
+            finally:
+                worker.finish_everything(database)
 
 
 def ended(database: Database, run: runs.Run) -> runs.Run:

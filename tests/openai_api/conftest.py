@@ -1,6 +1,7 @@
 """Our server of OpenAI's API on a fresh database, and its client."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import openai
 import pytest
@@ -10,6 +11,14 @@ from app.config import Settings
 from app.db import Database
 from tests.api.asking import token_for
 from tests.openai_api.serving import client_at, served
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let one process run these tests: what helps the app with vectors takes seconds to start."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.xdist_group("openai_api"))
 
 
 @pytest.fixture

@@ -9,10 +9,11 @@ from typing import Any
 
 import openai
 import uvicorn
+from fastapi import FastAPI
 
 from app.config import Settings
 from app.db import Database
-from app.web.app import create_app
+from tests.apps import lent
 
 PATIENCE_SECONDS = 120.0
 ROWS = [
@@ -26,7 +27,11 @@ ROWS = [
 @contextmanager
 def served(settings: Settings, database: Database) -> Iterator[str]:
     """Serve while the block lasts; yield the address of the API."""
-    app = create_app(settings, database)
+    with lent(settings, database) as app:
+        yield from _listening(app)
+
+
+def _listening(app: FastAPI) -> Iterator[str]:
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None))
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -40,7 +45,6 @@ def served(settings: Settings, database: Database) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join()
-        app.state.helper.close()
 
 
 @contextmanager

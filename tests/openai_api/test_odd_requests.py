@@ -17,9 +17,9 @@ from app.models.openai_api import TrainedModel, TrainingJob
 from app.openai_api.chat import _worded
 from app.services.accounts import access, people
 from app.services.tuning import training_jobs
-from app.web.app import create_app
 from tests import factories
 from tests.api.asking import token_for, token_of
+from tests.apps import lent
 from tests.openai_api.serving import training_lines
 from tests.web.conftest import client_of
 
@@ -29,8 +29,8 @@ ODD = ("\x00", "\ud800", "\x10", "x" * 5000)
 @pytest.fixture
 def asked(any_settings: Settings, any_database: Database) -> Iterator[TestClient]:
     """Requests of a lead to the open API."""
-    app = create_app(any_settings.model_copy(update={"openai_api": True}), any_database)
-    with client_of(app) as client:
+    opened = any_settings.model_copy(update={"openai_api": True})
+    with lent(opened, any_database) as app, client_of(app) as client:
         client.headers.update(token_for(any_database, Role.LEAD))
         yield client
 

@@ -1,5 +1,6 @@
 """Pages of fine-tunes, tests of models, and providers."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from app.services.tuning.exports import ExportChoices
 from app.services.tuning.providers import Service
 from app.web.app import create_app
 from tests import factories
+from tests.apps import lent
 from tests.providers.fake_openai import API_KEY, fake_openai
 from tests.web.browsing import Browser
 from tests.web.conftest import client_of
@@ -30,9 +32,10 @@ RESULTS = {"accuracy": 0.75, "low": 0.6, "high": 0.86, "macro_f1": 0.7, "rows": 
 
 
 @pytest.fixture
-def keyed(settings: Settings, database: Database) -> Browser:
+def keyed(settings: Settings, database: Database) -> Iterator[Browser]:
     with_key = settings.model_copy(update={"openai_api_key": SecretStr("sk-secret")})
-    return Browser(client_of(create_app(with_key, database)))
+    with lent(with_key, database) as app:
+        yield Browser(client_of(app))
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """While nobody has a login: the link that is printed at the start, and nothing else, lets this machine in."""
 
 import re
+from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -14,6 +15,7 @@ from app.services.accounts import people
 from app.web.app import create_app
 from app.web.deps import COOKIE
 from tests import factories
+from tests.apps import lent
 from tests.web.browsing import Browser
 from tests.web.conftest import client_of
 
@@ -24,8 +26,9 @@ def locked(settings: Settings) -> Settings:
 
 
 @pytest.fixture
-def client(locked: Settings, database: Database) -> TestClient:
-    return client_of(create_app(locked, database))
+def client(locked: Settings, database: Database) -> Iterator[TestClient]:
+    with lent(locked, database) as app:
+        yield client_of(app)
 
 
 def test_without_the_link_nobody_gets_in(client: TestClient, dataset_id: int) -> None:

@@ -12,8 +12,8 @@ from app.actor import Role
 from app.config import Settings
 from app.db import Database
 from app.models import ScoringRun
-from app.web.app import create_app
 from tests import factories
+from tests.apps import lent
 from tests.web.browsing import Browser
 from tests.web.conftest import client_of
 from tests.web.signing_in import signed_in
@@ -88,7 +88,8 @@ def test_what_is_refused_leaves_no_file(
     words: str,
 ) -> None:
     made = factories.make_dataset(database, scored=False)
-    with client_of(create_app(settings.model_copy(update={"max_file_bytes": 10_000}), database)) as client:
+    narrow = settings.model_copy(update={"max_file_bytes": 10_000})
+    with lent(narrow, database) as app, client_of(app) as client:
         browser = Browser(client)
         form = browser.open(f"/datasets/{made}/scoring").form("/scoring")
         form.attachments = files
@@ -114,7 +115,7 @@ def test_a_service_is_offered_with_its_host(settings: Settings, database: Databa
     paid = settings.model_copy(
         update={"openai_api_key": SecretStr("key"), "openai_base_url": "https://api.example.com/v1"}
     )
-    with client_of(create_app(paid, database)) as client:
+    with lent(paid, database) as app, client_of(app) as client:
         browser = Browser(client)
         page = browser.open(f"/datasets/{made}/scoring")
         assert "Texts are sent to api.example.com" in page.text
@@ -131,7 +132,8 @@ def test_the_overview_says_where_texts_go(settings: Settings, database: Database
         ("use", "Nothing leaves this machine"),
         ("openai:m", "are sent to api.openai.com"),
     ):
-        with client_of(create_app(settings.model_copy(update={"embedder": embedder}), database)) as client:
+        chosen = settings.model_copy(update={"embedder": embedder})
+        with lent(chosen, database) as app, client_of(app) as client:
             assert words in Browser(client).open(f"/datasets/{made}").text
 
 

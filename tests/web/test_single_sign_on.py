@@ -20,6 +20,7 @@ from app.services.accounts import people, sessions
 from app.web.app import create_app
 from app.web.deps import COOKIE
 from tests import factories
+from tests.apps import lent
 from tests.commands.terminal import ROOT
 from tests.web.conftest import client_of
 from tests.web.oidc_provider import CLIENT, SECRET
@@ -56,9 +57,10 @@ def with_provider(settings: Settings, provider: str) -> Settings:
 
 
 @pytest.fixture
-def web(with_provider: Settings, database: Database) -> FastAPI:
+def web(with_provider: Settings, database: Database) -> Iterator[FastAPI]:
     factories.make_user(database, "ada", Role.ADMIN)
-    return create_app(with_provider, database)
+    with lent(with_provider, database) as app:
+        yield app
 
 
 def tell(provider: str, **claims: str) -> None:
