@@ -49,8 +49,8 @@ GENERIC_NAMES = frozenset(
         "data dataset datasets label labels labelled labeled unlabelled unlabeled all full complete raw "
         "clean corrected row rows text texts pasted file files export exports output result results sample "
         "samples example examples table sheet book untitled unnamed new final copy download downloads upload "
-        "uploads csv tsv json jsonl parquet xlsx zip split splits part of the my tmp temp home desktop documents "
-        "数据 数据集 标签 标注 全部 样本 训练 训练集 测试 测试集 导出 新建 "
+        "uploads csv tsv json jsonl parquet xlsx zip split splits part of the my tmp temp home desktop "
+        "documents 数据 数据集 标签 标注 全部 样本 训练 训练集 测试 测试集 导出 新建 "
     )
 )
 NAME_CHARS = 100
