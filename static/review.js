@@ -176,7 +176,7 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   if (event.detail.target.id === "resolver") makePlaces(event.detail.xhr.responseText);
 });
 document.addEventListener("htmx:afterSettle", (event) => {
-  const id = event.detail.target?.id || event.detail.elt?.id;
+  const { id } = event.detail.elt; // the element that came, of which each part that came along has one of its own
   if (["resolver", "review", "queue"].includes(id)) {
     markRow();
     showDraft();

@@ -139,6 +139,7 @@ PAGES = {
     "experiments.chart": Needs(Role.VIEWER, path={"chart": "accuracy"}, also=frozenset({404})),
     "languages.choose": Needs(ANYBODY, form={"language": "en"}),
     "hints.close": Needs(SIGNED_IN, form={"hint": "overview"}),
+    "help.show": Needs(SIGNED_IN),
     "keys.show": Needs(SIGNED_IN),
     "keys.choose": Needs(SIGNED_IN, form={"keymap": "azerty"}),
     "keys.change": Needs(SIGNED_IN, form={"action": "keep", "key": "q"}, also=frozenset({422})),

@@ -14,6 +14,7 @@ from app.languages import ENGLISH, LANGUAGES, _, catalogue, chosen, direction, n
 from app.languages.asking import best_of
 from app.languages.retelling import retold
 from app.science.autofix import recommend
+from app.web.words import percent
 from docs.translations import FOLDER, gather, read, renewed
 
 ROOT = Path(__file__).parent.parent
@@ -256,3 +257,18 @@ def test_advice_is_retold(rows: int) -> None:
 
 def test_catalogues_are_read_once() -> None:
     assert catalogue("zh-Hans") is catalogue("zh-Hans")
+
+
+def test_percentages_are_written_one_way() -> None:
+    """As `31%`: what is kept says so, and stands beside what pages write."""
+    apart = re.compile(r"(?:[0-9}]|\)s)(?:\s|&nbsp;)%%?(?![\w({}])")
+    folders = [("app", "*.py"), ("app/languages", "*.po"), ("templates", "*.html"), ("docs", "*.md")]
+    files = [ROOT / "README.md", *(path for folder, kind in folders for path in (ROOT / folder).rglob(kind))]
+    wrong = [
+        f"{path.relative_to(ROOT)}: {line.strip()}"
+        for path in files
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if apart.search(line)
+    ]
+    assert wrong == []
+    assert percent(0.314) == "31%"

@@ -207,7 +207,7 @@ def test_the_readme_gives_the_totals() -> None:
     assert numbers["languages"] == [len({row["language"] for row in rows})]
     assert numbers["wrong labels in train"] == [len(mislabelled(train))]
     assert numbers["wrong labels in test"] == [len(mislabelled(test))]
-    assert f"{100 * len(mislabelled(train)) / len(train):.1f} % of the train rows" in read_readme()
+    assert f"{100 * len(mislabelled(train)) / len(train):.1f}% of the train rows" in read_readme()
 
 
 def test_the_readme_gives_the_counts_of_each_intent_and_language() -> None:

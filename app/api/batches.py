@@ -105,7 +105,7 @@ class ProtectedOut(Out):
 
 
 class EvidenceOut(Out):
-    """What reviewed rows say of the rows that would change; bounds are those of a 95 % interval."""
+    """What reviewed rows say of the rows that would change; bounds are those of a 95% interval."""
 
     precision: float
     """Share of them whose suggested label is right, from 0 to 1."""

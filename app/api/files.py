@@ -97,7 +97,7 @@ class ImportOut(RunOut):
     """One file: how it is read, how far it is, and what became of its rows."""
 
     dataset_name: Exact
-    """The dataset's name, or the one proposed."""
+    """The dataset's name, or the one proposed; empty where the file's name does not say what its rows are."""
     creates_dataset: bool
     """Whether the dataset is new."""
     file_name: Exact

@@ -38,7 +38,7 @@ class ClassOut(Out):
     flagged_share: float | None
     """Share of its rows that are flagged, from 0 to 1: the estimated noise. Null without scores."""
     flagged_share_low: float | None
-    """Lower end of Wilson's 95 % interval."""
+    """Lower end of Wilson's 95% interval."""
     flagged_share_high: float | None
     """Upper end of it."""
     mean_self_confidence: float | None
@@ -85,7 +85,7 @@ class PersonOut(Out):
 
 
 class ShareOut(Out):
-    """Estimated share of right labels in the train split, with its 95 % interval."""
+    """Estimated share of right labels in the train split, with its 95% interval."""
 
     share: float
     """The estimate, from 0 to 1."""

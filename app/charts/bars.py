@@ -54,7 +54,7 @@ def bar_chart(
 
     marks: list[Mark] = []
     for step in (step for step in steps if step <= end * 1.0001):
-        shown = f"{step * 100:g} %" if is_share else short(step)
+        shown = f"{step * 100:g}%" if is_share else short(step)
         marks += [
             line(x_of(step), TOP, x_of(step), base, "grid"),
             words(x_of(step), base + 16, shown, "tick", anchor="middle"),

@@ -35,7 +35,7 @@ def interval_chart(
     for tick in ticks:
         marks += [
             line(x_of(tick), TOP, x_of(tick), base, "grid"),
-            words(x_of(tick), base + 18, f"{tick * 100:.4g} %", "tick", anchor="middle"),
+            words(x_of(tick), base + 18, f"{tick * 100:.4g}%", "tick", anchor="middle"),
         ]
     marks.append(line(x_of(bars[0].value), TOP, x_of(bars[0].value), base, "cut"))
     for at, (bar, low, high) in enumerate(zip(bars, lows, highs, strict=True)):

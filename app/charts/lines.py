@@ -84,7 +84,7 @@ def line_chart(
 
     marks: list[Mark] = []
     for step in steps:
-        written = f"{step * 100:g} %" if is_share else short(step)
+        written = f"{step * 100:g}%" if is_share else short(step)
         marks += [
             line(LEFT, y_of(step), width - right, y_of(step), "grid"),
             words(LEFT - 6, y_of(step) + 4, written, "tick", anchor="end"),

@@ -123,7 +123,7 @@ def _write(path: Path, content: str) -> None:
 
 def _say(done: Experiment) -> None:
     results: dict[str, Any] = done.results
-    say(f"Test accuracy on {results['test_rows']:,} rows, mean of {len(done.seeds)} seeds, 95 % interval:")
+    say(f"Test accuracy on {results['test_rows']:,} rows, mean of {len(done.seeds)} seeds, 95% interval:")
     names = {variant: experiment_words.name_of(variant) for variant in results["variants"]}
     width = max(len(one) for one in names.values())
     for variant, found in results["variants"].items():

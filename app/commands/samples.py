@@ -36,8 +36,12 @@ TIMEOUT_SECONDS = 30
 MAX_DOWNLOAD_BYTES = 5_000_000
 
 
-def has_datasets(here: Here) -> bool:
-    """Say whether there is any dataset."""
+def offered(here: Here) -> Dataset | None:
+    """Return the sample, made where there is no dataset at all; nothing where there are only others."""
+    return _find(here, SUPPORT) or (None if _has_datasets(here) else make(here, SUPPORT))
+
+
+def _has_datasets(here: Here) -> bool:
     with here.database.read() as session:
         return session.scalar(sa.select(Dataset.id).where(Dataset.import_seq > 0).limit(1)) is not None
 

@@ -50,15 +50,16 @@ def demo(
 def serve(
     host: Host = None,
     port: Port = None,
-    sample: Annotated[bool, typer.Option("--sample", help="Make the sample if there is no dataset.")] = False,
+    sample: Annotated[
+        bool, typer.Option("--sample", help="Open the sample; made if there is no dataset.")
+    ] = False,
     no_worker: Annotated[bool, typer.Option("--no-worker", help="Serve pages only.")] = False,
 ) -> None:
     """Serve the pages, with one worker beside them, until stopped."""
     with opened() as here:
         make_first_admin(here)
-        path = "/"
-        if sample and not samples.has_datasets(here):
-            path = f"/datasets/{samples.make(here, samples.SUPPORT).id}/review"
+        found = samples.offered(here) if sample else None
+        path = f"/datasets/{found.id}/review" if found else "/"
         _serve(here, host=host, port=port, path=path, with_worker=not no_worker)
 
 

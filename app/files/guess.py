@@ -39,8 +39,22 @@ ANNOTATOR_NAMES = _words(
     "workerid user annotateur annotatorin anotador annotatore разметчик 标注者 标注员 アノテーター "
 )
 # Names of files whose rows are for judging, not for learning.
-TEST_FILE = re.compile(r"(?<![^\W_])(tests?|testing|valid|validation|val|hold_?out|dev|eval)(?![^\W_])")
-TRAIN_FILE = re.compile(r"(?<![^\W_])train(ing)?(?![^\W_])")
+_TEST, _TRAIN = "tests?|testing|valid|validation|val|hold_?out|dev|eval", "train(?:ing)?"
+TEST_FILE = re.compile(rf"(?<![^\W_])({_TEST})(?![^\W_])")
+TRAIN_FILE = re.compile(rf"(?<![^\W_])({_TRAIN})(?![^\W_])")
+_SPLIT_WORD = re.compile(rf"[\W_]*(?<![^\W_])(?:{_TEST}|{_TRAIN})(?![^\W_])[\W_]*", re.IGNORECASE)
+# What files are called whatever they hold.
+GENERIC_NAMES = frozenset(
+    _words(
+        "data dataset datasets label labels labelled labeled unlabelled unlabeled all full complete raw "
+        "clean corrected row rows text texts pasted file files export exports output result results sample "
+        "samples example examples table sheet book untitled unnamed new final copy download downloads upload "
+        "uploads csv tsv json jsonl parquet xlsx zip split splits part of the my tmp temp home desktop "
+        "documents 数据 数据集 标签 标注 全部 样本 训练 训练集 测试 测试集 导出 新建 "
+    )
+)
+NAME_CHARS = 100
+"""Of the name that is proposed for a dataset."""
 # Columns that hold the truth are for scoring a result, never for making one.
 TRUTH = re.compile(r"true|truth|gold|correct|reference|expert")
 
@@ -84,6 +98,24 @@ def subject_of(file_name: str) -> str:
     for words in (TEST_FILE, TRAIN_FILE):
         stem = words.sub(" ", stem)
     return re.sub(r"[\W_]+", " ", stem).strip()
+
+
+def proposed_name(file_name: str) -> str:
+    """Propose a name for the dataset that a file holds: what the file is called after, else its folder.
+
+    Returns
+    -------
+    str
+        Empty where none of them says what the rows are, as in `data/train.csv`.
+    """
+    *folders, file = re.split(r"[/\\]", file_name)
+    for name in (file.partition(".")[0], *reversed(folders)):
+        shown = "".join(char if char.isprintable() else " " for char in name)
+        said = _SPLIT_WORD.sub(" ", shown).strip()[:NAME_CHARS]
+        words = re.findall(r"[^\W\d_]+", said.casefold())
+        if not said.endswith(":") and not GENERIC_NAMES.issuperset(words):
+            return said
+    return ""
 
 
 def _plain(name: str) -> str:

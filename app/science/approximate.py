@@ -2,9 +2,9 @@
 
 Hierarchical navigable small worlds of the package faiss (MIT), on half-precision copies of the vectors; the
 similarities of what it finds are computed exactly. Measured on 38,729 vectors of eight public sets (512
-dimensions, one thread): 20 s of processor time and 98 % of the ten nearest found. Comparing every pair took
-21 s there and grows with the square of the rows; the inverted lists of the same package took 34 s for 97 %,
-the package usearch 39 s for 98 %, with 8-bit numbers 24 s for 94 %.
+dimensions, one thread): 20 s of processor time and 98% of the ten nearest found. Comparing every pair took
+21 s there and grows with the square of the rows; the inverted lists of the same package took 34 s for 97%,
+the package usearch 39 s for 98%, with 8-bit numbers 24 s for 94%.
 """
 
 from collections.abc import Callable

@@ -18,14 +18,14 @@ Rights = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Interval:
-    """A 95 % interval; both ends in the unit of what it is about."""
+    """A 95% interval; both ends in the unit of what it is about."""
 
     low: float
     high: float
 
 
 def accuracy_interval(right: Rights, *, rng: np.random.Generator, draws: int = DRAWS) -> Interval:
-    """Return the bootstrap 95 % interval of a mean accuracy.
+    """Return the bootstrap 95% interval of a mean accuracy.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def accuracy_interval(right: Rights, *, rng: np.random.Generator, draws: int = D
 
 @dataclass(frozen=True)
 class Gain:
-    """How two models differ, with 95 % intervals.
+    """How two models differ, with 95% intervals.
 
     Attributes
     ----------

@@ -19,7 +19,7 @@ class Evaluation:
     accuracy : float
         Share of right predictions, in [0, 1].
     low, high : float
-        Wilson 95 % interval of the accuracy.
+        Wilson 95% interval of the accuracy.
     macro_f1 : float
         Mean F1 over the classes that occur among labels or predictions, in [0, 1].
     precision, recall, f1 : float64 array (n_classes,)
@@ -88,7 +88,7 @@ def evaluate(
 
 
 def wilson_interval(right: int, total: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share.
+    """Return the 95% interval of a share.
 
     Parameters
     ----------

@@ -157,8 +157,8 @@ def outliers(neighbours: Neighbours, *, among: Neighbours | None = None) -> Flag
     -----
     The average distance to the k nearest is the measure of Kuan and Mueller (2022, Back to the Basics:
     Revisiting Out-of-Distribution Detection Baselines). It is put on a scale by the median and the median
-    deviation of the rows above it, which duplicates and the outliers themselves hardly move. With 2 % of rows
-    from other datasets planted, 57 to 100 % of what was flagged in five public sets was planted; in tweets,
+    deviation of the rows above it, which duplicates and the outliers themselves hardly move. With 2% of rows
+    from other datasets planted, 57 to 100% of what was flagged in five public sets was planted; in tweets,
     where anything is usual, nothing was flagged.
     """
     distance, known = _mean_distance(neighbours)

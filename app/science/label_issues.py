@@ -65,7 +65,7 @@ def find_label_issues(labels: npt.NDArray[np.int64], pred_probs: npt.NDArray[np.
     Notes
     -----
     Classes that the model did not learn (a single row, say) are kept out of the count: their threshold near 0
-    would make it take ordinary rows as theirs and flag some 10 % too many. A row of such a class is an issue
+    would make it take ordinary rows as theirs and flag some 10% too many. A row of such a class is an issue
     where another class reaches that class's threshold, the rule by which confident learning counts.
 
     References

@@ -4,7 +4,7 @@ from app.science.evaluation import wilson_interval
 
 
 def noise_interval(issues: int, rows: int) -> tuple[float, float] | None:
-    """Return the 95 % interval of the share of wrong labels.
+    """Return the 95% interval of the share of wrong labels.
 
     Parameters
     ----------

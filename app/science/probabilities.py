@@ -20,7 +20,7 @@ def pack(row: npt.NDArray[np.floating]) -> bytes:
     Returns
     -------
     bytes
-        2 * n_classes bytes; relative error below 0.05 %, absolute error below 3e-8 near 0.
+        2 * n_classes bytes; relative error below 0.05%, absolute error below 3e-8 near 0.
     """
     return row.astype(STORED).tobytes()
 

@@ -40,7 +40,7 @@ def cut_of(rows: Sequence[int], agreeing: Sequence[int], *, least: float = LEAST
     agreeing : sequence of int (n_ranges,)
         Those of them whose given label is the suggested one.
     least : float, default LEAST_AGREEMENT
-        What the lower end of Wilson's 95 % interval must reach.
+        What the lower end of Wilson's 95% interval must reach.
 
     Returns
     -------

@@ -11,7 +11,7 @@ from app.db import remembered, row_by_id
 from app.errors import Conflict, InvalidInput, NotFound
 from app.languages import N_, _
 from app.models.columns import RunState, Split
-from app.models.datasets import Counter, CounterName, Dataset, Label
+from app.models.datasets import Colour, Counter, CounterName, Dataset, Label
 from app.models.evidence import IssueKind
 from app.models.examples import Example
 from app.models.experiments import Experiment
@@ -34,6 +34,9 @@ _LABELS = sa.select(Label).where(
     Label.dataset_id == sa.bindparam("dataset_id"),
     Label.import_seq <= sa.bindparam("import_seq"),
     Label.retired_after.is_(None),
+)
+_COLOURS = sa.select(Label.name, Label.colour).where(
+    Label.dataset_id == sa.bindparam("dataset_id"), Label.colour != Colour.NONE
 )
 BUSY: dict[type[runs.AnyRun], str] = {
     Import: N_("a file is being imported"),
@@ -179,6 +182,11 @@ def label_names(session: Session, dataset_id: int) -> dict[int, str]:
     """Return the name of every label by its id, of those that were merged or deleted too."""
     found = session.execute(sa.select(Label.id, Label.name).where(Label.dataset_id == dataset_id))
     return dict(found.all())
+
+
+def label_colours(session: Session, dataset_id: int) -> dict[str, Colour]:
+    """Return the colour of each label that was given one, by its name."""
+    return dict(session.execute(_COLOURS, {"dataset_id": dataset_id}).all())
 
 
 def source_name(session: Session, dataset: Dataset, example_id: int) -> str | None:

@@ -30,7 +30,7 @@ def accuracy_chart(results: Mapping[str, Any]) -> Chart | None:
         for variant, found in variants.items()
     ]
     heads = (_("Trained on"), _("Accuracy"), _("From"), _("To"))
-    return interval_chart("accuracy", _("Test accuracy with 95 % intervals"), bars, heads=heads)
+    return interval_chart("accuracy", _("Test accuracy with 95% intervals"), bars, heads=heads)
 
 
 def curve_chart(results: Mapping[str, Any]) -> Chart | None:

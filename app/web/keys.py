@@ -1,8 +1,9 @@
 """Keys: which key does what, for whoever asks."""
 
+import re
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Form, Query, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
@@ -11,7 +12,8 @@ from app.languages import N_, _
 from app.services.accounts import keys
 from app.services.accounts.keys import Keys
 from app.web.deps import CurrentActor, CurrentDatabase, ReadSession, WriteSession
-from app.web.render import form_again, go_to, html, url
+from app.web.render import came_from, form_again, go_to, html, url
+from app.web.signing_in import own_path
 
 router = APIRouter(prefix="/keys")
 
@@ -27,6 +29,7 @@ class KeymapForm(BaseModel):
     """One of the keymaps."""
 
     keymap: str = ""
+    back: str = ""
 
 
 class KeysForm(BaseModel):
@@ -34,15 +37,26 @@ class KeysForm(BaseModel):
 
     action: list[str] = []
     key: list[str] = []
+    back: str = ""
 
 
 @router.get("", name="keys.show")
-def show(request: Request, session: ReadSession, actor: CurrentActor) -> Response:
-    """Show one's keys, to be changed."""
-    return html(request, "keys/page.html", **_values(keys.get(session, actor=actor)))
+def show(
+    request: Request, session: ReadSession, actor: CurrentActor, back: Annotated[str, Query()] = ""
+) -> Response:
+    """Show one's keys, to be changed, and the way back to the review one came from."""
+    # Scripts change the address of the review with each row: where the browser tells it, it is the newer one.
+    back = _of_review(came_from(request)) or back
+    return html(request, "keys/page.html", **_values(keys.get(session, actor=actor), back))
 
 
-def _values(chosen: Keys, written: dict[str, str] | None = None, error: str = "") -> dict[str, Any]:
+def _of_review(address: str) -> str:
+    return address if own_path(address) == address and re.search(r"/datasets/\d+/review", address) else ""
+
+
+def _values(
+    chosen: Keys, back: str, written: dict[str, str] | None = None, error: str = ""
+) -> dict[str, Any]:
     shown = {action: chosen.shown(action) for action in keys.ACTIONS}
     return {
         "chosen": chosen,
@@ -50,6 +64,7 @@ def _values(chosen: Keys, written: dict[str, str] | None = None, error: str = ""
         "written": shown | (written or {}),
         "keymaps": {name: _(title) for name, title in KEYMAP_TITLES.items()},
         "error": error,
+        "back": _of_review(back),
     }
 
 
@@ -59,7 +74,8 @@ def choose(
 ) -> Response:
     """Take one of the keymaps."""
     keys.choose(session, form.keymap, actor=actor)
-    return go_to(request, url(request, "keys.show"), flash=_("These are your keys now."))
+    there = url(request, "keys.show", {"back": _of_review(form.back)})
+    return go_to(request, there, flash=_("These are your keys now."))
 
 
 @router.post("", name="keys.change")
@@ -73,6 +89,7 @@ def change(
             keys.change(session, written, actor=actor)
     except InvalidInput as error:
         with database.read() as session:
-            values = _values(keys.get(session, actor=actor), written, str(error))
+            values = _values(keys.get(session, actor=actor), form.back, written, str(error))
         return form_again(request, "keys/page.html", "keys/_form.html", target="#keys-form", **values)
-    return go_to(request, url(request, "keys.show"), flash=_("These are your keys now."))
+    there = url(request, "keys.show", {"back": _of_review(form.back)})
+    return go_to(request, there, flash=_("These are your keys now."))

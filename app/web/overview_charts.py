@@ -146,7 +146,7 @@ def classes_chart(classes: Sequence[ClassRow], queue: Address) -> Chart:
     ]
     return bar_chart(
         "classes",
-        _("Flagged share of each class, with its 95 % interval"),
+        _("Flagged share of each class, with its 95% interval"),
         bars[:MOST_NOISY],
         heads=(_("class"), _("flagged share"), _("from"), _("to")),
         width=WHOLE,

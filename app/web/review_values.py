@@ -142,6 +142,7 @@ def shared(
         "keys": keys.of_preferences(kept),
         "columns": preferences.columns(kept),
         "sharing": sharing_of(session, dataset, settings, actor=actor),
+        "colours": datasets.label_colours(session, dataset.id),
     }
 
 
@@ -341,4 +342,5 @@ def blind_page(session: Session, dataset: Dataset, settings: Settings, *, actor:
         "dataset": dataset,
         "keys": keys.of_preferences(preferences.all_of(session, actor=actor)),
         "sharing": sharing_of(session, dataset, settings, actor=actor),
+        "colours": datasets.label_colours(session, dataset.id),
     }

@@ -96,7 +96,7 @@ def percent(value: float | None, digits: int = 0) -> str:
     if value is None:
         return "–"
     shown = f"{value * 100:.{digits}f}"
-    return f"{shown}{_NARROW_SPACE}%"
+    return f"{shown}%"
 
 
 def confidence(value: float | None) -> str:

@@ -102,6 +102,20 @@ def test_undo_reopens_rows_and_reloading_stays_there(page: Page, site: str, data
     shows(page, FIRST[1])
 
 
+def test_an_undo_asks_once_for_the_next_row(page: Page, site: str, dataset_id: int) -> None:
+    page.goto(f"{site}/datasets/{dataset_id}/review")
+    page.keyboard.press("w")
+    shows(page, FIRST[1])
+    expect(page.locator("#resolver[data-ahead]")).to_have_count(1)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.keyboard.press("z")
+    shows(page, FIRST[0])
+    expect(page.locator("#resolver[data-ahead]")).to_have_count(1)
+    page.wait_for_load_state("networkidle")
+    assert len([url for url in asked if "/next" in url]) == 1
+
+
 def test_moving_without_deciding(page: Page, site: str, dataset_id: int, database: Database) -> None:
     page.goto(f"{site}/datasets/{dataset_id}/review")
     page.keyboard.press("j")

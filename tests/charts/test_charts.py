@@ -91,7 +91,7 @@ def test_bars_and_intervals_are_to_scale() -> None:
     span = next(mark for mark in marks(chart, "range") if mark.y == mark.y2)
     assert (span.x - axis.x) * 4 == pytest.approx(span.x2 - axis.x, abs=0.1)
     assert chart.rows == [["one", 0.5, 0.25, 1.0], ["two", 0.25, 0.2, 0.3]]
-    assert any(mark.text == "100 %" for mark in marks(chart, "tick"))
+    assert any(mark.text == "100%" for mark in marks(chart, "tick"))
 
 
 def test_names_of_lines_do_not_lie_on_each_other() -> None:

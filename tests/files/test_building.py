@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import InvalidInput
-from app.files.guess import guess_columns
+from app.files.guess import guess_columns, proposed_name
 from app.files.reading import read_rows
 from app.files.rows import Columns, JsonValue, Layout, Limits
 from tests.files.given import LIMITS, read, saved
@@ -112,3 +112,25 @@ def test_a_set_that_is_no_split_is_metadata() -> None:
         {"text": f"t {n}", "label": "a", "set": f"lego {n % 3}"} for n in range(9)
     ]
     assert guess_columns(["text", "label", "set"], samples).split is None
+
+
+@pytest.mark.parametrize(
+    ("file_name", "proposed"),
+    [
+        ("Support requests.csv", "Support requests"),
+        ("tweets_train.jsonl.gz", "tweets"),
+        ("intents-HOLDOUT.csv", "intents"),
+        ("contest.csv", "contest"),
+        ("my labels.csv", ""),
+        ("train-00000-of-00001.parquet", ""),
+        ("train.csv", ""),
+        ("tweets/data/train.csv", "tweets"),
+        ("C:\\labels\\all.xlsx", ""),
+        ("训练集.csv", ""),
+        ("客户请求.csv", "客户请求"),
+        ("pasted text", ""),
+        ("a\x00b\n.csv", "a b"),
+    ],
+)
+def test_a_name_is_proposed_where_the_file_says_one(file_name: str, proposed: str) -> None:
+    assert proposed_name(file_name) == proposed

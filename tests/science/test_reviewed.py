@@ -31,7 +31,7 @@ def test_the_interval_of_a_random_sample_covers() -> None:
             (found.precision_low <= truth <= found.precision_high, found.gain_low <= gain <= found.gain_high)
         )
         assert (found.reviewed, found.aside) == (40, 0)
-    assert (np.mean(inside, axis=0) >= 0.92).all()  # of the 95 % it aims at
+    assert (np.mean(inside, axis=0) >= 0.92).all()  # of the 95% it aims at
 
 
 def test_the_interval_covers_where_people_took_the_worst_first() -> None:

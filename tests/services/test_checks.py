@@ -84,7 +84,7 @@ def test_a_template_and_codes_shape_what_is_sent(database: Database, dataset_id:
         ({"template": "{text}" + "x" * 20_000}, "at most 20,000 characters"),
         ({"label_codes": {"nobody": "1"}}, "no label 'nobody'"),
         ({"label_codes": {"order": " "}}, "1 to 100 characters"),
-        ({"validation_percent": 51}, "At most 50 %"),
+        ({"validation_percent": 51}, "At most 50%"),
         ({"validation_percent": 10, "format": "csv"}, "for chat-jsonl and completion-jsonl only"),
         ({"seed": -1}, "A seed is a number"),
     ],

@@ -20,11 +20,11 @@ LINES = [{"text": "good", "label": "yes"}, {"text": "bad", "label": "no"}]
 
 def test_draft_knows_what_its_file_looks_like(any_database: Database, tmp_path: Path) -> None:
     import_id = importing.add_draft(
-        any_database, importing.write_jsonl(tmp_path, LINES), name="C:\\folder\\my\trows.v2.jsonl"
+        any_database, importing.write_jsonl(tmp_path, LINES), name="C:\\folder\\my\tcalls.v2.jsonl"
     )
     with any_database.read() as session:
         draft = imports.get(session, import_id)
-        assert (draft.state, draft.dataset_name, draft.dataset_id) == (RunState.DRAFT, "my rows", None)
+        assert (draft.state, draft.dataset_name, draft.dataset_id) == (RunState.DRAFT, "my calls", None)
         assert (draft.layout["format"], draft.columns["text"]) == ("jsonl", "text")
         seen = imports.preview(session, import_id, layout=None, columns=None, limits=Limits())
         assert seen.columns == ("text", "label")

@@ -126,6 +126,20 @@ def test_nobody_is_asked_about_their_own_row(
 
 
 @pytest.mark.usefixtures("twice")
+def test_an_opinion_on_a_verdict_that_was_taken_back_is_refused_with_the_reason(
+    any_database: Database, dataset_id: int, ann: Actor, bob: Actor
+) -> None:
+    """Bob has the row open while Ann takes her verdict back."""
+    decide(any_database, dataset_id, "r1", Verdict.ACCEPT, ann)
+    with any_database.write() as session:
+        assert second_opinions.next_waiting(session, datasets.get(session, dataset_id), minutes=5, actor=bob)
+    with any_database.write() as session:
+        decisions.undo(session, dataset_id, actor=ann)
+    with pytest.raises(Conflict, match="its first verdict was taken back"):
+        give(any_database, dataset_id, "r1", Verdict.KEEP, bob)
+
+
+@pytest.mark.usefixtures("twice")
 def test_two_people_are_asked_about_different_rows(
     any_database: Database, dataset_id: int, lead: Actor, ann: Actor, bob: Actor
 ) -> None:

@@ -93,7 +93,7 @@ def test_an_experiment_is_shown_whole(
     assert "3 test rows say the same as a train row" in page.text
     assert "People have changed the labels of 2 test rows" in page.text
     for heading in (
-        "Test accuracy with 95 % intervals",
+        "Test accuracy with 95% intervals",
         "Test accuracy against rows reviewed",
         "F1 per class",
     ):

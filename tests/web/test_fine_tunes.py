@@ -127,10 +127,10 @@ def test_models_stand_side_by_side(browser: Browser, database: Database, dataset
         test = model_tests.request(session, dataset_id, SERVICE, model="big-1", actor=LOCAL)
     change(database, ModelTest, state=RunState.DONE, results=RESULTS, input_tokens=1200, output_tokens=40)
     page = browser.open(f"/datasets/{dataset_id}/experiments/fine-tunes")
-    assert "75.0 %" in page.text
+    assert "75.0%" in page.text
     assert page.links["big-1"] == f"/model-tests/{test.id}"
     page = browser.open(f"/model-tests/{test.id}")
-    for said in ("60.0 % – 86.0 %", "1 200", "Not tuned"):
+    for said in ("60.0% – 86.0%", "1 200", "Not tuned"):
         assert said in page.text, said
     change(database, ModelTest, state=RunState.FAILED, error="It went away.")
     page = browser.open(f"/model-tests/{test.id}")

@@ -244,8 +244,8 @@ def test_the_name_of_a_file_proposes_its_split(browser: Browser, name: str, spli
     [
         ("test.csv", "Tickets"),
         ("requests_test.csv", "Requests"),
-        ("other-test.csv", "other-test"),
-        ("train.csv", "train"),
+        ("other-test.csv", "other"),
+        ("train.csv", ""),
     ],
 )
 def test_a_file_of_test_rows_is_proposed_to_the_dataset_they_test(
@@ -288,3 +288,12 @@ def test_a_way_to_read_that_gives_no_rows_shows_none(
     page = browser.submit(form, "Refresh preview", encoding="utf-8")
     assert "Where is it?" in page.html
     assert ("dataset_name", "Mine") in page.form("/imports/1").fields
+
+
+def test_a_file_whose_name_says_nothing_asks_for_a_name(browser: Browser) -> None:
+    page = upload(browser, name="train.csv")
+    field = next(one for one in page.elements("input") if one.get("name") == "dataset_name")
+    assert "autofocus" in field
+    said = browser.submit(page.form("/imports/1"), "Import")
+    assert said.status == 422
+    assert "A dataset needs a name." in said.text

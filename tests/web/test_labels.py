@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 
 import pytest
 import sqlalchemy as sa
@@ -11,6 +12,7 @@ from app.actor import LOCAL, Role
 from app.config import Settings
 from app.db import Database
 from app.models import Batch, Example, Label
+from app.models.datasets import Colour
 from app.models.review import Verdict
 from app.services import datasets
 from app.services.versioning import versions
@@ -221,3 +223,17 @@ def test_an_annotator_looks(web: FastAPI, database: Database, dataset_id: int) -
             "/sign-out",
             "/language",
         }
+
+
+def test_colours_stand_beside_the_names_in_the_review(
+    browser: Browser, dataset_id: int, database: Database
+) -> None:
+    there = f"/datasets/{dataset_id}/review"
+    assert 'class="dot' not in browser.open(there).html
+    with database.write() as session:
+        session.scalars(sa.select(Label).where(Label.name == "refund")).one().colour = Colour.TEAL
+    page = browser.open(there)
+    row, opened = page.html.split('<section id="resolver"')
+    for part in (row, opened):
+        assert re.search(r'<span class="dot teal"\s+aria-hidden="true"></span><bdi>refund</bdi>', part)
+        assert re.search(r'<span class="dot"\s+aria-hidden="true"></span><bdi>order</bdi>', part)

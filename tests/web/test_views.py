@@ -75,6 +75,22 @@ def test_a_keymap_is_taken_and_shown_on_the_buttons(browser: Browser, dataset_id
     assert "Keep given A" in page.text
 
 
+def test_the_keys_lead_back_to_the_review(browser: Browser, dataset_id: int) -> None:
+    """To the row that is open, whose address scripts change without loading the page again."""
+    opened = f"/datasets/{dataset_id}/review/3?given=1"
+    link = browser.open(f"/datasets/{dataset_id}/review").links["Change the keys"]
+    assert browser.open(link).links["Back to the review"] == f"/datasets/{dataset_id}/review"
+    browser.client.headers["Referer"] = f"http://localhost{opened}"
+    page = browser.open(link)
+    del browser.client.headers["Referer"]
+    page = browser.submit(page.form("/keys/keymap"), "Use it", keymap="azerty")
+    assert page.links["Back to the review"] == opened
+    page = browser.submit(page.form("/keys"), "Save the keys")
+    assert page.links["Back to the review"] == opened
+    for elsewhere in ("", "?back=/account", "?back=//evil.example/datasets/1/review"):
+        assert "Back to the review" not in browser.open(f"/keys{elsewhere}").links
+
+
 def test_keys_in_conflict_are_refused_in_words(browser: Browser, database: Database) -> None:
     answer = browser.client.post("/keys", data={"action": ["keep", "undo"], "key": ["u", "U"]})
     assert answer.status_code == 422

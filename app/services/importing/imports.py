@@ -2,7 +2,7 @@
 
 import datetime as dt
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -11,6 +11,7 @@ from app import events, queue
 from app.actor import Actor, Role
 from app.db import now
 from app.errors import Conflict, InvalidInput, NotFound
+from app.files.guess import proposed_name
 from app.files.reading import preview as preview_file
 from app.files.rows import Columns, Layout, Limits, Preview
 from app.languages import _
@@ -53,7 +54,7 @@ def add_upload(
     actor.require_somewhere(Role.LEAD)
     draft = Import(
         state=RunState.DRAFT,
-        dataset_name=_proposed_name(file_name),
+        dataset_name=proposed_name(file_name),
         file_name=file_name,
         path=str(path),
         bytes=size,
@@ -65,11 +66,6 @@ def add_upload(
     session.add(draft)
     session.flush()
     return draft
-
-
-def _proposed_name(file_name: str) -> str:
-    stem = PurePath(file_name.replace("\\", "/")).name.split(".")[0]
-    return "".join(char if char.isprintable() else " " for char in stem).strip()[:100] or "dataset"
 
 
 def get(session: Session, import_id: int) -> Import:

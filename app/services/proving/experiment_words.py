@@ -28,22 +28,22 @@ MEANINGS = {
 SAME = N_("All variants score the same on these test rows.")
 HELPED = N_(
     "With {better}, the model gets {after:.1%} of the test rows right instead of "
-    "{before:.1%} with {base}: {points:.1f} points more (95 % interval {low} to {high}), "
+    "{before:.1%} with {base}: {points:.1f} points more (95% interval {low} to {high}), "
     "which is more than chance."
 )
 PERHAPS_HELPED = N_(
     "With {better}, the model gets {after:.1%} of the test rows right instead of "
-    "{before:.1%} with {base}, but {points:.1f} points (95 % interval {low} to {high}) "
+    "{before:.1%} with {base}, but {points:.1f} points (95% interval {low} to {high}) "
     "may be chance."
 )
 HARMED = N_(
     "With {better}, the model gets only {after:.1%} of the test rows right instead of "
-    "{before:.1%} with {base}: {points:.1f} points fewer (95 % interval {low} to "
+    "{before:.1%} with {base}: {points:.1f} points fewer (95% interval {low} to "
     "{high}), which is more than chance."
 )
 PERHAPS_HARMED = N_(
     "With {better}, the model gets {after:.1%} of the test rows right instead of "
-    "{before:.1%} with {base}; {points:.1f} points fewer (95 % interval {low} to {high}) "
+    "{before:.1%} with {base}; {points:.1f} points fewer (95% interval {low} to {high}) "
     "may be chance."
 )
 NO_CHANGE = N_(
@@ -217,7 +217,7 @@ def warnings(results: Mapping[str, Any]) -> list[str]:
 
 def _table(results: Mapping[str, Any]) -> str:
     lines = [
-        "| trained on | rows | accuracy | 95 % interval | macro F1 | errors gone | McNemar p |",
+        "| trained on | rows | accuracy | 95% interval | macro F1 | errors gone | McNemar p |",
         "|---|---|---|---|---|---|---|",
     ]
     base = results.get("baseline")
@@ -246,7 +246,7 @@ def _curve(results: Mapping[str, Any]) -> list[str]:
     points = results.get("curve")
     if not points:
         return []
-    lines = ["| rows reviewed | accuracy | 95 % interval |", "|---|---|---|"]
+    lines = ["| rows reviewed | accuracy | 95% interval |", "|---|---|---|"]
     lines += [
         f"| {one['reviewed']:,} | {one['accuracy']:.1%} | {one['low']:.1%} to {one['high']:.1%} |"
         for one in points

@@ -17,7 +17,7 @@ from app.services import datasets
 
 @dataclass(frozen=True)
 class Noise:
-    """The share of rows that are flagged, and its 95 % interval."""
+    """The share of rows that are flagged, and its 95% interval."""
 
     share: float
     low: float

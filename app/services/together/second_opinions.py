@@ -238,6 +238,7 @@ def give(
     dataset = datasets.get(session, dataset_id)
     actor.require(Role.ANNOTATOR, dataset)
     datasets.hold(session, dataset_id)
+    _refuse_where_taken_back(session, dataset, example_id)
     opinion = _get(session, dataset, example_id, lock=True)
     if opinion.state is not OpinionState.WAITING:
         raise Conflict(
@@ -265,6 +266,20 @@ def give(
         session, "second_opinion.given", actor=actor, dataset_id=dataset_id, subject_id=example_id, new=new
     )
     return opinion
+
+
+def _refuse_where_taken_back(session: Session, dataset: Dataset, example_id: int) -> None:
+    """Raise where a row was decided, but no verdict waits for a second one: its address is right."""
+    about_it = (Decision.dataset_id == dataset.id, Decision.example_id == example_id)
+    if session.get(SecondOpinion, example_id) is None and session.scalar(
+        sa.select(sa.exists().where(*about_it))
+    ):
+        raise Conflict(
+            _(
+                "This row needs no second opinion now: its first verdict was taken back, or it was not drawn "
+                "for one."
+            )
+        )
 
 
 def _get(session: Session, dataset: Dataset, example_id: int, *, lock: bool = False) -> SecondOpinion:

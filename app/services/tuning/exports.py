@@ -147,7 +147,7 @@ def _check_prompts(choices: ExportChoices) -> None:
     if not 0 <= choices.validation_percent <= MOST_PERCENT:
         raise InvalidInput(
             _(
-                "At most %(most_percent)s %% of the rows can be for validation, and none below 0.",
+                "At most %(most_percent)s%% of the rows can be for validation, and none below 0.",
                 most_percent=MOST_PERCENT,
             )
         )
