@@ -31,7 +31,7 @@ from bench.load import DATASET, KEY, ROW, VERDICTS, VERSION, Client
 from bench.load_stage import Stage, prepared, processes
 from tests.services.checking import assert_counters
 
-ROWS, ANNOTATORS, WEBS, WORKERS = 50_000, 8, 2, 2
+ROWS, ANNOTATORS, WEBS, WORKERS = 30_000, 8, 2, 2
 KILLS, QUICK_KILLS = 200, 6
 CHECK_EVERY = 20
 FAULT_EVERY = 6
@@ -133,6 +133,7 @@ def annotate(ports: list[int], cookie: str, told: Told, number: int) -> None:
             status, page = send(ports, cookie, f"/datasets/{DATASET}/review/open", {}, rng)
             time.sleep(0.2 if status == 200 else 1)
             continue
+        time.sleep(rng.random())  # rows must last to the last fault
         form = {"version": version[1], "verdict": rng.choice(VERDICTS), "idempotency_key": key[1]}
         there = f"/datasets/{DATASET}/review/{row['row']}"
         status, page = send(ports, cookie, there, form, rng)

@@ -1,6 +1,8 @@
 """The truth about a dataset, counted from its rows, against the numbers that are kept."""
 
 from collections import Counter as Tally
+from collections import defaultdict
+from collections.abc import Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -24,8 +26,14 @@ def assert_counters(session: Session, dataset_id: int) -> None:
     given: Tally[int | None] = Tally()
     current: Tally[int | None] = Tally()
     resolved: Tally[int | None] = Tally()
+    findings = _findings(session, dataset)
+    of_dataset = sa.select(Decision).where(Decision.dataset_id == dataset_id)
+    decisions = {one.id: one for one in session.scalars(of_dataset)}
     for example, score in _rows(session, dataset):
-        _assert_sound(session, example, score)
+        _assert_sound(example, score, findings[example.id])
+        if example.last_decision_id is not None:
+            last = decisions[example.last_decision_id]
+            assert (last.example_id, last.new_state) == (example.id, example.state)
         standing = Standing(
             example.split,
             example.given_label_id,
@@ -57,7 +65,15 @@ def _rows(session: Session, dataset: Dataset) -> list[tuple[Example, Score | Non
     return [(example, score) for example, score in session.execute(query)]
 
 
-def _assert_sound(session: Session, example: Example, score: Score | None) -> None:
+def _findings(session: Session, dataset: Dataset) -> defaultdict[int, list[Finding]]:
+    """Return what the current run has found of each row."""
+    found: defaultdict[int, list[Finding]] = defaultdict(list)
+    for one in session.scalars(sa.select(Finding).where(Finding.run_id == dataset.current_run_id)):
+        found[one.example_id].append(one)
+    return found
+
+
+def _assert_sound(example: Example, score: Score | None, found: Sequence[Finding]) -> None:
     """Check what must hold of every row, whatever happened to it."""
     if example.state is ExampleState.OPEN:
         assert example.label_id == example.given_label_id, f"{example.external_id} is open but changed"
@@ -66,14 +82,8 @@ def _assert_sound(session: Session, example: Example, score: Score | None) -> No
         repeated = (score.split, score.given_label_id, score.state, score.is_open)
         is_open = example.state is ExampleState.OPEN
         assert repeated == (example.split, example.given_label_id, example.state, is_open)
-        found = session.scalars(
-            sa.select(Finding).where(Finding.run_id == score.run_id, Finding.example_id == example.id)
-        ).all()
         assert {one.kind for one in found} == set(kinds_of(score.kinds))
         assert all((one.split, one.is_open) == (example.split, is_open) for one in found)
-    if example.last_decision_id is not None:
-        last = session.get_one(Decision, example.last_decision_id)
-        assert (last.example_id, last.new_state) == (example.id, example.state)
 
 
 def _kept(session: Session, dataset_id: int) -> Counted:
