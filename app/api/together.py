@@ -207,16 +207,19 @@ def take(
     with database.read() as session:
         refuse_to_repeat(request, session)
         found = handing_out.look_for(session, dataset_id, find, minutes=minutes, actor=actor)
-        seen = _next(session, dataset_id, found.row, actor=actor)
+        seen = _next(session, dataset_id, found.first, actor=actor)
     if not found.is_to_take and not is_claimed(request):
         return seen
     with database.write() as session:
 
         def hand_out() -> Response:
-            if handing_out.take_found(session, found, minutes=minutes, actor=actor):
+            if not found.is_to_take:
+                return seen
+            row = handing_out.take_found(session, found, minutes=minutes, actor=actor)
+            if row is not None and row is found.first:
                 return seen
             dataset = datasets.get(session, dataset_id)
-            row = handing_out.hand_out(session, dataset, find, minutes=minutes, actor=actor)
+            row = row or handing_out.hand_out(session, dataset, find, minutes=minutes, actor=actor)
             return _next(session, dataset_id, row, actor=actor)
 
         return once(request, session, hand_out)

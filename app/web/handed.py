@@ -30,15 +30,16 @@ def handed_out(
     again, and holds nobody up meanwhile; so a row is shown only once it is taken.
     """
     lost: set[int] = set()
-    while len(lost) < leases.MOST_TRIES:
+    while len(lost) < leases.MOST_LOST:
         with database.read() as session:
             found = handing_out.look_for(session, dataset_id, find, lost=lost, minutes=minutes, actor=actor)
-            if found.row is not None and found.is_to_take:
+            row = found.first
+            if found.is_to_take:
                 pause(session)
                 with database.write() as writing:
-                    is_taken = handing_out.take_found(writing, found, minutes=minutes, actor=actor)
-                if not is_taken:
-                    lost.add(found.row.example.id)
+                    row = handing_out.take_found(writing, found, minutes=minutes, actor=actor)
+                if row is None:
+                    lost.update(one.example.id for one in found.rows)
                     continue
-            return show(session, found.dataset, found.row, is_mine=found.is_to_take)
+            return show(session, found.dataset, row, is_mine=found.is_to_take)
     raise leases.crowd()

@@ -141,7 +141,7 @@ def following(
     find = handing_out.row_after(
         wanted, example_id, order=place.order or 0, but={example_id, *(decided or [])}
     )
-    following = find(session, dataset, ())
+    following = next(iter(find(session, dataset, ())), None)
     place = place_of(place, following)
     base = shared(session, dataset, wanted, place, settings, actor=actor)
     opened = resolver(session, following, settings, base, actor=actor)

@@ -160,7 +160,7 @@ def _decide_and_undo(database: Database, dataset_id: int) -> None:
             second.example.id
         ]
         decided = review.get_row(session, dataset, first.example.id, within=wanted)
-        following = review.next_row(session, dataset, wanted, after=decided)
+        [following] = review.next_rows(session, dataset, wanted, after=decided)
         assert following is not None
         assert following.example.id == second.example.id
     with database.write() as session:

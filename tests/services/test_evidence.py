@@ -83,7 +83,7 @@ def test_a_row_outside_of_the_kind_has_no_place_in_its_order(any_database: Datab
         dataset = datasets.get(session, dataset_id)
         other = session.scalars(sa.select(Example).where(Example.external_id == "r2")).one()
         row = review.get_row(session, dataset, other.id, within=CONFLICTS)
-        following = review.next_row(session, dataset, CONFLICTS, after=row)
+        [following] = review.next_rows(session, dataset, CONFLICTS, after=row)
         assert following is not None
         assert following.example.external_id == "r53"
         assert review.previous_row(session, dataset, CONFLICTS, before=row) is None

@@ -173,33 +173,32 @@ def test_a_walk_with_new_orders_in_between_meets_every_row_once(database: Databa
     order, met = 0, [example_named(database, dataset_id, "r1")]
     with database.read() as session:
         opened = review.first_open(session, datasets.get(session, dataset_id), ALL)
-    while opened is not None:
-        met.append(opened.example.id)
+    while opened:
+        example = opened[0].example
+        met.append(example.id)
         with database.write() as session:
-            version = opened.example.version
-            decisions.decide(
-                session, dataset_id, opened.example.id, Verdict.KEEP, version=version, actor=LOCAL
-            )
+            version = example.version
+            decisions.decide(session, dataset_id, example.id, Verdict.KEEP, version=version, actor=LOCAL)
         if rng.random() < 0.4:
             put_in_front(database, dataset_id, [f"r{at}" for at in rng.sample(range(1, 25), 8)])
-        opened, order = advance(database, dataset_id, opened.example.id, order)
+        opened, order = advance(database, dataset_id, example.id, order)
     assert sorted(met) == sorted(set(met))
     assert len(met) == 24
 
 
-def advance(database: Database, dataset_id: int, example_id: int, order: int) -> tuple[QueueRow | None, int]:
+def advance(database: Database, dataset_id: int, example_id: int, order: int) -> tuple[list[QueueRow], int]:
     """Go on as the page does: in its order, or at the top of a newer one."""
     wanted = QueueFilter(preset=Preset.ALL, state=None)
     with database.read() as session:
         dataset = datasets.get(session, dataset_id)
         newest = dataset.learning_id or 0
         first = review.first_open(session, dataset, wanted)
-        if order != newest or first is None:
+        if order != newest or not first:
             return first, newest
         row = review.get_row(session, dataset, example_id)
-        following = review.next_row(session, dataset, wanted, after=row, order=order)
-        while following is not None and following.example.state.value != "open":
-            following = review.next_row(session, dataset, wanted, after=following, order=order)
+        following = review.next_rows(session, dataset, wanted, after=row, order=order)
+        while following and following[0].example.state.value != "open":
+            following = review.next_rows(session, dataset, wanted, after=following[0], order=order)
         return following, order
 
 

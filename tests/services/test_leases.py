@@ -215,23 +215,23 @@ def test_a_row_found_earlier_is_taken_only_as_it_was_found(
             return handing_out.look_for(session, dataset_id, find, minutes=5, actor=actor)
 
     def take(one: handing_out.Found, actor: Actor) -> bool:
-        assert one.row is not None
+        first = replace(one, rows=one.rows[:1])
         with any_database.write() as session:
-            return leases.take_found(session, one.dataset, one.row, minutes=5, actor=actor)
+            return handing_out.take_found(session, first, minutes=5, actor=actor) is not None
 
     anns, bobs = found(ann), found(bob)
-    assert anns.row
-    assert bobs.row
-    assert anns.row.example.external_id == bobs.row.example.external_id == "r1"
+    assert anns.first
+    assert bobs.first
+    assert anns.first.example.external_id == bobs.first.example.external_id == "r1"
     assert anns.is_to_take
     assert take(anns, ann)
     assert not take(bobs, bob), "Ann has it"
     assert take(anns, ann), "it is hers still"
     with any_database.write() as session:
-        decisions.decide(session, dataset_id, anns.row.example.id, Verdict.KEEP, version=1, actor=ann)
+        decisions.decide(session, dataset_id, anns.first.example.id, Verdict.KEEP, version=1, actor=ann)
     assert not take(bobs, bob), "it is free, but no longer as Bob has seen it"
     alone = found(LOCAL)
-    assert alone.row is not None
+    assert alone.first is not None
     assert not alone.is_to_take, "who has no login shares with nobody"
 
 
@@ -254,21 +254,29 @@ def test_nobody_waits_for_a_row_that_somebody_is_about_to_take(pg_url: str) -> N
     database.close()
 
 
-def test_who_was_too_late_looks_farther_on(any_database: Database, dataset_id: int, ann: Actor) -> None:
-    assert {leases.skip_of(3, 0) for _ in range(50)} == {0}, "a few get the rows in their order"
-    assert {leases.skip_of(3, 2) for _ in range(500)} == {0, 1, 2, 3}
-    assert len({leases.skip_of(20, 0) for _ in range(2000)}) == 20, "a crowd spreads at once"
-    assert max(leases.skip_of(50, 30) for _ in range(2000)) < leases.MOST_SKIPPED
-    factories.make_user(any_database, "Bob", Role.ANNOTATOR)
+def test_who_was_too_late_gets_the_row_after_it(
+    any_database: Database, dataset_id: int, ann: Actor, bob: Actor
+) -> None:
     find = handing_out.first_row(ISSUES, cursor=None, order=None)
-    with any_database.read() as session:
-        dataset = datasets.get(session, dataset_id)
-        found = [find(session, dataset, (), skip) for skip in (0, 1, 4, 40)]
-        assert [one.example.external_id if one else None for one in found] == ["r1", "r2", "r5", "r1"]
-        lost = {one.example.id for one in found if one}
-        looked = handing_out.look_for(session, dataset_id, find, lost=lost, minutes=5, actor=ann)
-    assert looked.row is not None
-    assert looked.row.example.external_id in {"r3", "r4"}
+
+    def look(*lost: int) -> handing_out.Found:
+        with any_database.read() as session:
+            return handing_out.look_for(session, dataset_id, find, lost=lost, minutes=5, actor=ann)
+
+    found = look()
+    assert [one.example.external_id for one in found.rows] == ["r1", "r2", "r3", "r4"]
+    assert open_first(any_database, dataset_id, bob) == "r1"
+    with any_database.write() as session:
+        taken = handing_out.take_found(session, found, minutes=5, actor=ann)
+        assert taken is found.rows[1]
+    lost = [one.example.id for one in found.rows]
+    assert [one.example.external_id for one in look(*lost).rows] == ["r5"]
+    with any_database.write() as session:
+        assert (
+            handing_out.take_found(session, replace(found, rows=found.rows[:2]), minutes=5, actor=LOCAL)
+            is None
+        )
+    assert leases.most_after(0) < leases.most_after(4) < leases.most_after(500) == leases.MANY
 
 
 def test_leases_that_ended_long_ago_are_forgotten(

@@ -62,16 +62,16 @@ def test_next_and_previous(any_database: Database) -> None:
     with any_database.read() as session:
         dataset = datasets.get(session, dataset_id)
         rows = review.list_queue(session, dataset, EVERY).rows
-        walked = [review.next_row(session, dataset, EVERY, after=row) for row in rows]
-        assert [row.example.id if row else 0 for row in walked] == [
+        walked = [review.next_rows(session, dataset, EVERY, after=row) for row in rows]
+        assert [row.example.id for [row] in walked] == [
             *(row.example.id for row in rows[1:]),
             rows[0].example.id,  # behind the last one the queue begins again
         ]
-        assert review.next_row(session, dataset, EVERY, after=None) == rows[0]
+        assert review.next_rows(session, dataset, EVERY, after=None, most=3) == rows[:3]
         assert review.previous_row(session, dataset, EVERY, before=rows[0]) is None
         assert review.previous_row(session, dataset, EVERY, before=rows[3]) == rows[2]
         nothing = QueueFilter(search="nowhere")
-        assert review.next_row(session, dataset, nothing, after=rows[0]) is None
+        assert review.next_rows(session, dataset, nothing, after=rows[0]) == []
 
 
 def test_a_row_without_a_score_can_be_shown_and_decided(any_database: Database) -> None:
@@ -93,8 +93,7 @@ def test_a_row_without_a_score_can_be_shown_and_decided(any_database: Database) 
         assert (row.score, row.current) == (None, "a")
         assert review.resolver(session, dataset, row).choices[0].is_given
         decisions.decide(session, dataset_id, later.id, Verdict.KEEP, version=1, actor=LOCAL)
-        following = review.next_row(session, dataset, EVERY, after=row)
-        assert following is not None
+        [following] = review.next_rows(session, dataset, EVERY, after=row)
         assert following.example.external_id in {"r1", "r2", "r3"}
         assert review.previous_row(session, dataset, EVERY, before=row) is None
 

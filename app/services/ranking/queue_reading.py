@@ -29,17 +29,13 @@ _Keys: TypeAlias = list[sa.ColumnElement[Any]]
 
 @dataclass(frozen=True)
 class Stretch:
-    """Which part of an order is read: beyond a place if there is one, so many rows, but for some of them.
-
-    The first `skip` rows of the part are left out.
-    """
+    """Which part of an order is read: beyond a place if there is one, so many rows, but for some of them."""
 
     order: int
     border: Place | None
     backwards: bool
     limit: int
     but: Collection[int] = ()
-    skip: int = 0
 
 
 @dataclass(frozen=True)
@@ -51,7 +47,6 @@ class _Shape:
     backwards: bool
     limit: int
     has_but: bool
-    has_skip: bool
 
 
 def read(
@@ -60,14 +55,14 @@ def read(
     """Return the next rows of a filter beyond a place, each with its own place, in the order's direction."""
     shown = Shown(dataset.id, dataset.current_run_id, dataset.import_seq)
     backwards = stretch.backwards != (wanted.sort is Sort.SURE)
-    parts = _parts_in_order(wanted, narrowed, scored=shown.is_scored)
-    # Of one range the database passes over these rows; of several, only the whole shows which come first.
-    is_one_range = len(parts) == 1 and not (stretch.order and shown.is_scored)
-    skip = 0 if is_one_range else stretch.skip
-    stretch = replace(stretch, backwards=backwards, limit=stretch.limit + skip, skip=stretch.skip - skip)
-    found = [row for part in parts for row in _read(session, shown, part, narrowed, stretch)]
+    stretch = replace(stretch, backwards=backwards)
+    found = [
+        row
+        for part in _parts_in_order(wanted, narrowed, scored=shown.is_scored)
+        for row in _read(session, shown, part, narrowed, stretch)
+    ]
     found.sort(key=lambda row: (row[0].key or 0, row[0].example_id), reverse=backwards)
-    return [queue_row(place, *columns) for place, columns in found[skip:]]
+    return [queue_row(place, *columns) for place, columns in found]
 
 
 def _parts_in_order(wanted: QueueFilter, narrowed: Narrowed | None, *, scored: bool) -> list[QueueFilter]:
@@ -102,7 +97,7 @@ def _read_front(
     at = {"border_place": round((border.key or 0) + BEFORE_ALL)} if border else {}
     build: _Build = _front if narrowed is None else _front.__wrapped__
     query = build(shown, wanted, narrowed, _shape(stretch, border))
-    found = session.execute(query, {**at, **_passed(stretch)})
+    found = session.execute(query, {**at, **_but(stretch)})
     return [(Place(place - BEFORE_ALL, row[0].id, stretch.order), tuple(row)) for *row, place in found]
 
 
@@ -120,26 +115,17 @@ def _read_tail(
     at = {_name(key): key.type.python_type(value) for key, value in zip(keys, values, strict=False)}
     build: _Build = _tail if narrowed is None else _tail.__wrapped__
     query = build(shown, wanted, narrowed, _shape(stretch, border))
-    found = session.execute(query, {**at, **_passed(stretch)})
+    found = session.execute(query, {**at, **_but(stretch)})
     has_key = len(keys) > 1
     return [(Place(key if has_key else None, row[0].id, order), tuple(row)) for *row, key in found]
 
 
 def _shape(stretch: Stretch, border: Place | None) -> _Shape:
-    return _Shape(
-        stretch.order,
-        border is not None,
-        stretch.backwards,
-        stretch.limit,
-        bool(stretch.but),
-        bool(stretch.skip),
-    )
+    return _Shape(stretch.order, border is not None, stretch.backwards, stretch.limit, bool(stretch.but))
 
 
-def _passed(stretch: Stretch) -> dict[str, Any]:
-    """Return the parameters for the rows that are left out."""
-    but = {"but": sorted(stretch.but)} if stretch.but else {}
-    return {**but, "skip": stretch.skip} if stretch.skip else but
+def _but(stretch: Stretch) -> dict[str, list[int]]:
+    return {"but": sorted(stretch.but)} if stretch.but else {}
 
 
 @lru_cache(MOST_KEPT)
@@ -196,8 +182,7 @@ def _behind(query: Any, keys: _Keys, shape: _Shape) -> Any:
     if shape.has_border:
         at, border = sa.tuple_(*keys), sa.tuple_(*(sa.bindparam(_name(key), type_=key.type) for key in keys))
         query = query.where(at < border if shape.backwards else at > border)
-    query = query.order_by(*(_directed(key, shape) for key in keys)).limit(shape.limit)
-    return query.offset(sa.bindparam("skip", type_=sa.Integer)) if shape.has_skip else query
+    return query.order_by(*(_directed(key, shape) for key in keys)).limit(shape.limit)
 
 
 def _directed(key: sa.ColumnElement[Any], shape: _Shape) -> sa.ColumnElement[Any]:

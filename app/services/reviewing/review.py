@@ -100,12 +100,11 @@ def list_queue(
     backwards: bool = False,
     limit: int = PAGE,
     but: Collection[int] = (),
-    skip: int = 0,
 ) -> QueuePage:
     """Return a page of the queue, the worst first; it costs the same at any depth.
 
     A page after a cursor is in the cursor's order, else in `order`, else in the newest. Rows in `but`, which
-    are few, are left out, and so are the first `skip` others.
+    are few, are left out.
     """
     border = Place.read(cursor, scored=dataset.current_run_id is not None) if cursor else None
     wanted = border.order if border else order
@@ -113,7 +112,7 @@ def list_queue(
     if border and border.order != order:  # an order that is no longer kept: begin anew
         border, backwards = None, False
     narrowed = narrowing.narrow(session, dataset, queue_filter)
-    stretch = Stretch(order, border, backwards=backwards, limit=limit + 1, but=but, skip=skip)
+    stretch = Stretch(order, border, backwards=backwards, limit=limit + 1, but=but)
     found = queue_reading.read(session, dataset, queue_filter, narrowed, stretch)
     more, found = len(found) > limit, found[:limit]
     if backwards:
@@ -162,7 +161,7 @@ def place_at(session: Session, dataset: Dataset, queue_filter: QueueFilter, rank
     return str(Place(found.rank_key, found.example_id + before, order)) if found else None
 
 
-def next_row(
+def next_rows(
     session: Session,
     dataset: Dataset,
     queue_filter: QueueFilter,
@@ -170,19 +169,18 @@ def next_row(
     after: QueueRow | None,
     order: int | None = None,
     but: Collection[int] = (),
-    skip: int = 0,
-) -> QueueRow | None:
-    """Return the row that follows in an order, or its first one where there is none left behind it.
+    most: int = 1,
+) -> list[QueueRow]:
+    """Return the rows that follow in an order, or its first ones where there is none left behind it.
 
-    Rows in `but` are passed over: what was decided about them is on its way. So are `skip` more, where there
-    are as many.
+    Rows in `but` are passed over: what was decided about them is on its way.
     """
     order = queue_order.resolve(session, dataset, order, is_learned=queue_filter.is_learned)
     cursor = _cursor_in(session, dataset, queue_filter, after, order) if after else None
-    return at_place(session, dataset, queue_filter, cursor=cursor, order=order, but=but, skip=skip)
+    return rows_from(session, dataset, queue_filter, cursor=cursor, order=order, but=but, most=most)
 
 
-def at_place(
+def rows_from(
     session: Session,
     dataset: Dataset,
     queue_filter: QueueFilter,
@@ -190,20 +188,13 @@ def at_place(
     cursor: str | None,
     order: int | None,
     but: Collection[int] = (),
-    skip: int = 0,
-) -> QueueRow | None:
-    """Return the row after a place of the queue, or its first one where there is none left behind that.
-
-    Where fewer than `skip` rows are left, none is passed over.
-    """
-    tries = [(cursor, skip), (cursor, 0), (None, 0)]
-    for start, passed in dict.fromkeys(tries):
-        page = list_queue(
-            session, dataset, queue_filter, cursor=start, order=order, limit=1, but=but, skip=passed
-        )
-        if page.rows:
-            return page.rows[0]
-    return None
+    most: int = 1,
+) -> list[QueueRow]:
+    """Return the rows after a place of the queue, or its first ones where there is none left behind that."""
+    page = list_queue(session, dataset, queue_filter, cursor=cursor, order=order, limit=most, but=but)
+    if not page.rows and cursor:
+        page = list_queue(session, dataset, queue_filter, order=order, limit=most, but=but)
+    return page.rows
 
 
 def first_open(
@@ -212,13 +203,13 @@ def first_open(
     queue_filter: QueueFilter,
     *,
     but: Collection[int] = (),
-    skip: int = 0,
-) -> QueueRow | None:
-    """Return the first row of the newest order that nobody has decided; where a walk in it begins."""
+    most: int = 1,
+) -> list[QueueRow]:
+    """Return the first rows of the newest order that nobody has decided; where a walk in it begins."""
     if queue_filter.state not in {None, ExampleState.OPEN}:
-        return None
+        return []
     is_open = replace(queue_filter, state=ExampleState.OPEN)
-    return at_place(session, dataset, is_open, cursor=None, order=None, but=but, skip=skip)
+    return list_queue(session, dataset, is_open, limit=most, but=but).rows
 
 
 def previous_row(

@@ -17,27 +17,32 @@ from app.services.together import leases
 
 
 class Find(Protocol):
-    """Returns the row that comes, passing over some rows, and `skip` more where there are as many."""
+    """Returns the rows that come, at `most` so many, passing over some rows."""
 
     def __call__(
-        self, session: Session, dataset: Dataset, but: Collection[int], skip: int = 0
-    ) -> QueueRow | None: ...
+        self, session: Session, dataset: Dataset, but: Collection[int], most: int = 1
+    ) -> list[QueueRow]: ...
 
 
 @dataclass(frozen=True)
 class Found:
-    """A row that may be handed out, of which dataset, and whether it has to be taken first."""
+    """Rows of which the first that can be had is handed out, and whether it has to be taken first."""
 
     dataset: Dataset
-    row: QueueRow | None
+    rows: list[QueueRow]
     is_to_take: bool
+
+    @property
+    def first(self) -> QueueRow | None:
+        """The row that comes, where there is any."""
+        return self.rows[0] if self.rows else None
 
 
 def first_row(wanted: QueueFilter, *, cursor: str | None, order: int | None) -> Find:
     """Return what finds the first row of a page of the queue, or of the queue where it has none left."""
 
-    def find(session: Session, dataset: Dataset, but: Collection[int], skip: int = 0) -> QueueRow | None:
-        return review.at_place(session, dataset, wanted, cursor=cursor, order=order, but=but, skip=skip)
+    def find(session: Session, dataset: Dataset, but: Collection[int], most: int = 1) -> list[QueueRow]:
+        return review.rows_from(session, dataset, wanted, cursor=cursor, order=order, but=but, most=most)
 
     return find
 
@@ -46,10 +51,10 @@ def next_row(wanted: QueueFilter, example_id: int, *, order: int, but: Collectio
     """Return what finds the row that follows in an order, or its first one where none is left behind."""
     but_these = frozenset(but)
 
-    def find(session: Session, dataset: Dataset, but: Collection[int], skip: int = 0) -> QueueRow | None:
+    def find(session: Session, dataset: Dataset, but: Collection[int], most: int = 1) -> list[QueueRow]:
         after = review.get_row(session, dataset, example_id, within=wanted)
         passed = but_these.union(but)
-        return review.next_row(session, dataset, wanted, after=after, order=order, but=passed, skip=skip)
+        return review.next_rows(session, dataset, wanted, after=after, order=order, but=passed, most=most)
 
     return find
 
@@ -57,15 +62,14 @@ def next_row(wanted: QueueFilter, example_id: int, *, order: int, but: Collectio
 def row_after(wanted: QueueFilter, example_id: int, *, order: int, but: Collection[int] = ()) -> Find:
     """Return what finds the next row; where decisions have made a new order, the first open one of that."""
     following = next_row(wanted, example_id, order=order, but=but)
-
     but_these = frozenset(but)
 
-    def find(session: Session, dataset: Dataset, but: Collection[int], skip: int = 0) -> QueueRow | None:
+    def find(session: Session, dataset: Dataset, but: Collection[int], most: int = 1) -> list[QueueRow]:
         if order != queue_order.newest(dataset, is_learned=wanted.is_learned):
-            first = review.first_open(session, dataset, wanted, but=but_these.union(but), skip=skip)
-            if first is not None:
+            first = review.first_open(session, dataset, wanted, but=but_these.union(but), most=most)
+            if first:
                 return first
-        return following(session, dataset, but, skip)
+        return following(session, dataset, but, most)
 
     return find
 
@@ -77,11 +81,11 @@ def hand_out(
     if minutes:  # the row is taken, not only shown
         actor.require(Role.ANNOTATOR, dataset)
     if not leases.are_needed(session, minutes=minutes, actor=actor):
-        return find(session, dataset, ())
+        return next(iter(find(session, dataset, ())), None)
     return leases.hand_out(
         session,
         dataset,
-        lambda but, skip: find(session, dataset, but, skip),
+        lambda but, most: find(session, dataset, but, most),
         minutes=minutes,
         actor=actor,
     )
@@ -96,7 +100,7 @@ def look_for(
     minutes: float,
     actor: Actor,
 ) -> Found:
-    """Find a row that nobody else has, to be taken by `take_found` in a transaction of its own.
+    """Find rows that nobody else has, one to be taken by `take_found` in a transaction of its own.
 
     Others took the rows that are `lost` before the actor could.
     """
@@ -105,15 +109,13 @@ def look_for(
     if not leases.are_needed(session, minutes=minutes, actor=actor):
         return Found(dataset, find(session, dataset, ()), is_to_take=False)
     held = leases.held_by_others(session, dataset_id, actor=actor)
-    row = find(session, dataset, {*held, *lost}, leases.skip_of(len(held), len(lost)))
-    return Found(dataset, row, is_to_take=row is not None)
+    rows = find(session, dataset, {*held, *lost}, leases.most_after(len(lost)))
+    return Found(dataset, rows, is_to_take=bool(rows))
 
 
-def take_found(session: Session, found: Found, *, minutes: float, actor: Actor) -> bool:
-    """Take a row that was found in an earlier transaction; false if it was taken or changed since."""
-    if found.row is None or not found.is_to_take:
-        return True
-    return leases.take_found(session, found.dataset, found.row, minutes=minutes, actor=actor)
+def take_found(session: Session, found: Found, *, minutes: float, actor: Actor) -> QueueRow | None:
+    """Take the first row of an earlier transaction that is as it was found and that nobody else has."""
+    return leases.take_first(session, found.dataset, found.rows, minutes=minutes, actor=actor)
 
 
 def take_back(session: Session, dataset: Dataset, example_id: int, *, minutes: float, actor: Actor) -> None:

@@ -4,7 +4,6 @@ While only one person has a login there are none, and nothing asks for them.
 """
 
 import datetime as dt
-import random
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -27,9 +26,9 @@ from app.services.ranking.counting import insert_of
 from app.services.ranking.queue_rows import QueueRow
 from app.services.together import presence
 
-MOST_TRIES = 50
-CROWD = 8
-MOST_SKIPPED = 64
+FEW, MANY = 4, 64
+MOST_LOST = 1000
+"""So many rows may be lost to others before somebody is told to try again."""
 _KEPT_COLUMNS = ("example_id", "dataset_id", "user_id", "taken_at", "expires_at")
 KEPT = dt.timedelta(hours=1)
 """How long a lease that has ended stays, in which its page may come back to it."""
@@ -107,46 +106,46 @@ def list_own(session: Session, dataset_id: int, *, actor: Actor) -> list[int]:
 def hand_out(
     session: Session,
     dataset: Dataset,
-    find: Callable[[Collection[int], int], QueueRow | None],
+    find: Callable[[Collection[int], int], list[QueueRow]],
     *,
     minutes: float,
     actor: Actor,
 ) -> QueueRow | None:
-    """Take the first row that nobody else has; `find` passes over some rows, and over so many more.
+    """Take the first row that nobody else has; `find` returns some rows in their order, passing over others.
 
-    Of two people who ask at the same moment the database lets one have the row; the other looks again.
+    Of two people who ask at the same moment one has the row, and the other the next.
     """
-    actor.require(Role.ANNOTATOR, dataset)
     lost: set[int] = set()
-    while len(lost) < MOST_TRIES:
+    while len(lost) < MOST_LOST:
         held = held_by_others(session, dataset.id, actor=actor)
-        row = find({*held, *lost}, skip_of(len(held), len(lost)))
-        if row is None or try_take(session, dataset.id, row.example.id, minutes=minutes, actor=actor):
-            return row
-        lost.add(row.example.id)
+        rows = find({*held, *lost}, most_after(len(lost)))
+        taken = take_first(session, dataset, rows, minutes=minutes, actor=actor)
+        if taken is not None or not rows:
+            return taken
+        lost.update(row.example.id for row in rows)
     raise crowd()
 
 
-def skip_of(held: int, lost: int) -> int:
-    """Return how many rows to pass over where others have so many open, and so many were just lost to them.
+def take_first(
+    session: Session, dataset: Dataset, rows: Sequence[QueueRow], *, minutes: float, actor: Actor
+) -> QueueRow | None:
+    """Take the first of some rows that is as it was found and that nobody else has."""
+    actor.require(Role.ANNOTATOR, dataset)
+    for row in rows:
+        version = row.example.version
+        if try_take(session, dataset.id, row.example.id, version=version, minutes=minutes, actor=actor):
+            return row
+    return None
 
-    A few people get the rows in their order. All of a crowd would run for the same next one, most of them in
-    vain: they spread, over as many rows as they are, and the farther the more often somebody lost.
-    """
-    crowd = held if held >= CROWD else 1
-    return random.randrange(min(crowd * 2**lost, MOST_SKIPPED))  # noqa: S311 — nothing is secret about it
+
+def most_after(lost: int) -> int:
+    """Return of how many rows one is to be taken by somebody to whom so many were lost: more in a crowd."""
+    return min(FEW + 2 * lost, MANY)
 
 
 def crowd() -> Conflict:
     """Return what to raise where others were always faster."""
     return Conflict(_("Many people are taking rows at this moment: try again."))
-
-
-def take_found(session: Session, dataset: Dataset, row: QueueRow, *, minutes: float, actor: Actor) -> bool:
-    """Take a row that was found in an earlier transaction; false if it was taken or changed since."""
-    actor.require(Role.ANNOTATOR, dataset)
-    version = row.example.version
-    return try_take(session, dataset.id, row.example.id, version=version, minutes=minutes, actor=actor)
 
 
 def forget_ended(session: Session) -> None:

@@ -195,13 +195,13 @@ def _next(
 ) -> QueueRow | None:
     actor.require(Role.ANNOTATOR, dataset)
 
-    def find(but: Collection[int] = (), skip: int = 0) -> QueueRow | None:
+    def find(but: Collection[int] = (), most: int = 1) -> list[QueueRow]:
         free = ids.where(SecondOpinion.example_id.not_in(sorted(but))) if but else ids
-        found = session.scalars(free.order_by(SecondOpinion.example_id).limit(skip + 1)).all()
-        return review.get_row(session, dataset, found[-1]) if found else None
+        found = session.scalars(free.order_by(SecondOpinion.example_id).limit(most)).all()
+        return review.get_rows(session, dataset, list(found))
 
     if not leases.are_needed(session, minutes=minutes, actor=actor):
-        return find()
+        return next(iter(find()), None)
     return leases.hand_out(session, dataset, find, minutes=minutes, actor=actor)
 
 
