@@ -31,7 +31,7 @@ from bench.load import DATASET, KEY, ROW, VERDICTS, VERSION, Client
 from bench.load_stage import Stage, prepared, processes
 from tests.services.checking import assert_counters
 
-ROWS, ANNOTATORS, WEBS, WORKERS = 30_000, 8, 2, 2
+ROWS, ANNOTATORS, WEBS, WORKERS = 60_000, 8, 2, 2
 KILLS, QUICK_KILLS = 200, 6
 CHECK_EVERY = 20
 FAULT_EVERY = 6

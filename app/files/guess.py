@@ -110,7 +110,8 @@ def proposed_name(file_name: str) -> str:
     """
     *folders, file = re.split(r"[/\\]", file_name)
     for name in (file.partition(".")[0], *reversed(folders)):
-        shown = "".join(char if char.isprintable() else " " for char in name)
+        # Cut first: looking for words in very many signs takes the square of their number.
+        shown = "".join(char if char.isprintable() else " " for char in name[: 2 * NAME_CHARS])
         said = _SPLIT_WORD.sub(" ", shown).strip()[:NAME_CHARS]
         words = re.findall(r"[^\W\d_]+", said.casefold())
         if not said.endswith(":") and not GENERIC_NAMES.issuperset(words):

@@ -30,10 +30,13 @@ def handed_out(
     again, and holds nobody up meanwhile; so a row is shown only once it is taken.
     """
     lost: set[int] = set()
-    while len(lost) < leases.MOST_LOST:
+    for _look in range(leases.MOST_LOOKS):
         with database.read() as session:
             found = handing_out.look_for(session, dataset_id, find, lost=lost, minutes=minutes, actor=actor)
             row = found.first
+            if row is None and lost:  # what was lost may be free again by now
+                lost.clear()
+                continue
             if found.is_to_take:
                 pause(session)
                 with database.write() as writing:

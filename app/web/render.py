@@ -96,7 +96,9 @@ def came_from(request: Request) -> str:
         parts = urlsplit(told)
     except ValueError:
         return ""
-    is_ours = parts.netloc == request.headers.get("host") and parts.path.startswith("/")
+    # A path that begins with two slashes would be read as the name of another site.
+    is_path = parts.path.startswith("/") and not parts.path.startswith("//")
+    is_ours = parts.netloc == request.headers.get("host") and is_path
     return urlunsplit(("", "", parts.path, parts.query, "")) if is_ours else ""
 
 

@@ -5,17 +5,20 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from threading import Barrier
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from app.actor import LOCAL, Actor, Role
 from app.db import Database, now
 from app.errors import Conflict, Forbidden, NotFound
-from app.models import Event, Example, Lease
+from app.models import Dataset, Event, Example, Lease, Score
 from app.models.review import Verdict
 from app.services import datasets
 from app.services.ranking.queue_filter import Preset, QueueFilter
+from app.services.ranking.queue_rows import QueueRow
 from app.services.reviewing import decisions
 from app.services.together import handing_out, leases
 from tests import factories
@@ -277,6 +280,41 @@ def test_who_was_too_late_gets_the_row_after_it(
             is None
         )
     assert leases.most_after(0) < leases.most_after(4) < leases.most_after(500) == leases.MANY
+
+
+def test_what_was_lost_but_is_free_again_is_handed_out(
+    any_database: Database, dataset_id: int, ann: Actor, bob: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last row of all changes between being found and being taken, and is open still."""
+    with any_database.write() as session:
+        session.execute(sa.update(Example).where(Example.external_id != "r1").values(split="test"))
+        session.execute(sa.update(Score).where(Score.example_id != 1).values(split="test"))
+    take_first, tries = leases.take_first, list[int]()
+
+    def change_first(session: Session, dataset: Dataset, rows: list[QueueRow], **about: Any) -> Any:
+        tries.append(len(rows))
+        return take_first(session, dataset, rows, **about) if len(tries) > 1 else None
+
+    monkeypatch.setattr(leases, "take_first", change_first)
+    assert open_first(any_database, dataset_id, ann) == "r1"
+    assert tries == [1, 0, 1]
+
+
+def test_ones_own_row_can_be_taken_twice_at_once(pg_url: str) -> None:
+    database = Database(pg_url)
+    dataset_id = factories.make_dataset(database)
+    ann = factories.make_user(database, "Ann", Role.ADMIN)
+    with ThreadPoolExecutor(1) as pool:
+        with database.write() as session:
+            leases.take(session, dataset_id, 1, minutes=5, actor=ann)
+            second = pool.submit(_take, database, dataset_id, ann)
+        second.result(timeout=60)
+    database.close()
+
+
+def _take(database: Database, dataset_id: int, actor: Actor) -> None:
+    with database.write() as session:
+        leases.take(session, dataset_id, 1, minutes=5, actor=actor)
 
 
 def test_leases_that_ended_long_ago_are_forgotten(

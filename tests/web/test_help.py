@@ -15,6 +15,8 @@ def test_every_page_leads_to_the_help_and_back(browser: Browser, dataset_id: int
     browser.client.headers["Referer"] = f"http://localhost{opened}"
     page = browser.open("/help")
     assert page.links["Back"] == opened
+    browser.client.headers["Referer"] = "http://localhost//elsewhere.example/x"
+    assert "Back" not in browser.open("/help").links, "that is another site"
     del browser.client.headers["Referer"]
     assert "Back" not in browser.open("/help").links
 

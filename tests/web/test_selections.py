@@ -46,6 +46,10 @@ def test_picked_rows_get_one_verdict_and_one_undo(
     undone = browser.client.post(f"/datasets/{dataset_id}/review/undo")
     assert undone.status_code == 200
     assert set(states(database)) == {ExampleState.OPEN}
+    with database.read() as session:
+        changed = [one.example_id for one in session.query(Decision).order_by(Decision.id)]
+    # In one order, or two who change the same rows would wait for each other.
+    assert changed == [1, 2, 4, 1, 2, 4]
 
 
 def test_undoing_a_selection_shows_all_its_rows_again(scripted: Browser, dataset_id: int) -> None:

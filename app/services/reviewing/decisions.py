@@ -155,7 +155,7 @@ def undo(session: Session, dataset_id: int, *, actor: Actor) -> Decision:
     if last is None:
         raise NotFound(_("There is nothing of yours left to undo here."))
     undone = [_undo(session, dataset, one, actor=actor) for one in _with_selection(session, last)]
-    return undone[-1]
+    return undone[0]
 
 
 def undid_several(session: Session, undo: Decision) -> bool:
@@ -165,14 +165,17 @@ def undid_several(session: Session, undo: Decision) -> bool:
 
 
 def _with_selection(session: Session, last: Decision) -> Sequence[Decision]:
-    """Return a decision with those given in one stroke with it that still stand, the last one first."""
+    """Return a decision with those given in one stroke with it that still stand, by their rows.
+
+    All who change many rows lock them in this order, or they would wait for each other in a ring.
+    """
     if last.selection_id is None:
         return [last]
     return session.scalars(
         sa.select(Decision)
         .join(Example, Example.last_decision_id == Decision.id)
         .where(Decision.selection_id == last.selection_id, Example.id == Decision.example_id)
-        .order_by(Decision.id.desc())
+        .order_by(Example.id)
     ).all()
 
 

@@ -27,8 +27,8 @@ from app.services.ranking.queue_rows import QueueRow
 from app.services.together import presence
 
 FEW, MANY = 4, 64
-MOST_LOST = 1000
-"""So many rows may be lost to others before somebody is told to try again."""
+MOST_LOOKS = 50
+"""How often somebody looks for a row before being told to try again."""
 _KEPT_COLUMNS = ("example_id", "dataset_id", "user_id", "taken_at", "expires_at")
 KEPT = dt.timedelta(hours=1)
 """How long a lease that has ended stays, in which its page may come back to it."""
@@ -116,13 +116,14 @@ def hand_out(
     Of two people who ask at the same moment one has the row, and the other the next.
     """
     lost: set[int] = set()
-    while len(lost) < MOST_LOST:
+    for _look in range(MOST_LOOKS):
         held = held_by_others(session, dataset.id, actor=actor)
         rows = find({*held, *lost}, most_after(len(lost)))
         taken = take_first(session, dataset, rows, minutes=minutes, actor=actor)
-        if taken is not None or not rows:
+        if taken is not None or not (rows or lost):
             return taken
-        lost.update(row.example.id for row in rows)
+        # What was lost may be free again by now: none is left only where none is without passing over any.
+        lost = lost.union(row.example.id for row in rows) if rows else set()
     raise crowd()
 
 
@@ -133,7 +134,9 @@ def take_first(
     actor.require(Role.ANNOTATOR, dataset)
     for row in rows:
         version = row.example.version
-        if try_take(session, dataset.id, row.example.id, version=version, minutes=minutes, actor=actor):
+        if _try_take(
+            session, dataset.id, row.example.id, version=version, waits=False, minutes=minutes, actor=actor
+        ):
             return row
     return None
 
@@ -187,20 +190,22 @@ def said(name: str) -> str:
     return _("%(name)s has this row open: it is theirs until they decide or leave it.", name=name)
 
 
-def try_take(
+def try_take(session: Session, dataset_id: int, example_id: int, *, minutes: float, actor: Actor) -> bool:
+    """Take one row of a dataset and say whether it is the actor's now; whose lease lasts keeps it."""
+    return _try_take(session, dataset_id, example_id, waits=True, minutes=minutes, actor=actor)
+
+
+def _try_take(
     session: Session,
     dataset_id: int,
     example_id: int,
     *,
     version: int | None = None,
+    waits: bool,
     minutes: float,
     actor: Actor,
 ) -> bool:
-    """Take a row of a dataset and say whether it is the actor's now; whose lease lasts keeps it.
-
-    With a `version`, only a row that nobody has changed since. Nobody waits: a row that somebody else is
-    about to take is not the actor's either.
-    """
+    """Take a row, with a `version` only as it was then; who does not wait gets none that another takes."""
     moment = now()
     values = {
         "for_example": example_id,
@@ -210,13 +215,13 @@ def try_take(
         "ends": moment + dt.timedelta(minutes=minutes),
         "version": version,
     }
-    is_crowded = session.get_bind().dialect.name == "postgresql"
-    taking = _taking(insert_of(session), has_version=version is not None, is_crowded=is_crowded)
+    is_locked = session.get_bind().dialect.name == "postgresql" and not waits
+    taking = _taking(insert_of(session), has_version=version is not None, is_locked=is_locked)
     return session.scalar(taking, values) is not None
 
 
 @cache
-def _taking(insert: Any, *, has_version: bool, is_crowded: bool) -> Any:
+def _taking(insert: Any, *, has_version: bool, is_locked: bool) -> Any:
     names = ("for_example", "for_dataset", "for_user", "moment", "ends")
     kept = [Lease.__table__.c[name] for name in _KEPT_COLUMNS]
     example, dataset, user, moment, ends = (
@@ -226,7 +231,7 @@ def _taking(insert: Any, *, has_version: bool, is_crowded: bool) -> Any:
     is_free = ~sa.exists().where(*of_another)
     if has_version:
         is_free &= sa.exists().where(Example.id == example, Example.version == sa.bindparam("version"))
-    if is_crowded:
+    if is_locked:
         # Two who insert the same row wait for each other to the end of their transactions. Numbers below zero
         # are these locks'.
         is_free = sa.case((is_free, sa.func.pg_try_advisory_xact_lock(-example)), else_=sa.false())
