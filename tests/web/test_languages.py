@@ -96,7 +96,7 @@ def test_scripts_are_sent_on_to_a_whole_page(client: TestClient) -> None:
     [
         ("{base}/datasets/1/review?given=2&row=3", "/datasets/1/review?given=2&row=3"),
         ("http://evil.example/datasets/1", "/keys"),
-        ("{base}//evil.example", "/"),
+        ("{base}//evil.example", "/keys"),
         ("http://[", "/keys"),
     ],
 )
