@@ -42,7 +42,7 @@ class Stage:
     def rows_imported(self) -> int:
         """Return how many rows of the large file are in."""
         with self.here.database.read() as session:
-            return session.scalar(sa.select(sa.func.sum(Import.rows_read))) or 0
+            return int(session.scalar(sa.select(sa.func.sum(Import.rows_read))) or 0)  # Postgres sums to Decimal
 
 
 def prepared(home: Path, address: str, *, rows: int, people: dict[Role, int]) -> Stage:
