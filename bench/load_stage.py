@@ -42,7 +42,8 @@ class Stage:
     def rows_imported(self) -> int:
         """Return how many rows of the large file are in."""
         with self.here.database.read() as session:
-            return int(session.scalar(sa.select(sa.func.sum(Import.rows_read))) or 0)  # Postgres sums to Decimal
+            read = session.scalar(sa.select(sa.func.sum(Import.rows_read)))
+        return int(read or 0)  # Postgres sums to what JSON does not know
 
 
 def prepared(home: Path, address: str, *, rows: int, people: dict[Role, int]) -> Stage:
