@@ -16,6 +16,7 @@ from app.services.tuning import exports, fine_tunes
 from app.services.tuning.exports import ExportChoices
 from app.services.tuning.providers import Service
 from tests.durability import processes
+from tests.durability.test_crashes import pause_between_transactions
 from tests.factories import ROWS, TUNABLE_ROWS, Row, make_dataset
 from tests.providers.fake_openai import API_KEY, fake_openai
 
@@ -87,7 +88,7 @@ def test_a_worker_that_wakes_up_late_leaves_one_job(
         with processes.worker(settings, log) as late:
             looked = ("GET", "/v1/fine_tuning/jobs")  # before the upload, and again before the job
             processes.wait_until(lambda: fake.count(*looked) > 1, "the second look", log)
-            processes.pause(late)
+            assert pause_between_transactions(late, database), "never caught outside a transaction"
             fake.hang_seconds = 0.0
             with processes.worker(settings, log):
                 processes.wait_until(lambda: len(fake.jobs) == 1, "the job", log)
