@@ -220,6 +220,12 @@ class Settings(BaseSettings):
         description="How much a worker lets pages and other programs of its machine go first: 0 not at all, "
         "19 most; Windows knows no such thing.",
     )
+    requests_at_once: int = Field(
+        4,
+        ge=1,
+        description="Requests that a web process works on at once; the others wait in line. More help only "
+        "where the database is far away.",
+    )
     pause_ms: int = Field(
         10, ge=0, description="Pause between two chunks of bulk work, so that people can write in between."
     )

@@ -17,7 +17,7 @@ from app.errors import Unauthorized
 from app.services import datasets
 from app.services.accounts import people
 from app.web.attempts import TOKEN, attempts_of
-from app.web.deps import WholeDatabase, current_actor
+from app.web.deps import Placed, WholeDatabase, who_asks
 
 NAMES = "api."
 """Begins the names of the API's routes, so that none is taken for a page's."""
@@ -39,12 +39,13 @@ def actor_of_request(
     request: Request,
     database: WholeDatabase,
     after_the_answer: BackgroundTasks,
+    _placed: Placed,
     _documented: Annotated[HTTPAuthorizationCredentials | None, Depends(_scheme)],
 ) -> Actor:
     """Return for whom a token acts; without one the rule of the pages holds."""
     scheme, _, secret = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer":
-        return current_actor(request, after_the_answer)
+        return who_asks(request, after_the_answer)
     with database.read() as session:
         use = people.use_token(session, secret.strip())
     if use is None:

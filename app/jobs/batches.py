@@ -6,8 +6,9 @@ from sqlalchemy.orm import Session
 
 from app.actor import Actor
 from app.jobs import relabelling
-from app.jobs.context import Context, Pace, Reporter
+from app.jobs.context import Context, Reporter
 from app.jobs.durable import step, workflow
+from app.jobs.pace import Pace
 from app.models.review import Batch, BatchKind
 from app.queue import Job
 from app.services.bounding import autofix, batches, undoing

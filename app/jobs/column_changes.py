@@ -1,7 +1,8 @@
 """Filling and removing columns to filter by, some rows at a time, so that people can go on deciding."""
 
-from app.jobs.context import Context, Pace, Reporter
+from app.jobs.context import Context, Reporter
 from app.jobs.durable import step, workflow
+from app.jobs.pace import Pace
 from app.models.columns import RunState
 from app.models.metadata import ColumnChange
 from app.queue import Job
@@ -34,7 +35,7 @@ def work(context: Context, change: ColumnChange) -> None:
     report = Reporter(context, change)
     with context.database.write() as session:
         done = filter_columns.begin(session, change).done
-    pace = Pace(context, CHUNK)
+    pace = Pace(context, CHUNK, gives_way=True)
     filled = 1
     while filled:
         with pace.writing() as session:
@@ -49,7 +50,7 @@ def work(context: Context, change: ColumnChange) -> None:
 
 
 def _drop(context: Context, change: ColumnChange) -> None:
-    pace = Pace(context, CHUNK)
+    pace = Pace(context, CHUNK, gives_way=True)
     gone = 1
     while gone:
         with pace.writing() as session:

@@ -9,8 +9,9 @@ from app.files.annotations import MERGED, merge_annotations
 from app.files.reading import read_rows
 from app.files.rows import Columns, Layout, Limits, Rejected, Row
 from app.jobs import drawing
-from app.jobs.context import Context, Pace, Reporter
+from app.jobs.context import Context, Reporter
 from app.jobs.durable import step, workflow
+from app.jobs.pace import Pace
 from app.models.columns import RunState
 from app.models.imports import Import
 from app.queue import Job
@@ -84,7 +85,7 @@ def stage(context: Context, import_: Import) -> None:
         name=import_.file_name,
     )
     numbered = islice(enumerate(found, start=1), import_.rows_read, None)
-    pace = Pace(context, CHUNK)
+    pace = Pace(context, CHUNK, gives_way=True)
     while chunk := list(islice(numbered, pace.size)):
         rows = [NumberedRow(number, one) for number, one in chunk if isinstance(one, Row)]
         refused = [one for _, one in chunk if isinstance(one, Rejected)]

@@ -52,6 +52,7 @@ from app.web import (
 from app.web.attempts import make_attempts
 from app.web.deps import current_actor
 from app.web.middleware import BodyLimit, Guard, Published
+from app.web.places import Places
 
 MAX_FORM_BYTES = 4 * 1024**2
 PAGES = (
@@ -102,6 +103,7 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
     )
     app.state.settings, app.state.database, app.state.helper = settings, database, Helper()
     app.state.writers = Writers(settings)
+    app.state.places = Places(settings.requests_at_once)
     app.state.path_patterns = {}
     app.state.live = live.Live(app.state, most=settings.live_connections)
     app.state.attempts = make_attempts(settings.sign_in_attempts)

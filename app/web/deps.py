@@ -21,6 +21,7 @@ from app.services import datasets
 from app.services.accounts import access, people, sessions
 from app.services.importing import limits
 from app.services.operation.idempotency import CLAIM
+from app.web.places import Places
 
 COOKIE = "setright_session"
 log = logging.getLogger(__name__)
@@ -79,7 +80,22 @@ def write_session(request: Request) -> Iterator[Session]:
         yield session
 
 
-def current_actor(request: Request, after_the_answer: BackgroundTasks) -> Actor:
+async def place(request: Request) -> AsyncIterator[None]:
+    """Have one of this process's places until the answer is made; to send it needs none."""
+    places: Places = request.app.state.places
+    async with places.taken():
+        yield
+
+
+Placed = Annotated[None, Depends(place, scope="function")]
+
+
+def current_actor(request: Request, after_the_answer: BackgroundTasks, _placed: Placed) -> Actor:
+    """Return who asks, for a route."""
+    return who_asks(request, after_the_answer)
+
+
+def who_asks(request: Request, after_the_answer: BackgroundTasks) -> Actor:
     """Return who asks: a login's person, or whoever sits at this machine while nobody has a login."""
     database, secret = database_of(request), request.cookies.get(COOKIE)
     with database.read() as session:
@@ -99,10 +115,10 @@ def _note_visit(database: Database, secret: str) -> None:
         log.exception("a visit was not noted")
 
 
-def visitor(request: Request, after_the_answer: BackgroundTasks) -> Actor | None:
+def visitor(request: Request, after_the_answer: BackgroundTasks, _placed: Placed) -> Actor | None:
     """Return who asks where a page is for anybody, so that its frame can name them."""
     try:
-        return current_actor(request, after_the_answer)
+        return who_asks(request, after_the_answer)
     except (Unauthorized, Forbidden):
         return None
 

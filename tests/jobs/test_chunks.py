@@ -1,18 +1,34 @@
 """How much a batch changes at once: as much as fits into the time that others may have to wait."""
 
-import pytest
+import time
 
-from app.jobs.context import (
+import pytest
+import sqlalchemy as sa
+
+from app.actor import LOCAL
+from app.config import Settings
+from app.db import Database, now
+from app.jobs.context import Context
+from app.jobs.pace import (
     FORGOTTEN,
     LATELY_SECONDS,
     LEAST,
     MOST,
+    REVIEWED_SECONDS,
+    SHARE,
     TOLERATED,
     WAITED_SECONDS,
     Crowd,
+    Pace,
     Usual,
     next_size,
 )
+from app.models.review import Decision, Verdict
+from app.services.reviewing import progress
+from app.services.reviewing.decisions import decide
+from tests import factories
+
+HELD = REVIEWED_SECONDS * 1.5
 
 
 @pytest.mark.parametrize(
@@ -55,3 +71,47 @@ def test_chunks_are_small_for_a_while_once_somebody_else_has_written() -> None:
     assert crowd.is_there(waited=WAITED_SECONDS * 2, at=101.0)
     assert crowd.is_there(waited=0.0, at=101.0 + LATELY_SECONDS / 2)
     assert not crowd.is_there(waited=0.0, at=101.0 + LATELY_SECONDS)
+
+
+@pytest.fixture
+def rests(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The rests that bulk work takes; here it goes on at once."""
+    taken = list[float]()
+
+    def pause(_context: Context, *, rest: float = 0) -> None:
+        taken.append(rest)
+
+    monkeypatch.setattr(Context, "pause", pause)
+    return taken
+
+
+def test_work_that_gives_way_rests_as_long_as_it_works_while_somebody_reviews(
+    any_settings: Settings, any_database: Database, rests: list[float]
+) -> None:
+    dataset_id = factories.make_dataset(any_database)
+    context = Context(any_settings, any_database)
+    assert chunk_of(Pace(context, MOST, gives_way=True)) == MOST
+    with any_database.write() as session:
+        decide(session, dataset_id, 1, Verdict.KEEP, version=1, actor=LOCAL)
+    assert chunk_of(Pace(context, MOST)) == MOST
+    assert chunk_of(Pace(context, MOST, gives_way=True)) < MOST
+    unhurried, pressing, giving_way = rests
+    assert max(unhurried, pressing) < HELD / 2
+    assert giving_way >= HELD * SHARE
+
+
+def test_a_review_has_ended_when_nobody_has_decided_for_seconds(any_database: Database) -> None:
+    dataset_id = factories.make_dataset(any_database)
+    with any_database.write() as session:
+        assert not progress.goes_on(session)
+        decide(session, dataset_id, 1, Verdict.KEEP, version=1, actor=LOCAL)
+        assert progress.goes_on(session)
+        session.execute(sa.update(Decision).values(created_at=now() - progress.LATELY))
+        assert not progress.goes_on(session)
+
+
+def chunk_of(pace: Pace) -> int:
+    """Let a chunk take longer than one may while somebody reviews; return how many rows the next one has."""
+    with pace.writing():
+        time.sleep(HELD)
+    return pace.size

@@ -50,7 +50,7 @@ def index(database: Database, import_: Import) -> None:
     more = True
     while more:
         with database.write() as session:
-            more = word_index.add_chunk(session, import_.id)
+            more = word_index.add_chunk(session, import_.id, limit=10)
 
 
 def test_rows_behind_the_first_are_found_once_their_words_are_indexed(
@@ -69,13 +69,10 @@ def test_rows_behind_the_first_are_found_once_their_words_are_indexed(
     assert found(any_database, import_.dataset_id, "number5") == ["r5"]
 
 
-def test_an_interrupted_index_goes_on_where_it_stopped(
-    any_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupted_index_goes_on_where_it_stopped(any_database: Database, tmp_path: Path) -> None:
     import_ = imported(any_database, tmp_path)
-    monkeypatch.setattr(word_index, "CHUNK", 2)
     with any_database.write() as session:
-        assert word_index.add_chunk(session, import_.id)
+        assert word_index.add_chunk(session, import_.id, limit=2)
     assert found(any_database, import_.dataset_id, "退货") == ["r0", "r1", "r2", "r3", "r4"]
     assert left(any_database, import_) == 2
     index(any_database, import_)
@@ -108,7 +105,7 @@ def test_a_dataset_that_is_being_deleted_needs_no_index(any_database: Database, 
     with any_database.write() as session:
         datasets.request_delete(session, import_.dataset_id or 0, actor=LOCAL)
     with any_database.write() as session:
-        assert not word_index.add_chunk(session, import_.id)
+        assert not word_index.add_chunk(session, import_.id, limit=10)
         ids = session.scalars(sa.select(Import.words_left).where(Import.id == import_.id)).all()
         assert ids == [4]
         assert len(search.known(session, 0, 2**31)) == 3
@@ -122,4 +119,4 @@ def test_an_import_that_is_taken_back_leaves_no_words_to_index(
     importing.give_up(any_database, import_id)
     with any_database.write() as session:
         assert imports.get(session, import_id).words_left == 0
-        assert not word_index.add_chunk(session, import_id)
+        assert not word_index.add_chunk(session, import_id, limit=10)

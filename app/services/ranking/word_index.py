@@ -15,8 +15,6 @@ from app.models.imports import Import
 from app.services.ranking import search
 from app.services.ranking.queue_filter import QueueFilter
 
-CHUNK = 500
-
 
 def begin(session: Session, import_: Import) -> None:
     """Ask for the words of an import's rows that were not indexed with them, now that these are shown."""
@@ -24,8 +22,8 @@ def begin(session: Session, import_: Import) -> None:
         queue.enqueue(session, queue.Job.INDEX, import_.id)
 
 
-def add_chunk(session: Session, import_id: int) -> bool:
-    """Index the next rows of an import; say whether there are more."""
+def add_chunk(session: Session, import_id: int, *, limit: int) -> bool:
+    """Index the next rows of an import, `limit` at most; say whether there are more."""
     import_ = session.get(Import, import_id, with_for_update=True)
     if import_ is None or not import_.words_left or not _is_there(session, import_.dataset_id):
         return False
@@ -38,14 +36,14 @@ def add_chunk(session: Session, import_id: int) -> bool:
             Example.id > import_.words_id,
         )
         .order_by(Example.id)
-        .limit(CHUNK)
+        .limit(limit)
         .with_for_update(read=True)
     ).all()
     if rows:
         known = search.known(session, rows[0].id, rows[-1].id)  # an update has indexed what it changed
         search.add(session, ((row.id, row.text) for row in rows if row.id not in known))
         import_.words_id = rows[-1].id
-    import_.words_left = max(0, import_.words_left - len(rows)) if len(rows) == CHUNK else 0
+    import_.words_left = max(0, import_.words_left - len(rows)) if len(rows) == limit else 0
     return bool(import_.words_left)
 
 
