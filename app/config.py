@@ -221,7 +221,7 @@ class Settings(BaseSettings):
         "19 most; Windows knows no such thing.",
     )
     requests_at_once: int = Field(
-        4,
+        2,
         ge=1,
         description="Requests that a web process works on at once; the others wait in line. More help only "
         "where the database is far away.",

@@ -3,7 +3,7 @@
 import os
 from contextlib import suppress
 
-STREAMING = 5
+STREAMING = 10
 """Of a process that writes a file while somebody waits for it, and others for a page."""
 
 

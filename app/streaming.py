@@ -9,8 +9,9 @@ import logging
 import multiprocessing
 import multiprocessing.forkserver
 import signal
+import time
 import warnings
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -29,6 +30,7 @@ from app.logs import configure
 from app.priority import STREAMING, give_way
 from app.services import datasets
 from app.services.accounts import access
+from app.services.reviewing.going_on import Review
 from app.services.tuning import exports
 from app.services.tuning.exports import ExportChoices
 
@@ -127,6 +129,16 @@ def _receive(end: Connection) -> bytes:
     return block
 
 
+def unhurried(blocks: Iterator[bytes], review: Review) -> Iterator[bytes]:
+    """Rest after each block while somebody reviews: the database has no priorities."""
+    began = time.monotonic()
+    for block in blocks:
+        rest = review.rest_after(time.monotonic() - began)
+        yield block
+        time.sleep(rest)
+        began = time.monotonic()
+
+
 def _write(out: Connection, settings: Settings, wanted: Wanted) -> None:
     """Write a file into a pipe, in a process of its own."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the web process ends it
@@ -137,7 +149,8 @@ def _write(out: Connection, settings: Settings, wanted: Wanted) -> None:
         seen = access.seen_by(database, wanted.actor)
         with speaking(wanted.language), seen.read(snapshot=True) as session:
             dataset = datasets.get(session, wanted.dataset_id)
-            for block in filter(None, exports.stream(session, dataset, wanted.choices)):
+            blocks = exports.stream(session, dataset, wanted.choices)
+            for block in unhurried(filter(None, blocks), Review(database)):
                 out.send(block)
         out.send(b"")
     except BrokenPipeError:  # nobody takes it any more

@@ -2,6 +2,7 @@
 
 import asyncio
 import multiprocessing
+import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from dataclasses import replace
@@ -16,16 +17,20 @@ from app.config import Settings
 from app.db import Database
 from app.errors import NotFound, Unavailable
 from app.models.exports import Variant
+from app.models.review import Verdict
 from app.services import datasets
+from app.services.reviewing.decisions import decide
+from app.services.reviewing.going_on import SHARE, Review
 from app.services.tuning import exports
 from app.services.tuning.exports import ExportChoices
-from app.streaming import Wanted, Writers
+from app.streaming import Wanted, Writers, unhurried
 from tests import factories
 from tests.apps import lent
 from tests.web.conftest import client_of
 
 CHOICES = ExportChoices(format="csv", variant=Variant.CORRECTED, split="all")
 PATIENCE_SECONDS = 180.0
+WORKED_SECONDS = 0.2
 
 
 @pytest.fixture
@@ -142,3 +147,16 @@ def test_one_too_many_is_told_so(app: FastAPI, settings: Settings, wanted: Wante
         answer = client.get(path.format(wanted.dataset_id), params={"format": "csv"})
     assert answer.status_code == 503
     assert "Too many files are being sent" in answer.text
+
+
+def test_a_file_rests_after_each_block_while_somebody_reviews(database: Database, wanted: Wanted) -> None:
+    def blocks() -> Iterator[bytes]:
+        for _ in range(2):
+            time.sleep(WORKED_SECONDS)
+            yield b"block"
+
+    with database.write() as session:
+        decide(session, wanted.dataset_id, 1, Verdict.KEEP, version=1, actor=LOCAL)
+    began = time.monotonic()
+    assert list(unhurried(blocks(), Review(database))) == [b"block", b"block"]
+    assert time.monotonic() - began >= 2 * WORKED_SECONDS * (1 + SHARE)

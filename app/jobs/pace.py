@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from sqlalchemy.orm import Session
 
 from app.jobs.context import Context
-from app.services.reviewing import progress
+from app.services.reviewing.going_on import Review
 
 LEAST, MOST = 100, 2000
 HOLD_SECONDS, CROWDED_SECONDS = {True: 0.2, False: 0.4}, {True: 0.03, False: 0.4}
@@ -20,11 +20,8 @@ TOLERATED, FORGOTTEN = 1.5, 1.02
 LONGEST_PAUSE = 0.02
 MOST_PAUSES = 50
 """How many times the usual pause others have to themselves at most, where the machine is busy."""
-LOOK_SECONDS, SHARE = 1.0, 1.0
-"""How often work that gives way looks whether somebody reviews, and how many times as long as it worked it
-rests then."""
 REVIEWED_SECONDS = 0.1
-"""How long a chunk of it may take then, at most."""
+"""How long a chunk of work that gives way may take, at most, while somebody reviews."""
 
 
 class Usual:
@@ -52,32 +49,18 @@ class Crowd:
         return at < self._until
 
 
-class Review:
-    """Whether somebody reviews rows, of whatever dataset: asked of the database now and then."""
-
-    def __init__(self) -> None:
-        self._looked_at, self._goes_on = -math.inf, False
-
-    def goes_on(self, session: Session) -> bool:
-        """Say so, as it was when this was last looked for."""
-        if time.monotonic() - self._looked_at > LOOK_SECONDS:
-            self._looked_at = time.monotonic()
-            self._goes_on = progress.goes_on(session)
-        return self._goes_on
-
-
 class Pace:
     """How many rows a chunk of bulk work has: as many as fit into the time that others may wait for it.
 
     On SQLite everybody waits for a chunk; on Postgres only who wants one of its rows. Work that `gives_way`,
-    for which nobody sits waiting, leaves those who review half of what the database can do.
+    for which nobody sits waiting, leaves most of what the database can do to those who review.
     """
 
     def __init__(self, context: Context, size: int, *, gives_way: bool = False) -> None:
         self._context = context
         self._usual = Usual()
         self._crowd = Crowd()
-        self._review = Review() if gives_way else None
+        self._review = Review(context.database) if gives_way else None
         self.size = size
 
     @contextmanager
@@ -87,12 +70,10 @@ class Pace:
         with self._context.database.write() as session:
             began = time.perf_counter()
             yield session
-            is_reviewed = self._review is not None and self._review.goes_on(session)
         ended = time.perf_counter()
-        is_crowded = self._crowd.is_there(waited=began - asked, at=ended)
-        self._rest(ended - began, is_crowded=is_crowded, is_reviewed=is_reviewed)
+        self._rest(ended - began, is_crowded=self._crowd.is_there(waited=began - asked, at=ended))
 
-    def _rest(self, held: float, *, is_crowded: bool, is_reviewed: bool) -> None:
+    def _rest(self, held: float, *, is_crowded: bool) -> None:
         """Rest after a chunk that has kept others out for some seconds.
 
         On a busy machine, where chunks take long, whoever waits for SQLite needs longer to notice that it is
@@ -101,11 +82,12 @@ class Pace:
         """
         is_sqlite = self._context.database.is_sqlite
         late = self._usual.late(held, self.size)
+        yielded = self._review.rest_after(held) if self._review else 0.0
         most = (CROWDED_SECONDS if is_crowded else HOLD_SECONDS)[is_sqlite]
-        self.size = next_size(self.size, held, most=min(most, REVIEWED_SECONDS) if is_reviewed else most)
+        self.size = next_size(self.size, held, most=min(most, REVIEWED_SECONDS) if yielded else most)
         noticed = min(held / 5, LONGEST_PAUSE) if is_sqlite else 0.0
         owed = min(late, self._context.settings.pause_ms / 1000 * MOST_PAUSES)
-        self._context.pause(rest=max(noticed, owed, held * SHARE if is_reviewed else 0.0))
+        self._context.pause(rest=max(noticed, owed, yielded))
 
 
 def next_size(size: int, held: float, *, most: float) -> int:

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from weakref import WeakKeyDictionary
 
-PATIENCE_SECONDS = 1.0
+PATIENCE_SECONDS = 0.5
 """After how long a request keeps no place any more: it does not compute, but waits for something slow."""
 
 

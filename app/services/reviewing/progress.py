@@ -10,9 +10,7 @@ from app.db import now
 from app.models.datasets import Dataset
 from app.models.people import User
 from app.models.progress import Progress
-from app.models.review import Decision
 
-LATELY = dt.timedelta(seconds=5)
 HOURS_SHOWN = dt.timedelta(hours=72)
 """Up to this age of a review its hours are told apart, then its days."""
 
@@ -63,12 +61,6 @@ def course(session: Session, dataset: Dataset, *, at: dt.datetime | None = None)
         sums[in_bulk] += int(more)
         moments[begins_at] = Moment(begins_at, sums[False], sums[True])
     return Course(list(moments.values()), is_hourly=is_hourly)
-
-
-def goes_on(session: Session) -> bool:
-    """Say whether a row, of whatever dataset, was decided about in the last seconds."""
-    newest = session.scalar(sa.select(Decision.created_at).order_by(Decision.id.desc()).limit(1))
-    return newest is not None and newest > now() - LATELY
 
 
 def people(session: Session, dataset: Dataset) -> list[PersonRow]:
