@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+import sqlalchemy as sa
 
 from app.actor import LOCAL
 from app.db import Database
@@ -11,7 +12,7 @@ from app.models.columns import Split
 from app.models.review import Verdict
 from app.services import datasets
 from app.services.finding import issues
-from app.services.ranking import narrowing
+from app.services.ranking import fence, narrowing
 from app.services.ranking.queue_filter import Preset, QueueFilter
 from app.services.ranking.queue_rows import rows
 from app.services.ranking.search_words import marked, prepared, terms_of, tsvector, words_of
@@ -218,6 +219,23 @@ def test_few_rows_are_paged_and_counted_like_many(
         assert counted == review.Matches(len(few), is_more=False)
         assert at_least.is_more
         assert at_least.rows <= len(few)
+
+
+@pytest.mark.parametrize("query", [{"search": "m"}, {"meta.channel": "chat"}])
+def test_postgres_walks_where_many_rows_fit(
+    any_database: Database, monkeypatch: pytest.MonkeyPatch, query: dict[str, str]
+) -> None:
+    """What it guesses of beginnings of words would make it find all rows that fit, and sort them."""
+    made = factories.make_dataset(any_database)
+    asked: list[str] = []
+    sa.event.listen(any_database.engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
+    for few in (20_000, 0):
+        monkeypatch.setattr(narrowing, "FEW", few)
+        asked.clear()
+        with any_database.read() as session:
+            review.list_queue(session, datasets.get(session, made), QueueFilter.from_query(query))
+        is_fenced = [fence.FENCE in one for one in asked]
+        assert any(is_fenced) == (few == 0 and not any_database.is_sqlite)
 
 
 def _paged(

@@ -17,6 +17,7 @@ from app.models.samples import SampleRow
 from app.models.scoring import Score
 from app.models.together import AssignedRow, OpinionState, SecondOpinion
 from app.services.ranking import search
+from app.services.ranking.fence import IsOneOfThese, exists_row_by_row
 from app.services.ranking.search import MAX_SEARCH_CHARS
 from app.services.ranking.unindexed import Unindexed
 
@@ -196,7 +197,8 @@ def conditions(
         found.append(ask(number, wanted.search) if has_words else sa.false())
     if wanted.blind_to is not None:
         found.append(~_waits_for(wanted.blind_to, number))
-    found += [_has_metadata(name, value, number) for name, value in wanted.metadata]
+    has_metadata = _has_metadata_row_by_row if row_by_row else _has_metadata
+    found += [has_metadata(name, value, number) for name, value in wanted.metadata]
     return found + _suggestion(wanted, scored=scored, row_by_row=row_by_row)
 
 
@@ -235,6 +237,17 @@ def _has_metadata(name: str, value: str, number: sa.ColumnElement[int]) -> sa.Co
         MetadataValue.example_id == number,
         MetadataValue.column_id.in_(of_name),
         MetadataValue.value == value,
+    )
+
+
+def _has_metadata_row_by_row(name: str, value: str, number: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
+    of_name = sa.select(MetadataColumn.id).where(MetadataColumn.name == name)
+    return exists_row_by_row(
+        sa.select(MetadataValue.example_id).where(
+            MetadataValue.example_id == number,
+            IsOneOfThese(MetadataValue.column_id, of_name),
+            MetadataValue.value == value,
+        )
     )
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from app.errors import InvalidInput
 from app.languages import _
+from app.services.ranking.fence import FENCE
 from app.services.ranking.search_words import Term, prepared, terms_of, tsvector
 
 MAX_SEARCH_CHARS = 200
@@ -154,4 +155,4 @@ def _each_sqlite(element: _Each, compiler: SQLCompiler, **options: Any) -> str:
 def _each_postgres(element: _Each, compiler: SQLCompiler, **options: Any) -> str:
     example_id, query, *_ = (compiler.process(clause, **options) for clause in element.clauses)
     same = f"said.example_id = {example_id} AND said.words @@ CAST({query} AS tsquery)"
-    return f"EXISTS (SELECT 1 FROM search_words said WHERE {same})"  # noqa: S608 — compiled parts
+    return f"EXISTS (SELECT 1 FROM search_words said WHERE {same} {FENCE})"  # noqa: S608 — compiled parts
