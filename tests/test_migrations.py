@@ -90,6 +90,16 @@ def test_check_notices_a_difference(any_database: Database) -> None:
         run(any_database, "check")
 
 
+def test_postgres_is_not_told_of_keys_that_cannot_be_wrong(any_database: Database) -> None:
+    inspected = sa.inspect(any_database.engine)
+    unchecked = set()
+    for name, table in Base.metadata.tables.items():
+        kept = {one["name"] for one in inspected.get_foreign_keys(name)}
+        unchecked |= {str(key.name) for key in table.foreign_key_constraints} - kept
+    dropped = {"fk_decisions_dataset_id", "fk_decisions_user_id", "fk_examples_decided_by_id"}
+    assert unchecked == (set() if any_database.is_sqlite else dropped)
+
+
 def test_migrating_again_changes_nothing(any_database: Database) -> None:
     with any_database.read() as session:
         before = session.scalars(sa.select(User.name).order_by(User.id)).all()

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base, ExactText, JsonText, UtcDateTime
-from app.models.columns import DatasetId, Exact, Id, Json, Split, choice
+from app.models.columns import DatasetId, Exact, Id, Json, Split, choice, sure_key
 
 
 class ExampleState(StrEnum):
@@ -88,6 +88,6 @@ class Example(Base):
     # Counts every change of the row: a form that carries an older number was overtaken.
     version: Mapped[int] = mapped_column(default=1)
     last_decision_id: Mapped[int | None] = mapped_column(sa.BigInteger)
-    decided_by_id: Mapped[int | None] = mapped_column(sa.ForeignKey("users.id"))
+    decided_by_id: Mapped[int | None] = mapped_column(sure_key("users.id"))
     decided_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
     note: Mapped[str] = mapped_column(ExactText, default="")

@@ -7,7 +7,17 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base, ExactText, JsonText, UtcDateTime
-from app.models.columns import BigInt, Created, DatasetId, Id, Json, RunColumns, UserId, choice, one_open_run
+from app.models.columns import (
+    BigInt,
+    Created,
+    DatasetId,
+    Id,
+    Json,
+    RunColumns,
+    choice,
+    one_open_run,
+    sure_key,
+)
 from app.models.examples import ExampleState
 
 
@@ -46,9 +56,9 @@ class Decision(Base):
     )
 
     id: Mapped[Id]
-    dataset_id: Mapped[DatasetId]
+    dataset_id: Mapped[int] = mapped_column(sure_key("datasets.id", ondelete="CASCADE"))
     example_id: Mapped[int] = mapped_column(sa.ForeignKey("examples.id", ondelete="CASCADE"))
-    user_id: Mapped[UserId]
+    user_id: Mapped[int] = mapped_column(sure_key("users.id"))
     batch_id: Mapped[int | None] = mapped_column(sa.BigInteger)
     # The first decision of those given with it in one stroke, which one undo takes back.
     selection_id: Mapped[int | None] = mapped_column(sa.BigInteger)

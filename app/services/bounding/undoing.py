@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections import Counter as Tally
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -98,6 +98,17 @@ def _stands() -> tuple[sa.ColumnElement[bool], ...]:
     return (Example.last_decision_id == Decision.id, Decision.moves_given.is_(False) | is_there)
 
 
+def _among(session: Session, decision_ids: Collection[int]) -> tuple[sa.ColumnElement[bool], ...]:
+    """Return the condition that a decision is one of some that a batch has made one after the other.
+
+    Postgres reads the stretch from the first to the last; of a list alone it would go through all decisions.
+    """
+    return (
+        Decision.id.between(min(decision_ids), max(decision_ids)),
+        has_id(session, Decision.id, decision_ids),
+    )
+
+
 def _lock(session: Session, batch: Batch, decision_ids: Sequence[int]) -> tuple[dict[int, int], list[int]]:
     """Return which of the decisions still stand, plain ones with their rows and others; the rows are locked.
 
@@ -111,7 +122,7 @@ def _lock(session: Session, batch: Batch, decision_ids: Sequence[int]) -> tuple[
     found = session.execute(
         sa.select(Decision.id, Decision.example_id, is_plain)
         .join(Example, Example.id == Decision.example_id)
-        .where(has_id(session, Decision.id, decision_ids), Decision.batch_id == batch.id, *_stands())
+        .where(*_among(session, decision_ids), Decision.batch_id == batch.id, *_stands())
         .order_by(Example.id)
         .with_for_update(of=Example)
     ).all()
@@ -149,7 +160,7 @@ def _open_again(
     source = (
         sa.select(*made.values())
         .select_from(FewFirst(Decision.__table__, Example.__table__, Example.id == Decision.example_id))
-        .where(has_id(session, Decision.id, decision_ids))
+        .where(*_among(session, decision_ids))
         .order_by(Example.id)
     )
     session.execute(sa.insert(Decision).from_select(list(made), source))
@@ -181,7 +192,7 @@ def _count_open_again(session: Session, plain: Mapping[int, int], sums: Sums, *,
     found = session.execute(
         sa.select(*_PRESENT, sa.func.count())
         .select_from(changed.outerjoin(Score.__table__, of_run))
-        .where(has_id(session, Decision.id, plain))
+        .where(*_among(session, plain))
         .group_by(*_PRESENT)
     ).all()
     for split, given_id, label_id, state, is_issue, kinds, times in found:
