@@ -29,7 +29,7 @@ from tests.access_matrix import ROUTES
 
 SCHEMATHESIS = "schemathesis==4.32.5"
 PHASES = "examples,coverage,fuzzing,stateful"
-SECONDS, QUICK_SECONDS = 420, 15
+SECONDS, QUICK_SECONDS = 600, 15
 FILE_CASES, QUICK_FILE_CASES = 20_000, 500
 UNAVAILABLE = 503
 """A sentence about what lies outside: a service without a key, say, that a request has just added."""
