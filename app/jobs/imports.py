@@ -121,11 +121,10 @@ def publish(context: Context, import_: Import) -> None:
     with context.database.write() as session:
         publishing.freeze_before(session, import_, actor=actor)
     for work in (publishing.apply_changes, metadata.backfill, publishing.list_unscored):
-        while True:
-            with context.database.write() as session:
-                if not work(session, import_):
-                    break
-            context.pause()
+        pace, more = Pace(context, CHUNK, gives_way=True), True
+        while more:
+            with pace.writing() as session:
+                more = bool(work(session, import_))
     with context.database.write() as session:
         publishing.publish(session, import_, sums, missing, actor=actor)
     _delete(Path(import_.path))
