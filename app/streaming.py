@@ -35,7 +35,7 @@ from app.services.tuning import exports
 from app.services.tuning.exports import ExportChoices
 
 MOST = 4
-"""Processes at once; others wait until one has ended."""
+"""Processes at once, and small files at once: each keeps a connection to the database while it is sent."""
 FEW = 5_000
 """Rows that the web process has written sooner than another process has begun."""
 PATIENCE_SECONDS = 20.0
@@ -67,7 +67,7 @@ class Writers:
     ) -> None:
         self.few = few
         self._settings = settings
-        self._places = asyncio.Semaphore(most)
+        self._places, self._few_places = asyncio.Semaphore(most), asyncio.Semaphore(most)
         self._patience = patience
         # Typed by no class: which there are depends on the system.
         self._context: Any = multiprocessing.get_context("forkserver" if _FORKS else "spawn")
@@ -79,16 +79,17 @@ class Writers:
             multiprocessing.forkserver.ensure_running()
 
     @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
-        """Have a place while the block lasts.
+    async def place(self, *, is_small: bool = False) -> AsyncIterator[None]:
+        """Have a place while the block lasts; small files never wait for large ones.
 
         Raises
         ------
         Unavailable
             When none is free for long.
         """
+        places = self._few_places if is_small else self._places
         try:
-            await asyncio.wait_for(self._places.acquire(), self._patience)
+            await asyncio.wait_for(places.acquire(), self._patience)
         except TimeoutError:
             raise Unavailable(
                 _("Too many files are being sent at this moment: try again, or have the file written.")
@@ -96,7 +97,7 @@ class Writers:
         try:
             yield
         finally:
-            self._places.release()
+            places.release()
 
     async def blocks(self, wanted: Wanted) -> AsyncIterator[bytes]:
         """Yield a file; who has begun should end or close this, and so the process."""

@@ -3,11 +3,11 @@
 import asyncio
 import multiprocessing
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Generator, Iterator, MutableMapping
 from contextlib import aclosing
 from dataclasses import replace
 from multiprocessing.process import BaseProcess
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from fastapi import FastAPI
@@ -24,6 +24,7 @@ from app.services.reviewing.going_on import SHARE, Review
 from app.services.tuning import exports
 from app.services.tuning.exports import ExportChoices
 from app.streaming import Wanted, Writers, unhurried
+from app.web.streamed import SentAsRead
 from tests import factories
 from tests.apps import lent
 from tests.web.conftest import client_of
@@ -147,6 +148,53 @@ def test_one_too_many_is_told_so(app: FastAPI, settings: Settings, wanted: Wante
         answer = client.get(path.format(wanted.dataset_id), params={"format": "csv"})
     assert answer.status_code == 503
     assert "Too many files are being sent" in answer.text
+
+
+@pytest.mark.parametrize(
+    "path", ["/datasets/{}/export/file?format=csv", "/datasets/{}/together/agreement.csv"]
+)
+def test_one_small_file_too_many_is_told_so(
+    app: FastAPI, settings: Settings, wanted: Wanted, path: str
+) -> None:
+    app.state.writers = Writers(settings, most=0, patience=0.01)
+    with client_of(app) as client:
+        answer = client.get(path.format(wanted.dataset_id))
+    assert answer.status_code == 503
+    assert "Too many files are being sent" in answer.text
+
+
+def test_whoever_takes_nothing_keeps_no_connection(
+    app: FastAPI, settings: Settings, database: Database, wanted: Wanted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A small file is read while it is sent: its reader could keep a connection for ever."""
+    monkeypatch.setattr("app.web.streamed.STALLED_SECONDS", 0.05)
+    app.state.writers = Writers(settings, most=1)
+    is_open = []
+
+    def blocks() -> Generator[bytes, None, None]:
+        with database.read() as session:
+            datasets.get(session, wanted.dataset_id)
+            is_open.append(True)
+            try:
+                yield from (b"first", b"second")
+            finally:
+                is_open.clear()
+
+    async def receive() -> MutableMapping[str, Any]:
+        await asyncio.sleep(PATIENCE_SECONDS)
+        return {}
+
+    async def send(_message: MutableMapping[str, Any]) -> None:
+        await asyncio.sleep(PATIENCE_SECONDS)
+
+    async def stall() -> None:
+        with pytest.raises(TimeoutError):
+            await SentAsRead(blocks())({"type": "http", "app": app}, receive, send)
+        assert not is_open
+        async with app.state.writers.place(is_small=True):
+            pass
+
+    asyncio.run(stall())
 
 
 def test_a_file_rests_after_each_block_while_somebody_reviews(database: Database, wanted: Wanted) -> None:

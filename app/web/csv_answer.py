@@ -2,12 +2,13 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 
 from sqlalchemy.orm import Session
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from app.db import Database
+from app.web.streamed import SentAsRead
 
 Row = Sequence[str | int]
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -17,7 +18,7 @@ def csv_answer(
     database: Database, name: str, columns: Sequence[str], read: Callable[[Session], Iterable[Sequence[Row]]]
 ) -> Response:
     """Answer with a file; `read` yields its rows, some at a time, from one snapshot."""
-    return StreamingResponse(
+    return SentAsRead(
         _lines(database, columns, read),
         media_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}.csv"'},
@@ -26,7 +27,7 @@ def csv_answer(
 
 def _lines(
     database: Database, columns: Sequence[str], read: Callable[[Session], Iterable[Sequence[Row]]]
-) -> Iterator[str]:
+) -> Generator[str, None, None]:
     yield _written([columns])
     with database.read(snapshot=True) as session:
         for rows in read(session):

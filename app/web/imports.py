@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +11,7 @@ from fastapi import APIRouter, Form, Query, Request
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from app.actor import Actor, Role
 from app.db import Database
@@ -38,6 +38,7 @@ from app.web.deps import (
     WriteSession,
 )
 from app.web.render import form_again, go_to, html, target, url
+from app.web.streamed import SentAsRead
 from app.web.uploads import Upload
 
 router = APIRouter()
@@ -322,14 +323,14 @@ def adopt(request: Request, import_id: Id, actor: CurrentActor, session: WriteSe
 def rejected(import_id: Id, session: ReadSession, database: CurrentDatabase) -> Response:
     """Give the unusable rows as a file."""
     imports.get(session, import_id)
-    return StreamingResponse(
+    return SentAsRead(
         _rejected_lines(database, import_id),
         media_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="rejected-{import_id}.csv"'},
     )
 
 
-def _rejected_lines(database: Database, import_id: int) -> Iterator[str]:
+def _rejected_lines(database: Database, import_id: int) -> Generator[str, None, None]:
     yield "line,reason,raw\r\n"
     after = 0
     with database.read(snapshot=True) as session:

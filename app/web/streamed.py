@@ -2,10 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Iterator
 from contextlib import aclosing
 from typing import Any, cast
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import Request
 from sqlalchemy.orm import Session
 from starlette.responses import Content, Response, StreamingResponse
@@ -40,7 +41,7 @@ def streamed(
     writers = _writers(request)
     if datasets.counts(session, dataset_id).rows <= writers.few:
         blocks = _stream(seen_database(request), dataset_id, choices)
-        return _Begun(giving_way(blocks, request.app.state.requests), **options)
+        return SentAsRead(giving_way(blocks, request.app.state.requests), **options)
     address = seen_database(request).url
     wanted = Wanted(address, dataset_id, choices, actor_of_state(request), languages.chosen())
     return _OfProcess(writers, wanted, **options)
@@ -67,6 +68,23 @@ async def _all(first: Content, others: AsyncIterable[Content]) -> AsyncIterator[
         yield block
 
 
+class SentAsRead(_Begun):
+    """Sends what is read meanwhile, once there is room for another one: each keeps a connection."""
+
+    def __init__(self, blocks: Generator[Content, None, None], **options: Any) -> None:
+        super().__init__(blocks, **options)
+        self._blocks = blocks
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it to whoever goes on taking it."""
+        writers: Writers = scope["app"].state.writers
+        async with writers.place(is_small=True):
+            try:
+                await super().__call__(scope, receive, _unless_stalled(send))
+            finally:  # not when it is forgotten; and whoever ends one never waits for a thread
+                await to_thread.run_sync(self._blocks.close, limiter=CapacityLimiter(1))
+
+
 class _OfProcess(_Begun):
     """Sends what a process writes, and sees to it that the process ends."""
 
@@ -76,15 +94,20 @@ class _OfProcess(_Begun):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it, once there is room for another one."""
-
-        async def sending(message: Message) -> None:
-            async with asyncio.timeout(STALLED_SECONDS):
-                await send(message)
-
         # Closed here and not when it is forgotten: who goes away leaves no process behind.
         blocks = cast("AsyncGenerator[bytes]", self.body_iterator)
         async with self._writers.place(), aclosing(blocks):
-            await super().__call__(scope, receive, sending)
+            await super().__call__(scope, receive, _unless_stalled(send))
+
+
+def _unless_stalled(send: Send) -> Send:
+    """Return what sends as `send` does, and fails where the reader takes nothing for long."""
+
+    async def sending(message: Message) -> None:
+        async with asyncio.timeout(STALLED_SECONDS):
+            await send(message)
+
+    return sending
 
 
 def _stream(database: Database, dataset_id: int, choices: ExportChoices) -> Iterator[bytes]:
@@ -92,7 +115,7 @@ def _stream(database: Database, dataset_id: int, choices: ExportChoices) -> Iter
         yield from exports.stream(session, datasets.get(session, dataset_id), choices)
 
 
-def giving_way(blocks: Iterator[bytes], requests: Requests) -> Iterator[bytes]:
+def giving_way(blocks: Iterator[bytes], requests: Requests) -> Generator[bytes, None, None]:
     """Rest after a block while others wait for an answer: one process computes one thing at a time."""
     for block in blocks:
         yield block
