@@ -1,13 +1,15 @@
 """Processes beside the web process, for what would slow it: vectors, predictions, a service's models."""
 
+import asyncio
 import multiprocessing
 import multiprocessing.connection
 import os
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import asynccontextmanager
 from typing import Any, ParamSpec, TypeVar
 
 from app.config import Settings
@@ -19,15 +21,38 @@ P = ParamSpec("P")
 T = TypeVar("T")
 PROCESSES = 2
 """A service that does not answer must not hold up vectors."""
+MOST_ASKING = 8
+"""Requests that ask at once: each keeps one of the threads that everybody's requests are worked on with."""
 PATIENCE_SECONDS = 120.0
 
 
 class Helper:
     """Starts its processes with the first question; they end with this one."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, most: int = MOST_ASKING, patience: float = PATIENCE_SECONDS) -> None:
+        self._places = asyncio.Semaphore(most)
+        self._patience = patience
         self._lock = threading.Lock()
         self._pool: ProcessPoolExecutor | None = None
+
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """Have a place among those who ask while the block lasts; whoever waits for one keeps no thread.
+
+        Raises
+        ------
+        Unavailable
+            When none is free for long.
+        """
+        try:
+            async with asyncio.timeout(self._patience):
+                await self._places.acquire()
+        except TimeoutError:
+            raise self._too_long() from None
+        try:
+            yield
+        finally:
+            self._places.release()
 
     def ask(self, question: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Return what a function of a module gives; what it raises is raised here.
@@ -39,14 +64,9 @@ class Helper:
         """
         pool = self._running()
         try:
-            return pool.submit(question, *args, **kwargs).result(timeout=PATIENCE_SECONDS)
+            return pool.submit(question, *args, **kwargs).result(timeout=self._patience)
         except TimeoutError:
-            raise Unavailable(
-                _(
-                    "This took longer than %(patience_seconds)s seconds.",
-                    patience_seconds=f"{PATIENCE_SECONDS:.0f}",
-                )
-            ) from None
+            raise self._too_long() from None
         except BrokenProcessPool:
             self._forget(pool)
             raise Unavailable(_("The process that was to answer died; try again.")) from None
@@ -57,6 +77,11 @@ class Helper:
             pool, self._pool = self._pool, None
         if pool is not None:
             pool.shutdown(wait=False, cancel_futures=True)
+
+    def _too_long(self) -> Unavailable:
+        return Unavailable(
+            _("This took longer than %(patience_seconds)s seconds.", patience_seconds=f"{self._patience:.0f}")
+        )
 
     def _running(self) -> ProcessPoolExecutor:
         with self._lock:

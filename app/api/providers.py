@@ -10,10 +10,9 @@ from app import helper as work
 from app.actor import Role
 from app.api.answers import CurrentNamePage, Exact, In, Listing, Out, answer, listing, with_more
 from app.api.deps import CurrentActor, router_of
-from app.helper import Helper
 from app.services.tuning import providers
 from app.services.tuning.providers import ServiceDetails
-from app.web.deps import CurrentDatabase, CurrentSettings, Id, ReadSession, WriteSession
+from app.web.deps import CurrentDatabase, CurrentHelper, CurrentSettings, Id, ReadSession, WriteSession
 
 router = router_of("providers")
 
@@ -117,6 +116,7 @@ def models(
     actor: CurrentActor,
     database: CurrentDatabase,
     settings: CurrentSettings,
+    helper: CurrentHelper,
     page: CurrentNamePage,
 ) -> Response:
     """Ask a service, by its name, which models it has now. Needs the role lead; 502 where it refuses."""
@@ -124,7 +124,6 @@ def models(
     with database.read() as session:  # closed before the service is asked, which may take a while
         service = providers.get(session, settings, name)
         key = providers.key_of(session, settings, name, base_url=service.base_url)
-    helper: Helper = request.app.state.helper
     known = sorted(
         helper.ask(work.list_models, settings, key, service.base_url), key=lambda one: str(one["id"])
     )

@@ -16,10 +16,9 @@ from app import helper as work
 from app.api.answers import AsciiJSONResponse
 from app.errors import InvalidInput
 from app.files.training import count_tokens, text_of
-from app.openai_api.deps import CurrentHelper
 from app.openai_api.errors import NoSuchModel, Refused
 from app.services.tuning import training_jobs
-from app.web.deps import CurrentDatabase, CurrentSettings
+from app.web.deps import CurrentDatabase, CurrentHelper, CurrentSettings
 
 router = APIRouter(prefix="/chat/completions")
 MOST_TOP, MOST_CHOICES = 20, 128

@@ -5,11 +5,9 @@ from typing import Annotated, TypeVar
 
 from fastapi import Depends, Query
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
 
 from app.actor import Actor
 from app.api.deps import actor_of_request
-from app.helper import Helper
 from app.web.deps import CurrentSettings
 
 Item = TypeVar("Item")
@@ -24,15 +22,6 @@ def require_open(settings: CurrentSettings) -> None:
 
 actor = actor_of_request
 CurrentActor = Annotated[Actor, Depends(actor_of_request)]
-
-
-def helper_of(request: Request) -> Helper:
-    """Return the processes beside this one."""
-    helper: Helper = request.app.state.helper
-    return helper
-
-
-CurrentHelper = Annotated[Helper, Depends(helper_of)]
 After = Annotated[str | None, Query(max_length=200)]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 

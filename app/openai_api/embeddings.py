@@ -11,10 +11,9 @@ from starlette.responses import Response
 from app import helper as work
 from app.api.answers import AsciiJSONResponse
 from app.files.training import count_tokens
-from app.openai_api.deps import CurrentHelper
 from app.openai_api.errors import NoSuchModel, Refused
 from app.services.tuning import training_jobs
-from app.web.deps import CurrentSettings
+from app.web.deps import CurrentHelper, CurrentSettings
 
 router = APIRouter(prefix="/embeddings")
 MAX_INPUTS = 2_048

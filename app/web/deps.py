@@ -16,12 +16,13 @@ from app.config import Settings
 from app.db import Database
 from app.errors import Forbidden, Unauthorized
 from app.files.rows import Limits
+from app.helper import Helper
 from app.languages import _
 from app.services import datasets
 from app.services.accounts import access, people, sessions
 from app.services.importing import limits
 from app.services.operation.idempotency import CLAIM
-from app.web.places import Places
+from app.web.places import Places, give_place_back
 
 COOKIE = "setright_session"
 log = logging.getLogger(__name__)
@@ -83,8 +84,17 @@ def write_session(request: Request) -> Iterator[Session]:
 async def place(request: Request) -> AsyncIterator[None]:
     """Have one of this process's places until the answer is made; to send it needs none."""
     places: Places = request.app.state.places
-    async with places.taken():
+    async with places.taken() as taken:
+        request.state.place = taken
         yield
+
+
+async def helper(request: Request) -> AsyncIterator[Helper]:
+    """Have a place at the processes beside this one until the answer is made."""
+    found: Helper = request.app.state.helper
+    give_place_back(request)
+    async with found.place():
+        yield found
 
 
 Placed = Annotated[None, Depends(place, scope="function")]
@@ -195,6 +205,8 @@ CurrentSettings = Annotated[Settings, Depends(_settings)]
 CurrentLimits = Annotated[Limits, Depends(_limits)]
 CurrentActor = Annotated[Actor, Depends(current_actor)]
 Visitor = Annotated[Actor | None, Depends(visitor)]
+CurrentHelper = Annotated[Helper, Depends(helper, scope="function")]
+"""The processes beside this one, once not too many others ask them."""
 CurrentPage = Annotated[Page, Depends(page)]
 ReadSession = Annotated[Session, Depends(read_session, scope="function")]
 WriteSession = Annotated[Session, Depends(write_session, scope="function")]

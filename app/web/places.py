@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from weakref import WeakKeyDictionary
 
+from starlette.requests import Request
+
 PATIENCE_SECONDS = 0.5
 """After how long a request keeps no place any more: it does not compute, but waits for something slow."""
 
@@ -22,20 +24,20 @@ class Places:
         self._free: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
     @asynccontextmanager
-    async def taken(self) -> AsyncIterator[None]:
+    async def taken(self) -> AsyncIterator["Place"]:
         """Wait for a place and have it while the block lasts, for `patience` seconds at most."""
         loop = asyncio.get_running_loop()
-        place = _Place(self._free.setdefault(loop, asyncio.Semaphore(self._most)))
+        place = Place(self._free.setdefault(loop, asyncio.Semaphore(self._most)))
         await place.take()
         timer = loop.call_later(self._patience, place.give_back)
         try:
-            yield
+            yield place
         finally:
             timer.cancel()
             place.give_back()
 
 
-class _Place:
+class Place:
     """One place, which is given back once."""
 
     def __init__(self, free: asyncio.Semaphore) -> None:
@@ -50,3 +52,10 @@ class _Place:
         if self._is_taken:
             self._is_taken = False
             self._free.release()
+
+
+def give_place_back(request: Request) -> None:
+    """Give a request's place back, if it has one, before it waits for something that may never come."""
+    place: Place | None = getattr(request.state, "place", None)
+    if place is not None:
+        place.give_back()

@@ -10,11 +10,18 @@ from app import helper as work
 from app.actor import Role
 from app.db import now
 from app.errors import AppError
-from app.helper import Helper
 from app.languages import _
 from app.services.tuning import providers
 from app.services.tuning.providers import ServiceDetails
-from app.web.deps import CurrentActor, CurrentDatabase, CurrentSettings, Id, ReadSession, WriteSession
+from app.web.deps import (
+    CurrentActor,
+    CurrentDatabase,
+    CurrentHelper,
+    CurrentSettings,
+    Id,
+    ReadSession,
+    WriteSession,
+)
 from app.web.render import go_to, html, url
 
 router = APIRouter()
@@ -100,6 +107,7 @@ def models(
     actor: CurrentActor,
     database: CurrentDatabase,
     settings: CurrentSettings,
+    helper: CurrentHelper,
 ) -> Response:
     """Ask a service which models it has now."""
     actor.require_somewhere(Role.LEAD)
@@ -109,7 +117,6 @@ def models(
     try:
         with database.read() as session:
             key = providers.key_of(session, settings, service.name, base_url=service.base_url)
-        helper: Helper = request.app.state.helper
         listed = helper.ask(work.list_models, settings, key, service.base_url)
     except AppError as error:
         problem = str(error)

@@ -20,6 +20,7 @@ from app.languages import N_, _
 from app.services.finding import brought
 from app.web import words
 from app.web.middleware import lift_body_limit
+from app.web.places import give_place_back
 
 FILE, PASTED = "file", "pasted"
 PASTED_NAME = "pasted text"
@@ -93,6 +94,7 @@ async def receive_raw(request: Request, folder: Path, *, file_name: str, max_byt
         It is empty or ends early.
     """
     lift_body_limit(request)
+    give_place_back(request)
     with _kept_if_whole() as kept:
         part = await run_in_threadpool(_new_file, folder, kept)
         part.file_name = file_name
@@ -171,6 +173,7 @@ def named_by_format(files: Mapping[str, Upload]) -> Iterator[dict[str, str]]:
 
 
 async def _read_fields(request: Request) -> dict[str, str]:
+    give_place_back(request)
     body = b""
     try:
         async for chunk in request.stream():
@@ -228,6 +231,7 @@ def _remove(path: Path | None) -> None:
 
 async def _read(request: Request, take: "Take", *, max_bytes: int) -> None:
     lift_body_limit(request)
+    give_place_back(request)
     body = _Body(_boundary(request), take, max_bytes=max_bytes)
     _refuse_announced(request, max_bytes)
     try:

@@ -1,7 +1,7 @@
 """A web process works on a few requests at once; the others wait in line, and not behind a slow one."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 from httpx2 import ASGITransport, AsyncClient
@@ -107,6 +107,39 @@ def test_pages_and_the_api_take_a_place_and_signs_of_life_do_not(
                 assert not asked.done(), "it waits for the only place"
             assert await asked == status
             assert await _status(client, address) == status, "it has given the place back"
+
+    asyncio.run(crowd())
+
+
+@pytest.mark.parametrize(
+    ("address", "kind"),
+    [
+        ("/imports", "multipart/form-data; boundary=b"),
+        ("/api/v1/imports", "application/x-ndjson"),
+        ("/api/v1/imports", "multipart/form-data; boundary=b"),
+    ],
+)
+def test_an_upload_that_never_ends_keeps_no_place(
+    settings: Settings, database: Database, address: str, kind: str
+) -> None:
+    app = create_app(settings, database)
+    app.state.places = Places(1, patience=PATIENCE)
+    has_begun, never = asyncio.Event(), asyncio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"-"
+        has_begun.set()
+        await never.wait()
+
+    async def crowd() -> None:
+        transport = ASGITransport(app, client=("127.0.0.1", 1))
+        async with AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            slow = asyncio.create_task(client.post(address, content=body(), headers={"Content-Type": kind}))
+            async with asyncio.timeout(PATIENCE / 2):
+                await has_begun.wait()
+                assert await _status(client, "/api/v1/datasets") == 200
+            assert not slow.done()
+            slow.cancel()
 
     asyncio.run(crowd())
 
