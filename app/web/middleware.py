@@ -14,12 +14,14 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.connections import busy
-from app.errors import AppError, Busy, DiskFull, Forbidden, InvalidInput, is_disk_full
+from app.errors import AppError, Busy, DiskFull, Forbidden, InvalidInput, NotFound, is_disk_full
 from app.languages import _
 from app.web.errors import answer_error, answer_unknown
 from app.web.signing_in import is_https
 
 _SECRET = re.compile(r"setright_[A-Za-z0-9_-]{43}")
+MOST_PATH_CHARS = 4000
+"""Python makes no number of more than 4,300 digits, and an address may hold one; none of ours is so long."""
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 HEADERS = {
     "Content-Security-Policy": (
@@ -87,6 +89,8 @@ class Guard:
             return InvalidInput(
                 _("This server does not answer to the name %(name)r: see SETRIGHT_ALLOWED_HOSTS.", name=name)
             )
+        if len(request.scope["path"]) > MOST_PATH_CHARS:
+            return NotFound(_("There is no such page."))
         if _SECRET.search(request.url.path) or _SECRET.search(unquote_plus(request.url.query)):
             return InvalidInput(
                 _(

@@ -147,3 +147,10 @@ def test_odd_headers(client: TestClient, dataset_id: int, headers: dict[str, str
         answer = client.post(path, headers=headers, data={"version": "77", "verdict": "keep"})
         assert 400 <= answer.status_code < 500, answer.text
     assert client.get(f"{HOST}/", headers={"host": "localhost"}).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/datasets/{}", "/api/v1/datasets/{}", "/v1/files/{}", "/static/{}"])
+def test_a_number_that_python_cannot_make(client: TestClient, path: str) -> None:
+    """Routes read numbers in addresses before anybody is asked who they are."""
+    answer = client.get(path.format("9" * 5000))
+    assert answer.status_code == 404
