@@ -18,6 +18,7 @@ from app.services import datasets
 from app.services.versioning import versions
 from app.web.app import create_app
 from tests import factories
+from tests.services.relabelling import ids
 from tests.web.browsing import Browser
 from tests.web.conftest import client_of
 from tests.web.signing_in import signed_in
@@ -104,6 +105,15 @@ def test_auto_fix_shows_before_it_acts(
     where = after.headers["hx-redirect"] if scripts else after.url
     assert where == f"/datasets/{dataset_id}/batches/{batch.id}"
     assert batch.total == rows
+
+
+def test_a_text_that_was_cut_says_so(browser: Browser, database: Database) -> None:
+    rows = [factories.Row("long " * 60, "a", "b", 0.1), factories.Row("short", "b", "a", 0.1)]
+    made = factories.make_dataset(database, rows=rows)
+    label_id = next(iter(ids(database, made, "a")))
+    for path in ("auto-fix?rule=all", f"labels/split?label={label_id}"):
+        assert "long long…" in browser.open(f"/datasets/{made}/{path}").text
+    assert "short…" not in browser.open(f"/datasets/{made}/auto-fix?rule=all").text
 
 
 @pytest.mark.parametrize("scripts", [False, True])
