@@ -108,6 +108,9 @@ def split(
 ) -> Response:
     """Show which rows a split would move."""
     dataset, wanted = datasets.get(session, dataset_id), _wanted(request)
+    in_use = datasets.labels(session, dataset)
+    if not form.label and in_use:  # whoever comes without a label in mind sees what there is to choose
+        form = form.model_copy(update={"label": str(in_use[0].id)})
     choices = form.choices(wanted)
     values: dict[str, Any] = {
         "dataset": dataset,
@@ -116,7 +119,7 @@ def split(
         # The usual split of the queue is not the usual one here: it has to be said.
         "query": {**wanted.to_query(), "split": wanted.split.value if wanted.split else "both"},
         "label": labels.get_in_use(session, dataset, choices.label_id) if choices.label_id else None,
-        "labels": datasets.labels(session, dataset),
+        "labels": in_use,
         "preview": relabelling.preview_split(session, dataset, choices),
     }
     if target(request) == "preview":

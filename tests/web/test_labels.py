@@ -237,3 +237,11 @@ def test_colours_stand_beside_the_names_in_the_review(
     for part in (row, opened):
         assert re.search(r'<span class="dot teal"\s+aria-hidden="true"></span><bdi>refund</bdi>', part)
         assert re.search(r'<span class="dot"\s+aria-hidden="true"></span><bdi>order</bdi>', part)
+
+
+def test_splitting_begins_with_a_label_that_has_rows(browser: Browser, dataset_id: int) -> None:
+    page = browser.open(f"/datasets/{dataset_id}/labels/split")
+    assert "No row fits" not in page.text
+    assert re.search(
+        r'<option value="\d+"\s+selected', page.html.split('id="label"')[1].split("</select>")[0]
+    )
