@@ -41,11 +41,16 @@ def launched(path: str) -> Iterator[Browser]:
             browser.close()
 
 
+_GIVEN_UP = ("htmx:sendAbort,", "htmx:afterRequest,")
+"""What htmx writes when a newer request takes the place of one on its way, as pages ask it to do; of one that
+fails it writes something else besides."""
+
+
 def watch(context: BrowserContext, problems: list[str]) -> None:
     """Write down what must not happen in a page: console errors (blocked content too), calls elsewhere."""
 
     def note_message(message: ConsoleMessage) -> None:
-        if message.type == "error":
+        if message.type == "error" and not message.text.startswith(_GIVEN_UP):
             problems.append(f"console: {message.text}")
 
     def note_request(request: Request) -> None:
