@@ -24,7 +24,7 @@ from app.jobs.pace import (
 )
 from app.models.review import Decision, Verdict
 from app.services.reviewing.decisions import decide
-from app.services.reviewing.going_on import LATELY, SHARE, Review
+from app.services.reviewing.going_on import LATELY, LONGEST_SECONDS, SHARE, Review
 from tests import factories
 
 HELD = REVIEWED_SECONDS * 1.5
@@ -104,10 +104,12 @@ def test_a_review_has_ended_when_nobody_has_decided_for_seconds(any_database: Da
     assert Review(any_database).rest_after(1.0) == 0
     with any_database.write() as session:
         decide(session, dataset_id, 1, Verdict.KEEP, version=1, actor=LOCAL)
-    assert Review(any_database).rest_after(1.0) == SHARE
-    with any_database.write() as session:
-        session.execute(sa.update(Decision).values(created_at=now() - LATELY))
-    assert not Review(any_database).goes_on()
+    assert Review(any_database).rest_after(0.1) == pytest.approx(0.1 * SHARE)
+    assert Review(any_database).rest_after(60.0) == LONGEST_SECONDS, "it has waited itself"
+    for moment in (now() - LATELY, now() + 2 * LATELY):  # the clock was set back since
+        with any_database.write() as session:
+            session.execute(sa.update(Decision).values(created_at=moment))
+        assert not Review(any_database).goes_on()
 
 
 def chunk_of(pace: Pace) -> int:

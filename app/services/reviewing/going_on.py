@@ -15,6 +15,8 @@ LOOK_SECONDS = 1.0
 """How often the database is asked for it."""
 SHARE = 3.0
 """How many times as long as it worked such work rests then."""
+LONGEST_SECONDS = 2.0
+"""How long it rests at most: what took long may have waited itself, and should notice when it is to stop."""
 
 
 class Review:
@@ -31,9 +33,10 @@ class Review:
             self._looked_at = moment
             with self._database.read() as session:
                 newest = session.scalar(sa.select(Decision.created_at).order_by(Decision.id.desc()).limit(1))
-            self._goes_on = newest is not None and newest > now() - LATELY
+            # One from the future is of a clock that was set back since.
+            self._goes_on = newest is not None and abs(now() - newest) < LATELY
         return self._goes_on
 
     def rest_after(self, worked: float) -> float:
         """Return how long to rest after so many seconds of work: nothing while nobody reviews."""
-        return worked * SHARE if self.goes_on() else 0.0
+        return min(worked * SHARE, LONGEST_SECONDS) if self.goes_on() else 0.0
